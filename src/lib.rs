@@ -1,0 +1,3 @@
+//! Fused knowledge-distillation kernels.
+#[cfg(feature = "train")]
+pub mod data;
