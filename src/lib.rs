@@ -1,3 +1,5 @@
 //! Fused knowledge-distillation kernels.
+pub mod spec;
+
 #[cfg(feature = "train")]
 pub mod data;
