@@ -1,4 +1,5 @@
 //! Fused knowledge-distillation kernels.
+pub mod cpu;
 pub mod spec;
 
 #[cfg(feature = "train")]

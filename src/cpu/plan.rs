@@ -1,0 +1,255 @@
+//! A plan: one loss over rows of V classes, and the batch that it is run over.
+
+use super::check::{self, Strides};
+use super::row::{RowInputs, row};
+use super::rows::{Counts, Rows};
+use super::student::{RowLogits, Student};
+use super::{Element, prologue};
+use crate::spec::{
+    ArgumentError, Dtd, LossSpec, Reduction, RowFlags, RowStats, SpecError, StatsLevel, Temperature,
+};
+
+/// Who works on the rows. The bits of the result do not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Parallelism {
+    /// The caller's thread alone; such a call allocates nothing.
+    #[default]
+    Serial,
+    /// The rayon pool in which the call is made (`pool.install(|| plan.run(…))`), or the global
+    /// one.
+    #[cfg(feature = "rayon")]
+    Rayon,
+}
+
+/// One loss over rows of `V` classes: checked once, run often.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    spec: LossSpec,
+    classes: usize,
+    level: StatsLevel,
+}
+
+/// Logits per stretch of rows that one thread works on; rows are never split.
+const STRETCH: usize = 16_384;
+
+impl Plan {
+    /// A plan for rows of `classes` classes whose records are written as far as `level` says.
+    ///
+    /// # Errors
+    /// [`SpecError::Classes`] for 0 classes and for 2³¹ and more.
+    pub fn new(spec: &LossSpec, classes: usize, level: StatsLevel) -> Result<Self, SpecError> {
+        LossSpec::check_classes(classes)?;
+        Ok(Self {
+            spec: *spec,
+            classes,
+            level,
+        })
+    }
+
+    /// The loss that this plan computes.
+    #[must_use]
+    pub fn spec(&self) -> &LossSpec {
+        &self.spec
+    }
+
+    /// V.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Runs the row program over a batch: returns `total = upstream · Σ_b loss_b · inv_n`, writes
+    /// the gradient `∂total/∂s` where `student` has room for it and one record per row to `stats`
+    /// (an empty slice with [`StatsLevel::None`]). No rows, no work: the total is 0.
+    ///
+    /// Shapes: `s, t, g` are `[B, V]` with their strides, everything else `[B]`. Without
+    /// [`Rows::counts`], a mean counts this call's rows; per group that reads the teacher's logits
+    /// once more.
+    ///
+    /// # Errors
+    /// [`ArgumentError`] names the argument, before anything is written.
+    pub fn run<S: Element, T: Element>(
+        &self,
+        rows: &Rows<T>,
+        student: Student<S>,
+        stats: &mut [RowStats],
+        parallelism: Parallelism,
+    ) -> Result<f32, ArgumentError> {
+        let strides = check::call(&self.spec, self.level, self.classes, rows, &student, stats)?;
+        let call = Call {
+            plan: self,
+            rows,
+            strides,
+            scale: self
+                .inverse_counts(rows, strides)
+                .map(|n| n * rows.upstream),
+            tau: self.spec.temperature().scalar().unwrap_or(1.0),
+            parallelism,
+        };
+        let batch = Batch {
+            first: 0,
+            rows: rows.labels.len(),
+            student: student.logits,
+            stats,
+        };
+        Ok(call.total(batch) as f32)
+    }
+
+    /// Counts the rows that a mean divides by.
+    ///
+    /// # Errors
+    /// As [`Plan::run`], for the arguments that it reads: `t`, `y`, `w`.
+    pub fn counts<T: Element>(&self, rows: &Rows<T>) -> Result<Counts, ArgumentError> {
+        let stride = check::teacher(self.classes, rows)?;
+        check::row_inputs(self.classes, rows)?;
+        Ok(prologue::counts(rows, stride, self.classes))
+    }
+
+    /// The temperatures of dynamic temperature distillation, `tau[B]`, detached from the gradient:
+    /// `τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b))`. Rows with weight 0 or with NaN, +∞ or
+    /// nothing but masks do not enter the mean and get τ0, as all rows do where `Σ ω = 0`.
+    ///
+    /// # Errors
+    /// As [`Plan::run`]; [`ArgumentError::Unused`] where the specification's temperature is not
+    /// [`Temperature::Dtd`].
+    pub fn dtd_temperatures<S: Element, T: Element>(
+        &self,
+        rows: &Rows<T>,
+        student: &Student<S>,
+        tau: &mut [f32],
+    ) -> Result<(), ArgumentError> {
+        let dtd: Dtd = match self.spec.temperature() {
+            Temperature::Dtd(dtd) => dtd,
+            _ => {
+                return Err(ArgumentError::Unused {
+                    argument: "tau",
+                    why: "the specification's temperature is not \"dtd\"",
+                });
+            }
+        };
+        let strides = check::matrices(self.classes, rows, student)?;
+        check::row_inputs(self.classes, rows)?;
+        let b = rows.labels.len();
+        check::length("tau", tau.len(), b, b)?;
+        prologue::dtd_temperatures(
+            &dtd,
+            rows,
+            student.logits.read(),
+            strides,
+            self.classes,
+            tau,
+        );
+        Ok(())
+    }
+
+    /// `1/N` for right and for wrong rows; 0 where there are none.
+    fn inverse_counts<T: Element>(&self, rows: &Rows<T>, strides: Strides) -> [f32; 2] {
+        let inverse = |n: u64| if n == 0 { 0.0 } else { 1.0 / n as f32 };
+        match self.spec.reduction() {
+            Reduction::Sum => [1.0, 1.0],
+            Reduction::Mean => {
+                let n = rows
+                    .counts
+                    .map_or_else(|| prologue::weighted(rows), |c| c.right + c.wrong);
+                [inverse(n); 2]
+            }
+            Reduction::MeanPerGroup => {
+                let count = || prologue::counts(rows, strides.teacher, self.classes);
+                let counts = rows.counts.unwrap_or_else(count);
+                [inverse(counts.right), inverse(counts.wrong)]
+            }
+        }
+    }
+}
+
+/// One call, as all its stretches of rows share it.
+struct Call<'a, T> {
+    plan: &'a Plan,
+    rows: &'a Rows<'a, T>,
+    strides: Strides,
+    /// `upstream · inv_n` of right and of wrong rows.
+    scale: [f32; 2],
+    tau: f32,
+    parallelism: Parallelism,
+}
+
+/// A stretch of rows.
+struct Batch<'a, S> {
+    first: usize,
+    rows: usize,
+    student: RowLogits<'a, S>,
+    stats: &'a mut [RowStats],
+}
+
+impl<T: Element> Call<'_, T> {
+    /// The stretch's part of the total. Stretches are halved at places that depend on the shape
+    /// alone and summed pairwise, so that threads change nothing.
+    fn total<S: Element>(&self, batch: Batch<S>) -> f64 {
+        let rows = (STRETCH / self.plan.classes).max(1);
+        if batch.rows <= rows {
+            return self.stretch(batch);
+        }
+        let middle = (batch.rows / 2).next_multiple_of(rows);
+        let (a, b) = batch.split(middle, self.strides);
+        let (a, b) = match self.parallelism {
+            Parallelism::Serial => (self.total(a), self.total(b)),
+            #[cfg(feature = "rayon")]
+            Parallelism::Rayon => rayon::join(|| self.total(a), || self.total(b)),
+        };
+        a + b
+    }
+
+    fn stretch<S: Element>(&self, mut batch: Batch<S>) -> f64 {
+        let (plan, strides) = (self.plan, self.strides);
+        let mut total = 0.0;
+        for i in 0..batch.rows {
+            let b = batch.first + i;
+            let start = b * strides.teacher;
+            let inputs = RowInputs {
+                label: self.rows.labels[b],
+                weight: self.rows.weight.map_or(1.0, |w| w[b]),
+                kd_weight: self.rows.kd_weight.map_or(1.0, |w| w[b]),
+                tau: self.rows.tau.map_or(self.tau, |tau| tau[b]),
+                scale: self.scale,
+            };
+            let stats = row(
+                &plan.spec,
+                plan.level,
+                inputs,
+                batch
+                    .student
+                    .row(i * strides.student, i * strides.gradient, plan.classes),
+                &self.rows.teacher[start..start + plan.classes],
+            );
+            let scale = self.scale[usize::from(stats.flags.contains(RowFlags::WRONG))];
+            // A scale of 0 takes the loss out, even an infinite one.
+            if scale != 0.0 || stats.loss.is_nan() {
+                total += f64::from(scale) * f64::from(stats.loss);
+            }
+            if let Some(record) = batch.stats.get_mut(i) {
+                *record = stats;
+            }
+        }
+        total
+    }
+}
+
+impl<'a, S: Element> Batch<'a, S> {
+    fn split(self, rows: usize, strides: Strides) -> (Self, Self) {
+        let logits = self
+            .student
+            .split(rows * strides.student, rows * strides.gradient);
+        let stats = self.stats.split_at_mut(rows.min(self.stats.len()));
+        let part = |first, rows, student, stats| Batch {
+            first,
+            rows,
+            student,
+            stats,
+        };
+        (
+            part(self.first, rows, logits.0, stats.0),
+            part(self.first + rows, self.rows - rows, logits.1, stats.1),
+        )
+    }
+}
