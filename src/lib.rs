@@ -4,3 +4,5 @@ pub mod spec;
 
 #[cfg(feature = "train")]
 pub mod data;
+#[cfg(feature = "train")]
+mod random;

@@ -1,1 +1,24 @@
-//! Readers of labelled data.
+//! Labelled data: readers, splits, scaling and label noise.
+//!
+//! A [`Source`] says where data is and [`Source::load`] reads it into a [`Dataset`]; a [`Split`] says
+//! which rows train, [`Scaling`] makes their features fit for a network, and [`corrupt_labels`] makes
+//! labels wrong at a given rate. Files are taken to be hostile: what is read is bounded, and nothing
+//! is allocated on the word of a header. Whatever is random is a function of a seed.
+
+mod bounded;
+mod csv;
+mod dataset;
+mod digits;
+mod error;
+mod idx;
+mod label_noise;
+mod scaling;
+mod source;
+mod split;
+
+pub use dataset::Dataset;
+pub use error::DataError;
+pub use label_noise::corrupt_labels;
+pub use scaling::Scaling;
+pub use source::{CsvOptions, Header, LabelColumn, Source};
+pub use split::Split;

@@ -1,0 +1,140 @@
+//! Which rows train, which choose and which judge.
+
+use super::{DataError, Dataset};
+use crate::random::{Philox, stream};
+
+/// Rows of a [`Dataset`] in three disjoint parts.
+///
+/// A function of the data set's size, of its test set and of the seed alone: every method that is
+/// compared under one seed sees the same rows, and a smaller training part is the start of a larger
+/// one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Rows to train on, in an order drawn by the seed.
+    pub train: Vec<u32>,
+    /// Rows to choose settings by.
+    pub validation: Vec<u32>,
+    /// Rows to report on.
+    pub test: Vec<u32>,
+}
+
+impl Split {
+    /// Splits by a random permutation of the rows.
+    ///
+    /// A data set without a test set of its own gives ⌊n/10⌋ rows to `test` and to `validation` each
+    /// and the rest to `train`: 8,000, 1,000 and 1,000 of 10,000. Otherwise that test set is `test`,
+    /// in its own order, and of the n rows before it ⌊n/10⌋ are `validation`.
+    /// `train_size` keeps only so many rows of `train`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Dataset`] when there are fewer than 10 rows to split, [`DataError::Argument`]
+    /// when `train_size` is 0 or more than there are.
+    pub fn new(dataset: &Dataset, train_size: Option<usize>, seed: u64) -> Result<Self, DataError> {
+        let own_test = dataset.test_from();
+        let rows = own_test.unwrap_or(dataset.len());
+        let tenth = rows / 10;
+        if tenth == 0 {
+            return Err(DataError::Dataset {
+                name: dataset.name().to_owned(),
+                problem: format!("{rows} rows to split: at least 10 are needed"),
+            });
+        }
+        // A data set has fewer than 2³¹ rows.
+        let mut train: Vec<u32> = (0..rows as u32).collect();
+        Philox::new(seed, stream::SPLIT).shuffle(&mut train);
+        let test = match own_test {
+            Some(from) => (from as u32..dataset.len() as u32).collect(),
+            None => train.split_off(rows - tenth),
+        };
+        let validation = train.split_off(train.len() - tenth);
+        if let Some(size) = train_size {
+            check_train_size(size, train.len())?;
+            train.truncate(size);
+        }
+        Ok(Self {
+            train,
+            validation,
+            test,
+        })
+    }
+}
+
+fn check_train_size(size: usize, available: usize) -> Result<(), DataError> {
+    if (1..=available).contains(&size) {
+        return Ok(());
+    }
+    Err(DataError::argument(
+        "train_size",
+        size,
+        format!("between 1 and {available} rows can be trained on"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(rows: usize) -> Dataset {
+        Dataset::new("rows", vec![0.0; rows], 1, vec![0; rows], 1).unwrap()
+    }
+
+    fn sizes(split: &Split) -> (usize, usize, usize) {
+        (split.train.len(), split.validation.len(), split.test.len())
+    }
+
+    fn sorted(parts: &[&[u32]]) -> Vec<u32> {
+        let mut rows = parts.concat();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn parts_are_disjoint_and_together_everything() {
+        for (rows, expected) in [
+            (10, (8, 1, 1)),
+            (1_797, (1_439, 179, 179)),
+            (10_000, (8_000, 1_000, 1_000)),
+        ] {
+            let split = Split::new(&dataset(rows), None, 3).unwrap();
+            assert_eq!(sizes(&split), expected);
+            let all = sorted(&[&split.train, &split.validation, &split.test]);
+            assert!(all.into_iter().eq(0..rows as u32));
+        }
+    }
+
+    #[test]
+    fn a_test_set_of_its_own_stays_whole_and_in_order() {
+        let dataset = dataset(120).with_test_from(100).unwrap();
+        let split = Split::new(&dataset, None, 3).unwrap();
+        assert_eq!(sizes(&split), (90, 10, 20));
+        assert!(split.test.iter().copied().eq(100..120));
+        let rest = sorted(&[&split.train, &split.validation]);
+        assert!(rest.into_iter().eq(0..100));
+    }
+
+    #[test]
+    fn the_seed_decides_and_a_smaller_train_part_is_a_prefix() {
+        let dataset = dataset(1_000);
+        let full = Split::new(&dataset, None, 7).unwrap();
+        assert_eq!(full, Split::new(&dataset, None, 7).unwrap());
+        assert_ne!(full, Split::new(&dataset, None, 8).unwrap());
+        let small = Split::new(&dataset, Some(50), 7).unwrap();
+        assert_eq!(small.train, full.train[..50]);
+        assert_eq!((small.validation, small.test), (full.validation, full.test));
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_named() {
+        let cases = [
+            (dataset(9), None, "9 rows to split: at least 10"),
+            (dataset(100), Some(0), "train_size is 0: between 1 and 80"),
+            (dataset(100), Some(81), "train_size is 81: between 1 and 80"),
+            (dataset(100).with_test_from(9).unwrap(), None, "9 rows"),
+        ];
+        for (dataset, train_size, expected) in cases {
+            let message = Split::new(&dataset, train_size, 0).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

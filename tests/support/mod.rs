@@ -1,0 +1,49 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::env;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Says that a test was skipped because `what` is absent, and `how` to install it.
+///
+/// # Panics
+///
+/// When the environment variable `FUSED_KD_REQUIRE`, names separated by commas, has `what` among
+/// them: then its absence is a failure.
+pub(crate) fn skip(what: &str, how: &str) {
+    let required = env::var("FUSED_KD_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|name| name.trim() == what),
+        "FUSED_KD_REQUIRE names {what}, which is absent: {how}"
+    );
+    // Not eprintln!, which a passing test swallows.
+    let _ = writeln!(io::stderr(), "SKIP {what}: {how}");
+}
+
+/// The directory of the data sets that are too large to commit: `FUSED_KD_DATA`, else
+/// `../shared/data` beside the package. `None`, after [`skip`], when there is no such directory.
+pub(crate) fn data_dir() -> Option<PathBuf> {
+    data("")
+}
+
+/// A file or directory in [`data_dir`]; `None`, after [`skip`], when it is absent.
+pub(crate) fn data(relative: &str) -> Option<PathBuf> {
+    let root = env::var_os("FUSED_KD_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    let path = root.join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    skip(
+        "data",
+        &format!(
+            "put the data sets `optdigits` and `mnist-t10k` into a directory and set FUSED_KD_DATA \
+             to it (looked for {})",
+            path.display()
+        ),
+    );
+    None
+}
