@@ -5,4 +5,10 @@ pub mod spec;
 #[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
+mod engine;
+#[cfg(feature = "train")]
+mod nn;
+#[cfg(feature = "train")]
 mod random;
+#[cfg(feature = "train")]
+pub mod train;

@@ -10,6 +10,12 @@ pub(crate) mod stream {
     pub(crate) const SPLIT: u64 = 1;
     /// Which labels are corrupted, and into what.
     pub(crate) const LABEL_NOISE: u64 = 2;
+    /// The student's initial weights, and the order of its rows.
+    pub(crate) const STUDENT_WEIGHTS: u64 = 3;
+    pub(crate) const STUDENT_ORDER: u64 = 4;
+    /// The teacher's initial weights, and the order and shifts of its rows.
+    pub(crate) const TEACHER_WEIGHTS: u64 = 5;
+    pub(crate) const TEACHER_ORDER: u64 = 6;
 }
 
 const ROUNDS: usize = 10;
@@ -114,7 +120,6 @@ impl Philox {
     /// Normal with mean 0 and variance 1 (Box and Muller, in `f64`); takes 128 bits.
     ///
     /// The logarithm and the cosine are those of the platform: the last bit may differ between two.
-    #[allow(dead_code, reason = "for the initial weights of the networks")]
     pub(crate) fn normal(&mut self) -> f32 {
         let unit = (-53f64).exp2();
         // In (0, 1]: the logarithm of 0 would be infinite.

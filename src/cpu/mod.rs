@@ -31,6 +31,8 @@ mod divergence;
 mod element;
 mod extremes;
 mod gradient;
+#[cfg(feature = "train")]
+mod harness;
 mod math;
 mod plan;
 mod prologue;
@@ -44,6 +46,8 @@ mod sweep;
 mod target;
 
 pub use element::Element;
+#[cfg(feature = "train")]
+pub(crate) use harness::Harness;
 pub use plan::{Parallelism, Plan};
 pub use rows::{Counts, Rows};
 pub use student::Student;

@@ -58,13 +58,20 @@ impl Scaling {
                 format!("the scaling was fitted to {}", self.mean.len()),
             ));
         }
+        let mut features = dataset.features().to_vec();
+        features
+            .chunks_exact_mut(self.mean.len())
+            .for_each(|row| self.apply_row(row));
+        Ok(features)
+    }
+
+    /// One row scaled in place; it has as many features as were fitted.
+    pub(crate) fn apply_row(&self, row: &mut [f32]) {
         let largest = f64::from(f32::MAX);
-        let scale = |(&value, mean): (&f32, &f64)| {
-            let scaled = (f64::from(value) - mean) / self.deviation;
-            scaled.clamp(-largest, largest) as f32
-        };
-        let features = dataset.features().iter();
-        Ok(features.zip(self.mean.iter().cycle()).map(scale).collect())
+        for (value, mean) in row.iter_mut().zip(&self.mean) {
+            let scaled = (f64::from(*value) - mean) / self.deviation;
+            *value = scaled.clamp(-largest, largest) as f32;
+        }
     }
 }
 

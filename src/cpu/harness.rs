@@ -1,0 +1,208 @@
+//! The harness's operations on the CPU.
+
+use super::{Parallelism, Plan, Rows, Student};
+use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
+use crate::spec::{ArgumentError, LossSpec, SpecError, StatsLevel, Temperature};
+use std::ops::Range;
+
+/// One training run's engine: serial, so that a run's bits depend on nothing but its inputs.
+#[derive(Default)]
+pub(crate) struct Harness {
+    /// The temperatures of a batch, where the loss has its own per row.
+    tau: Vec<f32>,
+}
+
+impl Engine for Harness {
+    type Buf = Vec<f32>;
+    type Ints = Vec<i32>;
+    type Plan = Plan;
+
+    fn upload(&mut self, values: &[f32]) -> Vec<f32> {
+        values.to_vec()
+    }
+
+    fn upload_ints(&mut self, values: &[i32]) -> Vec<i32> {
+        values.to_vec()
+    }
+
+    fn zeros(&mut self, len: usize) -> Vec<f32> {
+        vec![0.0; len]
+    }
+
+    fn zero_ints(&mut self, len: usize) -> Vec<i32> {
+        vec![0; len]
+    }
+
+    fn download(&mut self, from: &Vec<f32>, out: &mut [f32]) {
+        out.copy_from_slice(&from[..out.len()]);
+    }
+
+    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, SpecError> {
+        Plan::new(spec, classes, StatsLevel::None)
+    }
+
+    fn gather(
+        &mut self,
+        from: &Vec<f32>,
+        width: usize,
+        indices: &Vec<i32>,
+        range: Range<usize>,
+        out: &mut Vec<f32>,
+    ) {
+        for (&row, out) in indices[range].iter().zip(out.chunks_exact_mut(width)) {
+            out.copy_from_slice(&from[row as usize * width..][..width]);
+        }
+    }
+
+    fn gather_ints(
+        &mut self,
+        from: &Vec<i32>,
+        indices: &Vec<i32>,
+        range: Range<usize>,
+        out: &mut Vec<i32>,
+    ) {
+        for (&row, out) in indices[range].iter().zip(out) {
+            *out = from[row as usize];
+        }
+    }
+
+    fn multiply(&mut self, product: Product, a: &Vec<f32>, b: &Vec<f32>, out: &mut Vec<f32>) {
+        let Product {
+            rows,
+            columns,
+            inner,
+            form,
+        } = product;
+        let (a, b) = (&a[..rows * inner], &b[..inner * columns]);
+        let out = &mut out[..rows * columns];
+        // (column stride, row stride) of each factor.
+        let of_a = if form == Form::LeftTransposed {
+            (rows, 1)
+        } else {
+            (1, inner)
+        };
+        let of_b = if form == Form::RightTransposed {
+            (inner, 1)
+        } else {
+            (1, columns)
+        };
+        let stride = |n: usize| n as isize;
+        // SAFETY: the slices above hold rows·inner, inner·columns and rows·columns values, and the
+        // strides address each of them as a dense matrix of that size; `out` is borrowed mutably,
+        // so it overlaps neither factor.
+        unsafe {
+            gemm::gemm(
+                rows,
+                columns,
+                inner,
+                out.as_mut_ptr(),
+                1,
+                stride(columns),
+                false,
+                a.as_ptr(),
+                stride(of_a.0),
+                stride(of_a.1),
+                b.as_ptr(),
+                stride(of_b.0),
+                stride(of_b.1),
+                0.0_f32,
+                1.0_f32,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+
+    fn bias_relu(&mut self, x: &mut Vec<f32>, bias: &Vec<f32>, rows: usize, relu: bool) {
+        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+        for row in x.chunks_exact_mut(bias.len()).take(rows) {
+            for (x, bias) in row.iter_mut().zip(bias) {
+                *x = (*x + bias).max(floor);
+            }
+        }
+    }
+
+    fn relu_backward(&mut self, gradient: &mut Vec<f32>, activation: &Vec<f32>, len: usize) {
+        for (g, &a) in gradient[..len].iter_mut().zip(activation) {
+            *g = if a > 0.0 { *g } else { 0.0 };
+        }
+    }
+
+    fn column_sums(&mut self, gradient: &Vec<f32>, rows: usize, out: &mut Vec<f32>) {
+        out.fill(0.0);
+        for row in gradient.chunks_exact(out.len()).take(rows) {
+            for (sum, g) in out.iter_mut().zip(row) {
+                *sum += g;
+            }
+        }
+    }
+
+    fn sgd(&mut self, step: SgdStep, w: &mut Vec<f32>, g: &Vec<f32>, velocity: &mut Vec<f32>) {
+        let SgdStep {
+            rate,
+            momentum,
+            decay,
+        } = step;
+        for ((w, &g), v) in w.iter_mut().zip(g).zip(velocity) {
+            let g = g + decay * *w;
+            *v = momentum * *v + g;
+            *w -= rate * (g + momentum * *v);
+        }
+    }
+
+    fn adamw(
+        &mut self,
+        step: AdamWStep,
+        w: &mut Vec<f32>,
+        g: &Vec<f32>,
+        moments: &mut [Vec<f32>; 2],
+    ) {
+        let AdamWStep {
+            rate,
+            betas,
+            epsilon,
+            decay,
+            corrections,
+        } = step;
+        let [first, second] = moments;
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(first).zip(second) {
+            *m = betas[0] * *m + (1.0 - betas[0]) * g;
+            *v = betas[1] * *v + (1.0 - betas[1]) * g * g;
+            let direction = (*m / corrections[0]) / ((*v / corrections[1]).sqrt() + epsilon);
+            *w -= rate * (decay * *w + direction);
+        }
+    }
+
+    fn hits(
+        &mut self,
+        logits: &Vec<f32>,
+        labels: &Vec<i32>,
+        rows: usize,
+        classes: usize,
+        count: &mut Vec<f32>,
+    ) {
+        let rows = logits.chunks_exact(classes).zip(labels).take(rows);
+        let hits = rows.filter(|(row, label)| crate::nn::top(row) == **label as usize);
+        count[0] += hits.count() as f32;
+    }
+
+    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
+        let len = batch.rows * plan.classes();
+        let student = &mut batch.student[..len];
+        let mut rows = Rows::new(&batch.teacher[..len], &batch.labels[..batch.rows]);
+        if let Temperature::Dtd(_) = plan.spec().temperature() {
+            self.tau.resize(batch.rows, 0.0);
+            plan.dtd_temperatures(&rows, &Student::without_gradient(student), &mut self.tau)?;
+            rows = rows.tau(&self.tau);
+        }
+        batch.total[0] += plan.run(
+            &rows,
+            Student::in_place(student),
+            &mut [],
+            Parallelism::Serial,
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The harness's face of an engine: the dozen operations that training needs, on values that stay
+//! where the engine keeps them. Everything is `f32`, matrices are dense and row-major, and
+//! `&mut self` is the queue: operations happen in the order in which they are called.
+
+use crate::spec::{ArgumentError, LossSpec, SpecError};
+use std::ops::Range;
+
+/// `out[rows, columns] = op(a) · op(b)` with `inner` as the summed dimension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) inner: usize,
+    pub(crate) form: Form,
+}
+
+/// Which factor of a product is stored transposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `a[rows, inner] · b[inner, columns]`: forward.
+    Plain,
+    /// `a[inner, rows]ᵀ · b[inner, columns]`: the gradient of weights.
+    LeftTransposed,
+    /// `a[rows, inner] · b[columns, inner]ᵀ`: the gradient of inputs.
+    RightTransposed,
+}
+
+/// One batch for the row program: the gradient replaces the student's logits, and the batch's total
+/// is added to `total[0]`.
+pub(crate) struct RowBatch<'a, E: Engine> {
+    pub(crate) rows: usize,
+    pub(crate) student: &'a mut E::Buf,
+    pub(crate) teacher: &'a E::Buf,
+    pub(crate) labels: &'a E::Ints,
+    pub(crate) total: &'a mut E::Buf,
+}
+
+/// One step of stochastic gradient descent with Nesterov's momentum:
+/// `g += decay·w; v = momentum·v + g; w −= rate·(g + momentum·v)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SgdStep {
+    pub(crate) rate: f32,
+    pub(crate) momentum: f32,
+    pub(crate) decay: f32,
+}
+
+/// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101):
+/// `m = β1·m + (1−β1)·g; v = β2·v + (1−β2)·g²;
+/// w −= rate·(decay·w + (m/correction1) / (√(v/correction2) + ε))`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdamWStep {
+    pub(crate) rate: f32,
+    pub(crate) betas: [f32; 2],
+    pub(crate) epsilon: f32,
+    pub(crate) decay: f32,
+    /// `1 − βᵢᵗ` at step `t`, from 1.
+    pub(crate) corrections: [f32; 2],
+}
+
+/// Where a network lives and learns.
+pub(crate) trait Engine {
+    /// Numbers.
+    type Buf: Send;
+    /// Labels and row indices.
+    type Ints: Send;
+    /// A loss over rows of a fixed number of classes.
+    type Plan;
+
+    fn upload(&mut self, values: &[f32]) -> Self::Buf;
+    fn upload_ints(&mut self, values: &[i32]) -> Self::Ints;
+    fn zeros(&mut self, len: usize) -> Self::Buf;
+    fn zero_ints(&mut self, len: usize) -> Self::Ints;
+    /// Reads the first `out.len()` values back.
+    fn download(&mut self, from: &Self::Buf, out: &mut [f32]);
+    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Self::Plan, SpecError>;
+
+    /// `out` row i = row `indices[range][i]` of `from`, rows of `width` values.
+    fn gather(
+        &mut self,
+        from: &Self::Buf,
+        width: usize,
+        indices: &Self::Ints,
+        range: Range<usize>,
+        out: &mut Self::Buf,
+    );
+    fn gather_ints(
+        &mut self,
+        from: &Self::Ints,
+        indices: &Self::Ints,
+        range: Range<usize>,
+        out: &mut Self::Ints,
+    );
+    fn multiply(&mut self, product: Product, a: &Self::Buf, b: &Self::Buf, out: &mut Self::Buf);
+    /// `x[rows, width] += bias`, then `max(0, x)` where `relu`.
+    fn bias_relu(&mut self, x: &mut Self::Buf, bias: &Self::Buf, rows: usize, relu: bool);
+    /// `gradient = 0` where `activation = 0`, over the first `len` values.
+    fn relu_backward(&mut self, gradient: &mut Self::Buf, activation: &Self::Buf, len: usize);
+    /// `out[width] = Σ_rows gradient[rows, width]`.
+    fn column_sums(&mut self, gradient: &Self::Buf, rows: usize, out: &mut Self::Buf);
+    fn sgd(&mut self, step: SgdStep, w: &mut Self::Buf, g: &Self::Buf, velocity: &mut Self::Buf);
+    fn adamw(
+        &mut self,
+        step: AdamWStep,
+        w: &mut Self::Buf,
+        g: &Self::Buf,
+        moments: &mut [Self::Buf; 2],
+    );
+    /// Adds to `count[0]` the rows whose arg-max (the lowest index winning ties) is their label.
+    fn hits(
+        &mut self,
+        logits: &Self::Buf,
+        labels: &Self::Ints,
+        rows: usize,
+        classes: usize,
+        count: &mut Self::Buf,
+    );
+    /// The row program.
+    fn row(&mut self, plan: &Self::Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError>
+    where
+        Self: Sized;
+}

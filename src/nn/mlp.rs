@@ -1,0 +1,147 @@
+//! A multilayer perceptron of any depth.
+
+use super::optimiser::Updater;
+use crate::engine::{Engine, Form, Product};
+use crate::random::Philox;
+
+/// Weights and biases, and room for a batch of activations and gradients.
+pub(crate) struct Mlp<E: Engine> {
+    layers: Vec<Layer<E>>,
+    /// Rows that there is room for.
+    capacity: usize,
+}
+
+struct Layer<E: Engine> {
+    inputs: usize,
+    outputs: usize,
+    /// `[inputs, outputs]` and `[outputs]`.
+    parameters: [E::Buf; 2],
+    gradients: [E::Buf; 2],
+    /// What the layer gives, and `∂total` by it, `[capacity, outputs]`; the last layer's gradient
+    /// replaces its logits.
+    activation: E::Buf,
+    delta: E::Buf,
+}
+
+impl<E: Engine> Mlp<E> {
+    /// A network of these layer sizes, input first, for batches of up to `capacity` rows. Weights
+    /// are normal with variance `2/inputs` (He et al., arXiv 1502.01852), biases 0.
+    pub(crate) fn new(
+        engine: &mut E,
+        sizes: &[usize],
+        capacity: usize,
+        random: &mut Philox,
+    ) -> Self {
+        let last = sizes.len().saturating_sub(2);
+        let layers = sizes.windows(2).enumerate().map(|(i, pair)| {
+            let (inputs, outputs) = (pair[0], pair[1]);
+            let spread = (2.0 / inputs as f32).sqrt();
+            let weights: Vec<f32> = (0..inputs * outputs)
+                .map(|_| spread * random.normal())
+                .collect();
+            Layer {
+                inputs,
+                outputs,
+                parameters: [engine.upload(&weights), engine.zeros(outputs)],
+                gradients: [engine.zeros(inputs * outputs), engine.zeros(outputs)],
+                activation: engine.zeros(capacity * outputs),
+                delta: engine.zeros(if i == last { 0 } else { capacity * outputs }),
+            }
+        });
+        Self {
+            layers: layers.collect(),
+            capacity,
+        }
+    }
+
+    /// Rows that there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The logits of `rows` rows of `input`; they stay the network's own until the next call.
+    pub(crate) fn forward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) -> &mut E::Buf {
+        for i in 0..self.layers.len() {
+            let hidden = i + 1 < self.layers.len();
+            let (before, rest) = self.layers.split_at_mut(i);
+            let x = before.last().map_or(input, |layer| &layer.activation);
+            let layer = &mut rest[0];
+            let product = Product {
+                rows,
+                columns: layer.outputs,
+                inner: layer.inputs,
+                form: Form::Plain,
+            };
+            engine.multiply(product, x, &layer.parameters[0], &mut layer.activation);
+            engine.bias_relu(&mut layer.activation, &layer.parameters[1], rows, hidden);
+        }
+        self.logits()
+    }
+
+    /// The last forward's logits, or the gradient that has replaced them.
+    pub(crate) fn logits(&mut self) -> &mut E::Buf {
+        let last = self.layers.len() - 1;
+        &mut self.layers[last].activation
+    }
+
+    /// The gradients of all parameters, given that the gradient has replaced the logits of the last
+    /// [`Mlp::forward`] over the same input.
+    pub(crate) fn backward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) {
+        for i in (0..self.layers.len()).rev() {
+            let last = i + 1 == self.layers.len();
+            let (before, rest) = self.layers.split_at_mut(i);
+            let Layer {
+                inputs,
+                outputs,
+                parameters,
+                gradients,
+                activation,
+                delta,
+            } = &mut rest[0];
+            let delta = if last { activation } else { delta };
+            let x = before.last().map_or(input, |layer| &layer.activation);
+            let of_weights = Product {
+                rows: *inputs,
+                columns: *outputs,
+                inner: rows,
+                form: Form::LeftTransposed,
+            };
+            engine.multiply(of_weights, x, delta, &mut gradients[0]);
+            engine.column_sums(delta, rows, &mut gradients[1]);
+            if let Some(previous) = before.last_mut() {
+                let of_input = Product {
+                    rows,
+                    columns: *inputs,
+                    inner: *outputs,
+                    form: Form::RightTransposed,
+                };
+                engine.multiply(of_input, delta, &parameters[0], &mut previous.delta);
+                engine.relu_backward(&mut previous.delta, &previous.activation, rows * *inputs);
+            }
+        }
+    }
+
+    /// One step of the optimiser on all parameters.
+    pub(crate) fn update(&mut self, engine: &mut E, updater: &mut Updater<E>, rate: f32) {
+        updater.begin(rate);
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            for (j, (w, g)) in layer
+                .parameters
+                .iter_mut()
+                .zip(&layer.gradients)
+                .enumerate()
+            {
+                // Biases are not decayed.
+                updater.update(engine, 2 * i + j, w, g, j == 0);
+            }
+        }
+    }
+
+    /// The number of values of each parameter, in the order in which the updater knows them.
+    pub(crate) fn parameter_sizes(&self) -> Vec<usize> {
+        self.layers
+            .iter()
+            .flat_map(|layer| [layer.inputs * layer.outputs, layer.outputs])
+            .collect()
+    }
+}

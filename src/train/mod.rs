@@ -1,0 +1,19 @@
+//! The harness: a teacher, students under several losses, and what came of them.
+//!
+//! Nothing here prints, and nothing here names a device: training runs on the engine that it is
+//! given.
+
+mod compare;
+mod fit;
+mod metrics;
+mod recipe;
+mod setting;
+mod summary;
+
+pub use crate::nn::Optimiser;
+pub(crate) use compare::compare;
+pub use compare::{Progress, TrainError};
+pub use metrics::{Paired, Spread};
+pub use recipe::{Learner, Recipe, Schedule};
+pub use setting::Setting;
+pub use summary::{Comparison, Curve, MethodResult, SettingSummary, TeacherResult};

@@ -1,0 +1,117 @@
+//! How a network is trained: sizes, epochs, optimiser, learning rate and its schedule.
+
+use crate::nn::Optimiser;
+
+/// A network and how it is trained.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Learner {
+    /// Sizes of the hidden layers, from the input on.
+    pub hidden: Vec<usize>,
+    /// How it is trained.
+    pub recipe: Recipe,
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Recipe {
+    /// Times that the training rows are gone through.
+    pub epochs: usize,
+    /// Rows per step.
+    pub batch: usize,
+    /// How a gradient becomes a step.
+    pub optimiser: Optimiser,
+    /// The learning rate at its highest.
+    pub learning_rate: f32,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// The first epochs, over which the learning rate rises in equal steps from 0.
+    pub warm_up: usize,
+}
+
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Schedule {
+    /// Not at all.
+    Constant,
+    /// To a tenth after 60 % of the steps, and again after 80 %.
+    Step,
+    /// Along half a cosine to 0 (Loshchilov and Hutter, arXiv 1608.03983).
+    Cosine,
+}
+
+impl Schedule {
+    /// All schedules and their names on the command line.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("constant", Self::Constant),
+        ("step", Self::Step),
+        ("cosine", Self::Cosine),
+    ];
+
+    /// What the learning rate is multiplied by after this share of the steps.
+    fn factor(self, share: f32) -> f32 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Step if share < 0.6 => 1.0,
+            Self::Step if share < 0.8 => 0.1,
+            Self::Step => 0.01,
+            Self::Cosine => 0.5 * (1.0 + (std::f32::consts::PI * share).cos()),
+        }
+    }
+}
+
+impl Recipe {
+    /// The learning rate at `step`, of `steps_per_epoch` in each epoch.
+    pub(crate) fn rate(&self, step: usize, steps_per_epoch: usize) -> f32 {
+        let warm_up = self.warm_up.min(self.epochs) * steps_per_epoch;
+        if step < warm_up {
+            return self.learning_rate * (step + 1) as f32 / warm_up as f32;
+        }
+        let rest = (self.epochs * steps_per_epoch)
+            .saturating_sub(warm_up)
+            .max(1);
+        self.learning_rate * self.schedule.factor((step - warm_up) as f32 / rest as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(schedule: Schedule, warm_up: usize) -> Recipe {
+        Recipe {
+            epochs: 10,
+            batch: 32,
+            optimiser: Optimiser::AdamW { decay: 0.0 },
+            learning_rate: 0.5,
+            schedule,
+            warm_up,
+        }
+    }
+
+    #[test]
+    fn schedules_fall_from_the_learning_rate() {
+        let rates = |schedule| [0, 30, 60, 85].map(|step| recipe(schedule, 0).rate(step, 10));
+        assert_eq!(rates(Schedule::Constant), [0.5; 4]);
+        assert_eq!(rates(Schedule::Step), [0.5, 0.5, 0.05, 0.005]);
+        let cosine = rates(Schedule::Cosine);
+        assert_eq!(cosine[0], 0.5);
+        assert!(cosine.is_sorted_by(|a, b| a > b), "{cosine:?}");
+        assert!(recipe(Schedule::Cosine, 0).rate(99, 10) < 1e-3);
+    }
+
+    #[test]
+    fn the_warm_up_rises_to_the_learning_rate() {
+        let recipe = recipe(Schedule::Cosine, 2);
+        assert_eq!(recipe.rate(0, 10), 0.5 / 20.0);
+        assert_eq!(recipe.rate(19, 10), 0.5);
+        assert_eq!(recipe.rate(20, 10), 0.5);
+        // A warm-up as long as the training, or an empty training, divides by nothing.
+        let all = Recipe {
+            warm_up: 99,
+            ..recipe
+        };
+        assert_eq!(all.rate(99, 10), 0.5);
+    }
+}

@@ -1,0 +1,284 @@
+//! What came of a comparison, ready for tables and files.
+
+use super::metrics::{Paired, Spread};
+use super::recipe::Learner;
+use super::setting::Setting;
+use crate::data::Dataset;
+use crate::spec::{LossSpec, Preset};
+use serde::Serialize;
+
+/// One teacher.
+#[derive(Clone, Debug)]
+pub(super) struct TeacherRun {
+    pub(super) train_accuracy: f64,
+    pub(super) wrong_train_labels: f64,
+    pub(super) validation_accuracy: f64,
+    pub(super) test_accuracy: f64,
+    pub(super) train_calibration_error: f64,
+    pub(super) test_calibration_error: f64,
+    pub(super) seconds: f64,
+}
+
+/// One student: mean loss and accuracies after each epoch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StudentRun {
+    pub(super) loss: Vec<f32>,
+    pub(super) validation: Vec<f64>,
+    pub(super) test: Vec<f64>,
+    pub(super) seconds: f64,
+}
+
+/// All runs of a comparison: students by method, then learning rate, then seed.
+pub(super) struct Evidence<'a> {
+    pub(super) engine: &'static str,
+    pub(super) setting: &'a Setting,
+    pub(super) dataset: &'a Dataset,
+    /// Of student, teacher, validation, test.
+    pub(super) rows: [usize; 4],
+    pub(super) teachers: Vec<TeacherRun>,
+    pub(super) students: Vec<StudentRun>,
+}
+
+/// What came of a comparison. Accuracies are shares in 0..1.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The data's name.
+    pub dataset: String,
+    /// The engine that the runs were made on.
+    pub engine: &'static str,
+    /// How it was set up.
+    pub setting: SettingSummary,
+    /// The teachers.
+    pub teacher: TeacherResult,
+    /// The methods, in the order of the setting.
+    pub methods: Vec<MethodResult>,
+}
+
+/// A setting as a report repeats it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SettingSummary {
+    /// Seeds 0, 1, …
+    pub seeds: u64,
+    /// Features per row.
+    pub features: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Rows that the student trains on.
+    pub train_rows: usize,
+    /// Rows that the teacher trains on.
+    pub teacher_rows: usize,
+    /// Rows that learning rates and epochs are chosen on.
+    pub validation_rows: usize,
+    /// Rows that accuracies are reported on.
+    pub test_rows: usize,
+    /// The share of the student's training labels that were replaced.
+    pub label_noise: f64,
+    /// The share of the teacher's training labels that were replaced.
+    pub teacher_label_noise: f64,
+    /// Whether the teacher saw shifted pictures.
+    pub augment_teacher: bool,
+    /// Learning rates that each method chose from.
+    pub learning_rates: Vec<f64>,
+    /// The student.
+    pub student: Learner,
+    /// The teacher.
+    pub teacher: Learner,
+}
+
+/// How reliable the teachers are, mean over seeds.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct TeacherResult {
+    /// On the student's training rows, against the labels that the student is given.
+    pub train_accuracy: f64,
+    /// On the validation rows.
+    pub validation_accuracy: f64,
+    /// On the test rows.
+    pub test_accuracy: f64,
+    /// The share of the student's training labels that the teacher gets wrong.
+    pub wrong_train_labels: f64,
+    /// Expected calibration error on the student's training rows.
+    pub train_calibration_error: f64,
+    /// Expected calibration error on the test rows.
+    pub test_calibration_error: f64,
+    /// Test accuracy over seeds.
+    pub test_accuracy_over_seeds: Spread,
+    /// Seconds of all teachers together.
+    pub seconds: f64,
+}
+
+/// One method.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct MethodResult {
+    /// The preset.
+    pub name: &'static str,
+    /// The loss in full.
+    pub spec: LossSpec,
+    /// The learning rate that was chosen on validation data.
+    pub learning_rate: f64,
+    /// After the last epoch.
+    pub test_accuracy: Spread,
+    /// After the last epoch.
+    pub validation_accuracy: Spread,
+    /// Of the epoch that is best on validation data (the first of equals).
+    pub best_validation_test_accuracy: Spread,
+    /// Test accuracy less that of `kd`, paired by seed; none where `kd` is not compared.
+    pub vs_kd: Option<Paired>,
+    /// Test accuracy less that of `ce`, paired by seed; none where `ce` is not compared.
+    pub vs_ce: Option<Paired>,
+    /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
+    pub curves: Vec<Curve>,
+    /// Seconds of all runs together, the other learning rates' too.
+    pub seconds: f64,
+}
+
+/// One run, epoch by epoch.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Curve {
+    /// Mean total of the epoch's steps.
+    pub loss: Vec<f32>,
+    /// Validation accuracy after the epoch.
+    pub validation: Vec<f64>,
+    /// Test accuracy after the epoch.
+    pub test: Vec<f64>,
+}
+
+impl Comparison {
+    pub(super) fn new(evidence: Evidence) -> Self {
+        let setting = evidence.setting;
+        let seeds = setting.seeds as usize;
+        let per_method = seeds * setting.learning_rates.len();
+        let runs = evidence.students.chunks_exact(per_method);
+        let mut methods: Vec<MethodResult> = setting
+            .methods
+            .iter()
+            .zip(runs)
+            .map(|(&method, runs)| MethodResult::new(method, &setting.learning_rates, seeds, runs))
+            .collect();
+        let of = |name: Preset| {
+            methods
+                .iter()
+                .find(|m| m.name == name.name())
+                .map(|m| m.test_accuracy.clone())
+        };
+        let (kd, ce) = (of(Preset::Kd), of(Preset::Ce));
+        for method in &mut methods {
+            let against = |other: &Option<Spread>| {
+                other
+                    .as_ref()
+                    .map(|o| Paired::difference(&method.test_accuracy, o))
+            };
+            (method.vs_kd, method.vs_ce) = (against(&kd), against(&ce));
+        }
+        Self {
+            dataset: evidence.dataset.name().to_owned(),
+            engine: evidence.engine,
+            teacher: TeacherResult::new(&evidence.teachers),
+            methods,
+            setting: SettingSummary::new(&evidence),
+        }
+    }
+}
+
+impl SettingSummary {
+    fn new(evidence: &Evidence) -> Self {
+        let setting = evidence.setting;
+        let [train_rows, teacher_rows, validation_rows, test_rows] = evidence.rows;
+        Self {
+            seeds: setting.seeds,
+            features: evidence.dataset.dim(),
+            classes: evidence.dataset.classes(),
+            train_rows,
+            teacher_rows,
+            validation_rows,
+            test_rows,
+            label_noise: crate::spec::tidy(setting.label_noise),
+            teacher_label_noise: crate::spec::tidy(setting.teacher_label_noise),
+            augment_teacher: setting.augment_teacher,
+            learning_rates: setting
+                .learning_rates
+                .iter()
+                .map(|&r| crate::spec::tidy(r))
+                .collect(),
+            student: setting.student.clone(),
+            teacher: setting.teacher.clone(),
+        }
+    }
+}
+
+impl TeacherResult {
+    fn new(runs: &[TeacherRun]) -> Self {
+        let spread = |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(of).collect());
+        Self {
+            train_accuracy: spread(|run| run.train_accuracy).mean,
+            validation_accuracy: spread(|run| run.validation_accuracy).mean,
+            test_accuracy: spread(|run| run.test_accuracy).mean,
+            wrong_train_labels: spread(|run| run.wrong_train_labels).mean,
+            train_calibration_error: spread(|run| run.train_calibration_error).mean,
+            test_calibration_error: spread(|run| run.test_calibration_error).mean,
+            test_accuracy_over_seeds: spread(|run| run.test_accuracy),
+            seconds: runs.iter().map(|run| run.seconds).sum(),
+        }
+    }
+}
+
+impl MethodResult {
+    /// `runs` by learning rate, then seed.
+    fn new(method: Preset, rates: &[f32], seeds: usize, runs: &[StudentRun]) -> Self {
+        let last = |of: fn(&StudentRun) -> &Vec<f64>, runs: &[StudentRun]| {
+            Spread::of(
+                runs.iter()
+                    .map(|run| of(run).last().copied().unwrap_or(0.0))
+                    .collect(),
+            )
+        };
+        let mut chosen = 0;
+        let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds).collect();
+        let means: Vec<f64> = by_rate
+            .iter()
+            .map(|runs| last(|run| &run.validation, runs).mean)
+            .collect();
+        for (i, &mean) in means.iter().enumerate() {
+            if mean > means[chosen] {
+                chosen = i;
+            }
+        }
+        let chosen_runs = by_rate[chosen];
+        Self {
+            name: method.name(),
+            spec: method.spec(),
+            learning_rate: crate::spec::tidy(rates[chosen]),
+            test_accuracy: last(|run| &run.test, chosen_runs),
+            validation_accuracy: last(|run| &run.validation, chosen_runs),
+            best_validation_test_accuracy: Spread::of(
+                chosen_runs.iter().map(best_on_validation).collect(),
+            ),
+            vs_kd: None,
+            vs_ce: None,
+            curves: chosen_runs
+                .iter()
+                .map(|run| Curve {
+                    loss: run.loss.clone(),
+                    validation: run.validation.clone(),
+                    test: run.test.clone(),
+                })
+                .collect(),
+            seconds: runs.iter().map(|run| run.seconds).sum(),
+        }
+    }
+}
+
+/// The test accuracy of the epoch that is best on validation data.
+fn best_on_validation(run: &StudentRun) -> f64 {
+    let mut best = 0;
+    for (epoch, &accuracy) in run.validation.iter().enumerate() {
+        if accuracy > run.validation[best] {
+            best = epoch;
+        }
+    }
+    run.test.get(best).copied().unwrap_or(0.0)
+}
