@@ -1,6 +1,6 @@
 //! The temperature τ that softens teacher and student.
 
-use super::error::{SpecError, by_name, in_range};
+use super::error::{SpecError, in_range};
 
 /// Where a row's temperature comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -166,10 +166,10 @@ impl Normalise {
 
 #[cfg(feature = "serde")]
 mod repr {
-    use super::super::error::refuse;
+    use super::super::error::{by_name, refuse};
     use super::super::short::{Short, Shortened};
     use super::super::tidy;
-    use super::{Dtd, NAMES, NORMALISATIONS, OMEGAS, Omega, SpecError, Temperature, by_name};
+    use super::{Dtd, NAMES, NORMALISATIONS, OMEGAS, Omega, SpecError, Temperature};
 
     /// `{ kind = "fixed", tau = 4 }`, `{ kind = "dtd", omega = "flsw", tau0 = 10, … }`.
     #[derive(Default, serde::Serialize, serde::Deserialize)]
