@@ -1,4 +1,5 @@
 //! Fused knowledge-distillation kernels.
+pub mod reference;
 pub mod spec;
 
 #[cfg(feature = "train")]
