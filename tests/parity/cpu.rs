@@ -1,0 +1,85 @@
+//! The CPU engine in the suite.
+
+use super::cases::Case;
+use super::judge::{Bounds, Format};
+use super::{Answer, Subject, suite};
+use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
+use fused_kd::spec::{RowStats, StatsLevel, Temperature};
+use half::{bf16, f16};
+use std::marker::PhantomData;
+
+struct Cpu<S, T>(PhantomData<(S, T)>);
+
+trait Formatted: Element {
+    const FORMAT: Format;
+}
+
+impl Formatted for f32 {
+    const FORMAT: Format = Format::F32;
+}
+
+impl Formatted for f16 {
+    const FORMAT: Format = Format::F16;
+}
+
+impl Formatted for bf16 {
+    const FORMAT: Format = Format::Bf16;
+}
+
+impl<S: Formatted, T: Formatted> Subject for Cpu<S, T> {
+    const STUDENT: Format = S::FORMAT;
+    const TEACHER: Format = T::FORMAT;
+    const BOUNDS: Bounds = Bounds::CPU;
+
+    fn answer(case: &Case) -> Answer {
+        let mut student: Vec<S> = case.student.iter().map(|&z| S::from_f32(z)).collect();
+        let teacher: Vec<T> = case.teacher.iter().map(|&z| T::from_f32(z)).collect();
+        let plan = Plan::new(&case.spec, case.classes, StatsLevel::Full).unwrap();
+        let mut rows = Rows::new(&teacher, &case.labels)
+            .weight(&case.weight)
+            .kd_weight(&case.kd_weight)
+            .upstream(case.upstream);
+        let mut tau = case.tau.clone();
+        if let Temperature::Dtd(_) = case.spec.temperature() {
+            let tau = tau.insert(vec![0.0; case.labels.len()]);
+            plan.dtd_temperatures(&rows, &Student::without_gradient(&student), tau)
+                .unwrap();
+        }
+        if let Some(tau) = &tau {
+            rows = rows.tau(tau);
+        }
+        let mut stats = vec![RowStats::default(); case.labels.len()];
+        let mut gradient = vec![S::from_f32(f32::NAN); student.len()];
+        let place = Student::with_gradient(&student, &mut gradient);
+        let total = plan
+            .run(&rows, place, &mut stats, Parallelism::Serial)
+            .unwrap();
+        // In place, the bits are the same.
+        let mut again = vec![RowStats::default(); case.labels.len()];
+        let in_place = Student::in_place(&mut student);
+        let same = plan
+            .run(&rows, in_place, &mut again, Parallelism::Serial)
+            .unwrap();
+        let bits = |row: &[S]| -> Vec<u32> { row.iter().map(|z| z.to_f32().to_bits()).collect() };
+        assert_eq!(total.to_bits(), same.to_bits());
+        assert_eq!(bits(&gradient), bits(&student));
+        assert_eq!(
+            bytemuck::cast_slice::<_, u8>(&stats),
+            bytemuck::cast_slice(&again)
+        );
+        Answer {
+            total,
+            gradient: gradient.iter().map(|g| g.to_f32()).collect(),
+            stats,
+            tau,
+        }
+    }
+}
+
+const SIZES: [usize; 10] = [1, 2, 3, 10, 31, 100, 1000, 1003, 50257, 151_936];
+
+suite!(f32_f32, Cpu<f32, f32>, 4_000_000, &SIZES);
+suite!(f16_f16, Cpu<f16, f16>, 600_000, &SIZES);
+suite!(bf16_bf16, Cpu<bf16, bf16>, 600_000, &SIZES);
+suite!(f32_bf16, Cpu<f32, bf16>, 60_000, &SIZES);
+suite!(bf16_f32, Cpu<bf16, f32>, 60_000, &SIZES);

@@ -1,0 +1,162 @@
+//! One suite for every engine: agreement with the f64 oracle within the contract's bounds.
+//!
+//! `cases` makes batches with every kind of row, `judge` holds an engine's answer against the
+//! oracle's, and each engine instantiates [`suite!`] once per pair of types.
+
+mod cases;
+mod cpu;
+mod judge;
+
+use cases::{Case, Kind, Rng};
+use fused_kd::spec::{
+    Divergence, Dtd, LossSpec, Normalise, Omega, Preset, Reduction, Revision, Temperature,
+};
+
+/// What an engine computed for a case. `tau` is what it used, where it computes that itself.
+pub(crate) struct Answer {
+    pub(crate) total: f32,
+    pub(crate) gradient: Vec<f32>,
+    pub(crate) stats: Vec<fused_kd::spec::RowStats>,
+    pub(crate) tau: Option<Vec<f32>>,
+}
+
+/// An engine under test, with its student's and teacher's types.
+pub(crate) trait Subject {
+    /// How the gradient is rounded.
+    const STUDENT: judge::Format;
+    const TEACHER: judge::Format;
+    const BOUNDS: judge::Bounds;
+
+    /// Runs the case on logits that these types hold exactly.
+    fn answer(case: &Case) -> Answer;
+}
+
+/// Every legal specification: sides × revision × temperature, and reductions by turns.
+fn specifications() -> Vec<LossSpec> {
+    let divergences = [
+        Divergence::ForwardKl,
+        Divergence::ReverseKl,
+        Divergence::JensenShannon { beta: 0.5 },
+        Divergence::JensenShannon { beta: 0.1 },
+        Divergence::TotalVariation,
+        Divergence::MseProbs,
+        Divergence::MseLogits,
+        Divergence::Decoupled {
+            alpha: 1.0,
+            beta: 8.0,
+        },
+        Divergence::Decoupled {
+            alpha: 0.0,
+            beta: 2.0,
+        },
+        Divergence::Decoupled {
+            alpha: 3.0,
+            beta: 0.0,
+        },
+    ];
+    let revisions = [
+        Revision::None,
+        Revision::LabelRevision { eta: 0.8 },
+        Revision::ProbabilityShift,
+        Revision::LabelSmoothing { epsilon: 0.1 },
+    ];
+    let cwsm = Dtd {
+        omega: Omega::Cwsm,
+        normalise: Normalise::None,
+        ..Dtd::default()
+    };
+    let temperatures = [
+        Temperature::Fixed(1.0),
+        Temperature::Fixed(4.0),
+        Temperature::PerRow,
+        Temperature::Dtd(Dtd::default()),
+        Temperature::Dtd(cwsm),
+        Temperature::Standardised { tau: 2.0 },
+    ];
+    let reductions = [Reduction::Mean, Reduction::Sum, Reduction::MeanPerGroup];
+    let mut all = Vec::new();
+    for divergence in divergences {
+        for revision in revisions {
+            for temperature in temperatures {
+                let i = all.len();
+                let spec = LossSpec::builder()
+                    .divergence(divergence)
+                    .revision(revision)
+                    .temperature(temperature)
+                    .weights([0.9, 1.0, 0.0][i % 3], [0.1, 0.0, 1.0][i % 3])
+                    .temperature_squared(i % 5 != 4)
+                    .reduction(reductions[i % 3]);
+                // Pairs that have no meaning together are refused by the builder.
+                all.extend(spec.build());
+            }
+        }
+    }
+    all
+}
+
+/// Every specification on small batches in which rows of every kind stand side by side.
+pub(crate) fn every_specification<S: Subject>() {
+    let mut rng = Rng::new(1);
+    for (i, spec) in specifications().iter().enumerate() {
+        for classes in [1, 2, 3, 10, 31, 100] {
+            let kinds = if i % 2 == 0 {
+                &Kind::TAME[..]
+            } else {
+                &Kind::ALL[..]
+            };
+            judge::judge::<S>(&Case::new(&mut rng, spec, 24, classes, kinds));
+        }
+    }
+}
+
+/// Every preset on the sizes that people run.
+pub(crate) fn every_preset_on_sizes<S: Subject>(most: usize, classes: &[usize]) {
+    let mut rng = Rng::new(2);
+    for preset in Preset::ALL {
+        for &classes in classes {
+            for rows in [0, 1, 7, 513] {
+                if rows * classes <= most {
+                    let case = Case::new(&mut rng, &preset.spec(), rows, classes, &Kind::ALL);
+                    judge::judge::<S>(&case);
+                }
+            }
+        }
+    }
+}
+
+/// Each kind of row alone, so that a failure says which it was.
+pub(crate) fn every_kind_alone<S: Subject>() {
+    let mut rng = Rng::new(3);
+    for kind in Kind::ALL {
+        for preset in Preset::ALL {
+            for classes in [1, 2, 10, 1003] {
+                judge::judge::<S>(&Case::new(&mut rng, &preset.spec(), 7, classes, &[kind]));
+            }
+        }
+    }
+}
+
+/// The suite for one subject.
+macro_rules! suite {
+    ($name:ident, $subject:ty, $most:expr, $classes:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn every_specification() {
+                crate::every_specification::<$subject>();
+            }
+
+            #[test]
+            fn every_preset_on_sizes() {
+                crate::every_preset_on_sizes::<$subject>($most, $classes);
+            }
+
+            #[test]
+            fn every_kind_alone() {
+                crate::every_kind_alone::<$subject>();
+            }
+        }
+    };
+}
+pub(crate) use suite;
