@@ -81,7 +81,7 @@ fn optdigits_has_a_test_set_of_its_own() {
         (dataset.len(), dataset.test_from()),
         (3_823 + 1_797, Some(3_823))
     );
-    let split = Split::new(&dataset, None, 1).unwrap();
+    let split = Split::new(&dataset, 1).unwrap();
     assert_eq!((split.train.len(), split.validation.len()), (3_441, 382));
     assert!(split.test.into_iter().eq(3_823..5_620));
 }
@@ -99,7 +99,7 @@ fn mnist_test_images_alone_are_split_by_the_seed() {
     assert_eq!((mnist.image(), mnist.test_from()), (Some((28, 28)), None));
     assert_eq!(mnist.labels()[..5], [7, 2, 1, 0, 4]);
     assert_eq!(mnist.features().iter().copied().fold(0.0, f32::max), 255.0);
-    let split = Split::new(&mnist, None, 1).unwrap();
+    let split = Split::new(&mnist, 1).unwrap();
     let sizes = (split.train.len(), split.validation.len(), split.test.len());
     assert_eq!(sizes, (8_000, 1_000, 1_000));
     let scaled = Scaling::fit(&mnist, &split.train)
@@ -118,8 +118,7 @@ fn mnist_test_images_alone_are_split_by_the_seed() {
 #[test]
 fn the_split_of_a_seed_is_fixed() {
     let digits = load("digits").unwrap();
-    let split = Split::new(&digits, Some(100), 42).unwrap();
-    assert_eq!(split.train.len(), 100);
+    let split = Split::new(&digits, 42).unwrap();
     assert_eq!(split.train[..4], [1287, 41, 1422, 993]);
     let mut labels = digits.labels().to_vec();
     corrupt_labels(&mut labels, digits.classes(), 0.4, 42).unwrap();

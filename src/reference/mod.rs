@@ -48,6 +48,8 @@
 mod batch;
 mod decoupled;
 mod divergence;
+#[cfg(feature = "train")]
+mod harness;
 mod revise;
 mod row;
 mod scores;
@@ -57,6 +59,8 @@ mod sum;
 mod temperature;
 
 pub use batch::{Batch, counts};
+#[cfg(feature = "train")]
+pub(crate) use harness::Harness;
 pub use temperature::dtd_temperatures;
 
 use crate::spec::{ArgumentError, LossSpec, RowFlags, RowStats};

@@ -28,7 +28,7 @@ pub enum TrainError {
         /// What was given.
         given: String,
         /// What would be right.
-        expected: &'static str,
+        expected: String,
     },
     /// A loss that does not fit the data.
     #[error(transparent)]
@@ -145,13 +145,16 @@ fn teach<E: Engine + Default>(
     seed: u64,
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
-    let pool = Split::new(dataset, None, seed)?;
-    let split = Split::new(dataset, setting.train_size, seed)?;
-    let of_teacher = &pool.train[pool.train.len() - part(setting, pool.train.len())?..];
-    let scaling = Scaling::fit(dataset, &pool.train)?;
+    let split = Split::new(dataset, seed)?;
+    let pool = &split.train;
+    let for_student = setting.train_size.of(pool.len(), "train-size")?;
+    let for_teacher = setting
+        .teacher_train_size
+        .of(pool.len(), "teacher-train-size")?;
+    let scaling = Scaling::fit(dataset, pool)?;
     let samples = |rows: &[u32], shifts| host_samples(dataset, &scaling, rows, shifts);
 
-    let mut train = samples(&split.train, &NO_SHIFT);
+    let mut train = samples(&pool[..for_student], &NO_SHIFT);
     data::corrupt_labels(
         &mut train.labels,
         dataset.classes(),
@@ -163,7 +166,7 @@ fn teach<E: Engine + Default>(
     } else {
         &NO_SHIFT
     };
-    let mut lessons = samples(of_teacher, shifts);
+    let mut lessons = samples(&pool[pool.len() - for_teacher..], shifts);
     // Another seed than the student's noise, so that both err independently.
     let teacher_seed = seed ^ (1 << 63);
     data::corrupt_labels(
@@ -206,7 +209,7 @@ fn teach<E: Engine + Default>(
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
         seconds: begin.elapsed().as_secs_f64(),
     };
-    let sizes = (split.train.len(), of_teacher.len());
+    let sizes = (for_student, for_teacher);
     Ok((
         Prepared {
             train,
@@ -216,19 +219,6 @@ fn teach<E: Engine + Default>(
         },
         run,
     ))
-}
-
-/// Rows of the pool that the teacher trains on.
-fn part(setting: &Setting, available: usize) -> Result<usize, TrainError> {
-    match setting.teacher_train_size {
-        None => Ok(available),
-        Some(size) if (1..=available).contains(&size) => Ok(size),
-        Some(size) => Err(TrainError::Setting {
-            name: "teacher-train-size",
-            given: format!("{size} of {available} rows"),
-            expected: "at least 1 and at most the rows there are",
-        }),
-    }
 }
 
 /// Trains one student.

@@ -15,5 +15,5 @@ pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};
-pub use setting::Setting;
+pub use setting::{Setting, TrainSize};
 pub use summary::{Comparison, Curve, MethodResult, SettingSummary, TeacherResult};

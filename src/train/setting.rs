@@ -16,11 +16,11 @@ pub struct Setting {
     pub methods: Vec<Preset>,
     /// Runs per method, with the seeds 0, 1, …
     pub seeds: u64,
-    /// Rows that the student trains on; all that are left after validation and test if none.
-    pub train_size: Option<usize>,
+    /// Rows that the student trains on.
+    pub train_size: TrainSize,
     /// Rows that the teacher trains on, taken from the other end of the same permutation: they
     /// overlap with the student's only where both together are more than there are.
-    pub teacher_train_size: Option<usize>,
+    pub teacher_train_size: TrainSize,
     /// The share of the student's training labels that are replaced by another class.
     pub label_noise: f32,
     /// The share of the teacher's training labels that are replaced by another class.
@@ -34,6 +34,36 @@ pub struct Setting {
     /// Learning rates of the student, of which each method takes the one with the best mean
     /// validation accuracy after the last epoch (the first of equals).
     pub learning_rates: Vec<f32>,
+}
+
+/// How many of the rows that are left after validation and test are trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrainSize {
+    /// 200, or half of them where that is fewer, so that student and teacher learn from different
+    /// rows.
+    #[default]
+    Few,
+    /// All.
+    All,
+    /// This many.
+    Rows(usize),
+}
+
+impl TrainSize {
+    /// The number of rows, of those that are available.
+    pub(super) fn of(self, available: usize, name: &'static str) -> Result<usize, TrainError> {
+        match self {
+            Self::Few => Ok((available / 2).clamp(1, 200)),
+            Self::All => Ok(available),
+            Self::Rows(rows) if (1..=available).contains(&rows) => Ok(rows),
+            Self::Rows(rows) => Err(TrainError::Setting {
+                name,
+                given: rows.to_string(),
+                expected: format!("between 1 and the {available} rows that there are, or \"all\""),
+            }),
+        }
+    }
 }
 
 impl Default for Setting {
@@ -53,8 +83,8 @@ impl Default for Setting {
             source: Source::Digits,
             methods: Preset::ALL.to_vec(),
             seeds: 5,
-            train_size: None,
-            teacher_train_size: None,
+            train_size: TrainSize::Few,
+            teacher_train_size: TrainSize::Few,
             label_noise: 0.0,
             teacher_label_noise: 0.0,
             augment_teacher: true,
@@ -66,7 +96,7 @@ impl Default for Setting {
                 hidden: vec![256, 256],
                 recipe: recipe(40, 64, 0.05),
             },
-            learning_rates: vec![0.02, 0.05, 0.1],
+            learning_rates: vec![0.005, 0.02, 0.05, 0.1],
         }
     }
 }
@@ -74,11 +104,11 @@ impl Default for Setting {
 impl Setting {
     /// Refuses what no run could be made of.
     pub(super) fn check(&self, dataset: &Dataset) -> Result<(), TrainError> {
-        let refuse = |name, given: String, expected| {
+        let refuse = |name, given: String, expected: &str| {
             Err(TrainError::Setting {
                 name,
                 given,
-                expected,
+                expected: expected.to_owned(),
             })
         };
         if self.methods.is_empty() {
