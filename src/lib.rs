@@ -1,5 +1,6 @@
 //! Fused knowledge-distillation kernels.
 pub mod cpu;
+pub mod reference;
 pub mod spec;
 
 #[cfg(feature = "train")]
