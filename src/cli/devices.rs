@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 let name = format!("{}{mark}", device.name);
                 table.add_row([&name, available, device.description]);
             }
-            terminal::print(table)
+            terminal::print(table.trim_fmt())
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             {
                 table.add_row([name, formula, source]);
             }
-            terminal::print(table)
+            terminal::print(table.trim_fmt())
         }
     }
 }

@@ -111,7 +111,7 @@ fn narrowing(logits: &Logits, file: &Path, classes: usize) -> Result<Option<Stri
         ))),
         Some(i) => Err(failed(
             format_args!(
-                "`{path}`, row {}, class {}: {} is beyond the range of f4, in which the cpu engine \
+                "`{path}`, row {}, class {}: {:e} is beyond the range of f4, in which the cpu engine \
                  computes",
                 i / classes,
                 i % classes,

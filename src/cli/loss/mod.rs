@@ -13,9 +13,9 @@ use crate::auto::EngineName;
 use crate::spec::{LossSpec, Preset, Temperature, tidy};
 use evaluate::{Evaluation, evaluate};
 use inputs::Files;
-use miette::{IntoDiagnostic, Report};
-use std::fs;
+use miette::Report;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 use summary::{Counts, Summary, Total, Types};
 
 /// Compute loss, gradient and per-sample scores of one batch of logits.
@@ -167,14 +167,10 @@ fn compute(
 }
 
 /// Writes the [`RESULTS`].
-fn write(directory: &Path, evaluation: &Evaluation, summary: &Summary) -> Result<(), Report> {
+fn write(directory: &Path, evaluation: &Evaluation, summary: &Summary) -> io::Result<()> {
     let [gradient, stats, json] = RESULTS.map(|name| directory.join(name));
     let shape = [summary.rows, summary.classes];
-    evaluation
-        .gradient
-        .write(&gradient, shape)
-        .into_diagnostic()?;
-    evaluation.records.write(&stats).into_diagnostic()?;
-    let text = serde_json::to_string_pretty(summary).into_diagnostic()?;
-    fs::write(json, text + "\n").into_diagnostic()
+    evaluation.gradient.write(&gradient, shape)?;
+    evaluation.records.write(&stats)?;
+    fs::write(json, serde_json::to_string_pretty(summary)? + "\n")
 }

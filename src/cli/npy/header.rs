@@ -165,12 +165,14 @@ impl<'a> Rest<'a> {
 
 /// The beginning of a text that somebody else wrote, fit to be printed.
 fn excerpt(text: &str) -> String {
-    text.trim()
-        .chars()
-        .take(24)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
+    let printable = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.trim().chars().take(24).map(printable).collect()
 }
 
 #[cfg(test)]
@@ -218,7 +220,7 @@ mod tests {
             ("{'shape': (18446744073709551616,)}", "a length"),
             ("{'shape': ((3,),)}", "a length"),
             ("{'shape': 3}", "`(`"),
-            ("{'a\u{7}': 3}", "unknown key \"a\\u{7}\""),
+            ("{'a\u{7}': 3}", "unknown key \"a\u{fffd}\""),
             ("{'shape': (3)} }", "its end"),
         ] {
             let error = parse(text).unwrap_err();

@@ -5,7 +5,7 @@ mod header;
 
 use super::failure::failed;
 use header::Header;
-use miette::{IntoDiagnostic, Report, WrapErr};
+use miette::{Report, WrapErr};
 use npyz::{AutoSerialize, DType, Deserialize, TypeChar, TypeRead, TypeStr, WriterBuilder};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Seek};
@@ -23,32 +23,22 @@ pub(super) struct Array {
 impl Array {
     /// Opens a file and reads its header.
     pub(super) fn open(path: &Path) -> Result<Self, Report> {
-        let unreadable = || format!("cannot read `{}`", path.display());
-        let metadata = fs::metadata(path)
-            .into_diagnostic()
-            .wrap_err_with(unreadable)?;
+        Self::try_open(path).wrap_err_with(|| format!("cannot read `{}`", path.display()))
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Report> {
+        let metadata = fs::metadata(path).map_err(unreadable)?;
         // A pipe could block for ever, and it has no length to hold a header against.
         if !metadata.is_file() {
-            return Err(failed(
-                "it is not a regular file",
-                "write the array to a file first",
-            ))
-            .wrap_err_with(unreadable);
+            let remedy = "write the array to a file first";
+            return Err(failed("it is not a regular file", remedy));
         }
-        let file = File::open(path)
-            .into_diagnostic()
-            .wrap_err_with(unreadable)?;
-        let mut values = BufReader::new(file);
+        let mut values = BufReader::new(File::open(path).map_err(unreadable)?);
         let header = header::read(&mut values)
-            .map_err(|error| failed(error, "save one plain array with numpy.save"))
-            .wrap_err_with(unreadable)?;
-        let dtype = dtype(&header).wrap_err_with(unreadable)?;
-        let length = values
-            .stream_position()
-            .into_diagnostic()
-            .wrap_err_with(unreadable)?;
-        let shape = fitting_shape(&header, &dtype, metadata.len().saturating_sub(length))
-            .wrap_err_with(unreadable)?;
+            .map_err(|error| failed(error, "save one plain array with numpy.save"))?;
+        let dtype = dtype(&header)?;
+        let start = values.stream_position().map_err(unreadable)?;
+        let shape = fitting_shape(&header, &dtype, metadata.len().saturating_sub(start))?;
         Ok(Self {
             path: path.to_path_buf(),
             dtype,
@@ -88,7 +78,7 @@ impl Array {
 
     /// The values, the last index running fastest. `T` is what [`kind`](Self::kind) says.
     pub(super) fn read<T: Deserialize + Copy>(mut self) -> Result<Vec<T>, Report> {
-        let values = self.read_as_stored().into_diagnostic();
+        let values = self.read_as_stored().map_err(unreadable);
         let values = values.wrap_err_with(|| format!("cannot read `{}`", self.path.display()))?;
         match self.shape[..] {
             [rows, columns] if self.fortran_order => {
@@ -110,6 +100,13 @@ impl Array {
         }
         Ok(values)
     }
+}
+
+fn unreadable(error: io::Error) -> Report {
+    failed(
+        error,
+        "check that it is the right path, and a file that may be read",
+    )
 }
 
 fn dtype(header: &Header) -> Result<TypeStr, Report> {
