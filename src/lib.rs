@@ -4,6 +4,11 @@ pub mod reference;
 pub mod spec;
 
 #[cfg(feature = "train")]
+pub mod auto;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 mod engine;
