@@ -1,5 +1,7 @@
 //! Which engines there are on this machine, and which one runs: the only place that chooses.
 
+use crate::train::{self, Comparison, Progress, Setting, TrainError};
+use crate::{cpu, reference};
 use std::fmt;
 use std::str::FromStr;
 
@@ -72,6 +74,24 @@ impl FromStr for EngineName {
         known.ok_or_else(|| UnknownEngine {
             given: given.to_owned(),
         })
+    }
+}
+
+/// Compares methods on the engine of this name; `progress` is called from several threads.
+///
+/// # Errors
+/// [`TrainError`] names the file, the setting or the argument.
+pub fn compare(
+    engine: EngineName,
+    setting: &Setting,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Comparison, TrainError> {
+    let engine = engine.resolve();
+    match engine {
+        EngineName::Reference => {
+            train::compare::<reference::Harness>(engine.name(), setting, progress)
+        }
+        _ => train::compare::<cpu::Harness>(engine.name(), setting, progress),
     }
 }
 

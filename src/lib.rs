@@ -17,4 +17,6 @@ mod nn;
 #[cfg(feature = "train")]
 mod random;
 #[cfg(feature = "train")]
+pub mod report;
+#[cfg(feature = "train")]
 pub mod train;

@@ -4,6 +4,7 @@
 //! through [`terminal`] and fails with a [`Failure`].
 
 mod arguments;
+mod compare;
 mod devices;
 mod failure;
 mod loss;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
+  fused-kd compare                 train a teacher and students on real data, all methods
   fused-kd presets                 the published methods, with formula and source
   fused-kd presets lr              one method's parameters, the keys of --set
   fused-kd devices                 the engines that can run here
@@ -37,6 +39,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Compare(compare::Arguments),
     Loss(loss::Arguments),
     Presets(presets::Arguments),
     Devices(devices::Arguments),
@@ -45,6 +48,7 @@ enum Command {
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Compare(arguments) => compare::run(&arguments),
             Self::Loss(arguments) => loss::run(&arguments),
             Self::Presets(arguments) => presets::run(&arguments),
             Self::Devices(arguments) => devices::run(&arguments),

@@ -130,13 +130,14 @@ pub struct MethodResult {
     /// Test accuracy less that of `ce`, paired by seed; none where `ce` is not compared.
     pub vs_ce: Option<Paired>,
     /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
+    #[serde(skip)]
     pub curves: Vec<Curve>,
     /// Seconds of all runs together, the other learning rates' too.
     pub seconds: f64,
 }
 
 /// One run, epoch by epoch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Curve {
     /// Mean total of the epoch's steps.
