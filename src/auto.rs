@@ -12,9 +12,9 @@ pub enum EngineName {
     /// The fastest engine that is available here.
     #[default]
     Auto,
-    /// [`cpu`](crate::cpu): portable, rows in parallel.
+    /// [`crate::cpu`]: portable, rows in parallel.
     Cpu,
-    /// [`reference`](crate::reference): the oracle in double precision, for checks.
+    /// [`crate::reference`]: the oracle in double precision, for checks.
     Reference,
 }
 

@@ -119,3 +119,14 @@ pub(crate) trait Engine {
     where
         Self: Sized;
 }
+
+/// The arg-max of a row, the lowest index winning ties; 0 for a row without order.
+pub(crate) fn top(logits: &[f32]) -> usize {
+    let mut top = 0;
+    for (c, &z) in logits.iter().enumerate() {
+        if z > logits[top] {
+            top = c;
+        }
+    }
+    top
+}

@@ -210,6 +210,8 @@ fn failure(error: TrainError) -> Failure {
 
 fn print(comparison: &Comparison) -> Result<(), Failure> {
     let mut table = terminal::table(report::COLUMNS);
+    // Lines that can be pasted into a document as they are.
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
     table.add_rows(report::rows(comparison));
     terminal::print(format_args!(
         "{}\n\n{}\n\nAccuracy after the last epoch, mean ± standard deviation over seeds; best epoch: of the\n\

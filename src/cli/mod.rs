@@ -1,7 +1,7 @@
 //! The command line: one file per command. Nothing else in the crate prints.
 //!
-//! A command is a variant of [`Command`], a `clap` struct and a function that takes it. It prints
-//! through [`terminal`] and fails with a [`Failure`].
+//! A command is a variant of `Command`, a `clap` struct and a function that takes it. It prints
+//! through `terminal` and fails with a `Failure`.
 
 mod arguments;
 mod compare;

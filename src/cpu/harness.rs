@@ -184,7 +184,7 @@ impl Engine for Harness {
         count: &mut Vec<f32>,
     ) {
         let rows = logits.chunks_exact(classes).zip(labels).take(rows);
-        let hits = rows.filter(|(row, label)| crate::nn::top(row) == **label as usize);
+        let hits = rows.filter(|(row, label)| crate::engine::top(row) == **label as usize);
         count[0] += hits.count() as f32;
     }
 

@@ -86,7 +86,7 @@ pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) 
     const BINS: usize = 15;
     let mut gaps = [0.0_f64; BINS];
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-        let top = crate::nn::top(row);
+        let top = crate::engine::top(row);
         let max = f64::from(row[top]);
         let sum: f64 = row.iter().map(|&z| (f64::from(z) - max).exp()).sum();
         let confidence = 1.0 / sum;
@@ -100,7 +100,7 @@ pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) 
 pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     let rows = logits.chunks_exact(classes).zip(labels);
     let hits = rows
-        .filter(|(row, label)| crate::nn::top(row) == **label as usize)
+        .filter(|(row, label)| crate::engine::top(row) == **label as usize)
         .count();
     hits as f64 / labels.len().max(1) as f64
 }
