@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         teacher[row * CLASSES + top] = 6.0;
     }
 
-    let mut weights = vec![0.0_f32; INPUTS * CLASSES];
+    let mut weights = [0.0_f32; INPUTS * CLASSES];
     let mut logits = vec![0.0_f32; ROWS * CLASSES];
     let mut stats = vec![RowStats::default(); ROWS];
     for step in 0..200 {

@@ -74,6 +74,8 @@ pub mod cli;
 pub mod data;
 #[cfg(feature = "train")]
 mod engine;
+#[cfg(all(test, feature = "train"))]
+mod harness_parity;
 #[cfg(feature = "train")]
 mod nn;
 #[cfg(feature = "train")]

@@ -4,7 +4,7 @@
 //! given.
 
 mod compare;
-mod fit;
+pub(crate) mod fit;
 mod metrics;
 mod recipe;
 mod setting;
