@@ -107,12 +107,12 @@ fn matrix(
             classes,
         });
     }
-    let Some(before_last) = rows.checked_sub(1) else {
-        return Ok(());
+    let needed = match rows.checked_sub(1) {
+        None => Some(0),
+        Some(before_last) => before_last
+            .checked_mul(stride)
+            .and_then(|n| n.checked_add(classes)),
     };
-    let needed = before_last
-        .checked_mul(stride)
-        .and_then(|n| n.checked_add(classes));
     let needed = needed.ok_or(ArgumentError::TooLarge { rows, stride })?;
     if given < needed || (stride == classes && given != needed) {
         return Err(ArgumentError::Length {

@@ -45,7 +45,7 @@ pub(super) fn row<S: Element, T: Element>(
         .with_if(inputs.weight == 0.0, RowFlags::OFF)
         .with_if(inputs.kd_weight == 0.0, RowFlags::UNSELECTED);
     if extremes.student.nonfinite || extremes.teacher.nonfinite {
-        return refused(inputs, student, flags | RowFlags::NONFINITE);
+        return refused(level, inputs, student, flags | RowFlags::NONFINITE);
     }
 
     // Stats.
@@ -159,10 +159,24 @@ pub(super) fn row<S: Element, T: Element>(
 }
 
 /// A row with NaN, +∞ or nothing but masks: NaN throughout, or 0 where its weight is 0.
-fn refused<S: Element>(inputs: RowInputs, mut student: RowLogits<S>, flags: RowFlags) -> RowStats {
+fn refused<S: Element>(
+    level: StatsLevel,
+    inputs: RowInputs,
+    mut student: RowLogits<S>,
+    flags: RowFlags,
+) -> RowStats {
     let value = if inputs.weight == 0.0 { 0.0 } else { f32::NAN };
     student.fill(value);
-    let mut stats: RowStats = bytemuck::cast([f32::NAN; 16]);
+    let mut stats = RowStats {
+        kd: f32::NAN,
+        ce: f32::NAN,
+        tau: f32::NAN,
+        beta: f32::NAN,
+        ..RowStats::default()
+    };
+    if level == StatsLevel::Full {
+        stats = bytemuck::cast([f32::NAN; 16]);
+    }
     stats.loss = value;
     (stats.teacher_top, stats.student_top, stats.flags) = (u32::MAX, u32::MAX, flags);
     stats

@@ -1,0 +1,84 @@
+//! Rows do not know of each other.
+
+use super::cases::{Case, Kind, Rng};
+use super::run;
+use fused_kd::cpu::Parallelism;
+use fused_kd::spec::{LossSpec, Preset, Reduction, RowFlags, RowStats, Temperature};
+
+/// Records and gradients as words, row by row.
+fn by_row(case: &Case) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let bits = run::<f32>(case, Parallelism::Serial);
+    let gradients = bits.gradient.chunks_exact(4 * case.classes);
+    let rows = gradients.zip(bits.stats.chunks_exact(size_of::<RowStats>()));
+    rows.map(|(gradient, stats)| (gradient.to_vec(), stats.to_vec()))
+        .collect()
+}
+
+/// NaN, +∞ or nothing but masks in one row, in either matrix, leave the others' bits as they are.
+#[test]
+fn a_row_that_is_not_finite_touches_no_other() {
+    let mut rng = Rng::new(51);
+    for preset in Preset::ALL {
+        // Dynamic temperatures and means per group couple rows by definition; sums do not.
+        let temperature = match preset.spec().temperature() {
+            Temperature::Dtd(_) => Temperature::PerRow,
+            other => other,
+        };
+        let spec = LossSpec::builder()
+            .right(preset.spec().right())
+            .wrong(preset.spec().wrong())
+            .revision(preset.spec().revision())
+            .temperature(temperature)
+            .reduction(Reduction::Sum)
+            .build()
+            .unwrap();
+        for classes in [1, 3, 10, 1003] {
+            let mut case = Case::new(&mut rng, &spec, 8, classes, &Kind::TAME);
+            let clean = by_row(&case);
+            for (row, value) in [(0, f32::NAN), (3, f32::INFINITY), (7, f32::NEG_INFINITY)] {
+                let classes = row * classes..(row + 1) * classes;
+                if row == 3 {
+                    case.teacher[classes.start] = value;
+                } else {
+                    case.student[classes].fill(value);
+                }
+                case.weight[row] = 1.0;
+            }
+            for (row, (dirty, clean)) in by_row(&case).iter().zip(&clean).enumerate() {
+                if [0, 3, 7].contains(&row) {
+                    let stats: RowStats = bytemuck::pod_read_unaligned(&dirty.1);
+                    assert!(stats.flags.contains(RowFlags::NONFINITE));
+                    assert!(stats.loss.is_nan() && stats.teacher_top == u32::MAX);
+                    let nan = |g: &[u8]| bytemuck::pod_read_unaligned::<f32>(g).is_nan();
+                    assert!(dirty.0.chunks_exact(4).all(nan));
+                } else {
+                    assert!(dirty == clean, "row {row} of {preset:?}, V = {classes}");
+                }
+            }
+        }
+    }
+}
+
+/// A row alone gives the bits that it gives in a batch.
+#[test]
+fn a_row_alone_is_the_row_in_a_batch() {
+    let mut rng = Rng::new(52);
+    let spec = LossSpec::builder().reduction(Reduction::Sum);
+    let case = Case::new(&mut rng, &spec.build().unwrap(), 30, 10, &Kind::ALL);
+    for (row, expected) in by_row(&case).into_iter().enumerate() {
+        let logits = row * 10..(row + 1) * 10;
+        let alone = Case {
+            spec: case.spec,
+            classes: 10,
+            student: case.student[logits.clone()].to_vec(),
+            teacher: case.teacher[logits].to_vec(),
+            labels: vec![case.labels[row]],
+            weight: vec![case.weight[row]],
+            kd_weight: vec![case.kd_weight[row]],
+            tau: None,
+            upstream: case.upstream,
+            kinds: vec![case.kinds[row]],
+        };
+        assert!(by_row(&alone) == [expected], "row {row}");
+    }
+}
