@@ -601,12 +601,13 @@ def run_program(binary, case, folder):
             command += [f"--{name}", folder / f"{name}.npy"]
     for setting in case.settings:
         command += ["--set", setting]
-    done = subprocess.run([*command, "--out", folder], capture_output=True, text=True)
+    out = folder / "out"
+    done = subprocess.run([*command, "--out", out], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stderr}")
     # JSON has no NaN and no ∞: null stands for either, but a name or Python's spelling will do.
-    total = json.loads((folder / "summary.json").read_text())["total"]
-    return total if total is None else float(total), np.load(folder / "stats.npy"), np.load(folder / "grad.npy")
+    total = json.loads((out / "summary.json").read_text())["total"]
+    return total if total is None else float(total), np.load(out / "stats.npy"), np.load(out / "grad.npy")
 
 
 def report(found, checked, limit=40):
