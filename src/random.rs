@@ -16,6 +16,10 @@ pub(crate) mod stream {
     /// The teacher's initial weights, and the order and shifts of its rows.
     pub(crate) const TEACHER_WEIGHTS: u64 = 5;
     pub(crate) const TEACHER_ORDER: u64 = 6;
+    /// Selection by chance.
+    pub(crate) const SELECTION: u64 = 7;
+    /// Initial weights and order of the networks whose EL2N is averaged: two streams each, from here.
+    pub(crate) const PROXIES: u64 = 1 << 32;
 }
 
 const ROUNDS: usize = 10;

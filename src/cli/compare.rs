@@ -7,8 +7,10 @@ use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::data::Source;
 use crate::report;
-use crate::spec::Preset;
-use crate::train::{Comparison, Optimiser, Progress, Schedule, Setting, TrainError, TrainSize};
+use crate::select::{Policy, Score};
+use crate::train::{
+    Budget, Comparison, Method, Optimiser, Progress, Schedule, Setting, TrainError, TrainSize,
+};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -42,8 +44,19 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "digits")]
     data: Source,
     /// Methods, separated by commas; `fused-kd presets` lists them. All if not given.
-    #[arg(long, value_delimiter = ',', value_parser = arguments::preset())]
-    methods: Vec<Preset>,
+    #[arg(long, value_delimiter = ',')]
+    methods: Vec<Method>,
+    /// How `ds` and `lr-ds` choose the samples that the teacher supervises, for example
+    /// score=el2n,keep=lowest,fraction=0.6,per-class,every=5,warm-up=5.
+    #[arg(long, value_name = "POLICY")]
+    select: Option<Policy>,
+    /// Also measure `ds` and `lr-ds` at these shares of supervised samples: a budget curve.
+    #[arg(long, value_delimiter = ',', value_name = "SHARE,…")]
+    fractions: Vec<f32>,
+    /// The budget curve's scores; random is the control.
+    #[arg(long, value_delimiter = ',', value_parser = score(), requires = "fractions",
+          default_value = "influence,el2n,random")]
+    scores: Vec<Score>,
     /// Runs per method, with the seeds 0, 1, …
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
@@ -54,6 +67,10 @@ pub(super) struct Arguments {
     /// enough.
     #[arg(long, value_parser = train_size)]
     teacher_train_size: Option<TrainSize>,
+    /// How many of the student's training rows have a label; the teacher supervises the others
+    /// alone. All if not given.
+    #[arg(long, value_name = "ROWS")]
+    labelled: Option<usize>,
     /// Share of the student's training labels that are replaced by a wrong one.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     label_noise: f32,
@@ -126,6 +143,13 @@ fn train_size(text: &str) -> Result<TrainSize, String> {
     }
 }
 
+fn score() -> impl TypedValueParser<Value = Score> {
+    PossibleValuesParser::new(Score::ALL.map(|(name, _)| name)).map(|given| {
+        let known = Score::ALL.into_iter().find(|(name, _)| *name == given);
+        known.map_or(Score::Random, |(_, score)| score)
+    })
+}
+
 fn schedule() -> impl TypedValueParser<Value = Schedule> {
     PossibleValuesParser::new(Schedule::ALL.map(|(name, _)| name)).map(|given| {
         let known = Schedule::ALL.into_iter().find(|(name, _)| *name == given);
@@ -140,6 +164,7 @@ impl Arguments {
             seeds: self.seeds,
             train_size: self.train_size.unwrap_or_default(),
             teacher_train_size: self.teacher_train_size.unwrap_or_default(),
+            labelled: self.labelled,
             label_noise: self.label_noise,
             teacher_label_noise: self.teacher_label_noise,
             augment_teacher: !self.no_shifts,
@@ -147,6 +172,16 @@ impl Arguments {
         };
         if !self.methods.is_empty() {
             setting.methods.clone_from(&self.methods);
+        }
+        for method in &mut setting.methods {
+            // Only methods that select have a policy to replace.
+            method.policy = method.policy.map(|policy| self.select.unwrap_or(policy));
+        }
+        if !self.fractions.is_empty() {
+            setting.budget = Some(Budget {
+                scores: self.scores.clone(),
+                fractions: self.fractions.clone(),
+            });
         }
         if !self.lr_grid.is_empty() {
             setting.learning_rates.clone_from(&self.lr_grid);
