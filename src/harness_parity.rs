@@ -245,9 +245,9 @@ fn backward_is_the_derivative_of_the_total() {
     for (i, gradient) in gradients.into_iter().enumerate() {
         let h = 1e-5;
         let mut shifted = |by: f64| {
-            *net.parameter_mut(i) += by;
+            *nth(&mut net, i) += by;
             let total = total(&mut net, engine);
-            *net.parameter_mut(i) -= by;
+            *nth(&mut net, i) -= by;
             total
         };
         let difference = (shifted(h) - shifted(-h)) / (2.0 * h);
@@ -256,6 +256,11 @@ fn backward_is_the_derivative_of_the_total() {
             "{i}: {difference} {gradient}"
         );
     }
+}
+
+fn nth(net: &mut Mlp<reference::Harness>, i: usize) -> &mut f64 {
+    let mut all = net.parameters_mut().flatten();
+    all.nth(i).expect("a parameter of this index")
 }
 
 /// An updater begins anew with each network.

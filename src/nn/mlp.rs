@@ -176,18 +176,13 @@ impl<E: Engine> Mlp<E> {
 impl Mlp<crate::reference::Harness> {
     /// The gradients of all parameters, in order.
     pub(crate) fn gradients(&self) -> Vec<Vec<f64>> {
-        self.layers
-            .iter()
-            .flat_map(|layer| layer.gradients.clone())
-            .collect()
+        let layers = self.layers.iter();
+        layers.flat_map(|layer| layer.gradients.clone()).collect()
     }
 
-    /// Parameter `i` in that order.
-    pub(crate) fn parameter_mut(&mut self, i: usize) -> &mut f64 {
-        let mut all = self
-            .layers
-            .iter_mut()
-            .flat_map(|layer| layer.parameters.iter_mut().flatten());
-        all.nth(i).expect("a parameter of this index")
+    /// All parameters, in the same order.
+    pub(crate) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Vec<f64>> {
+        let layers = self.layers.iter_mut();
+        layers.flat_map(|layer| layer.parameters.iter_mut())
     }
 }
