@@ -39,8 +39,8 @@ Examples:
   fused-kd compare --data csv:train.csv,test.csv --out run1
   fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json")]
 pub(super) struct Arguments {
-    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]` or `idx:DIRECTORY`; csv and
-    /// idx files may be gzipped.
+    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]`, `idx:DIRECTORY` (csv and idx
+    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`.
     #[arg(long, default_value = "digits")]
     data: Source,
     /// Methods, separated by commas; `fused-kd presets` lists them. All if not given.
