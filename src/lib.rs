@@ -1,15 +1,88 @@
-//! Fused knowledge-distillation kernels.
+//! Fused knowledge-distillation kernels: temperature softmax, ground-truth label revision, the
+//! divergence from the teacher, its gradient and per-sample selection scores in one pass over the
+//! logits.
+//!
+//! Knowledge distillation trains a small student on a large teacher's soft labels. Teachers err,
+//! and wrong soft labels mislead students. Three papers answer this, and this crate computes their
+//! losses:
+//!
+//! - *Improve Knowledge Distillation via Label Revision and Data Selection* (Lan et al.,
+//!   arXiv 2404.03693): [`spec::Revision::LabelRevision`];
+//! - *Preparing Lessons: Improve Knowledge Distillation with Better Supervision* (Wen et al.,
+//!   arXiv 1911.07471): [`spec::Revision::ProbabilityShift`], [`spec::Revision::LabelSmoothing`]
+//!   and dynamic temperatures, [`spec::Dtd`];
+//! - *Revisiting Knowledge Distillation: An Inheritance and Exploration Framework* (Huang et al.,
+//!   arXiv 2107.00181): its feature losses are still to come.
+//!
+//! # The row program
+//!
+//! For a row of `V` classes with student logits `s`, teacher logits `t` and label `y`, every engine
+//! computes
+//!
+//! ```text
+//! p = softmax(t/τ)   q = softmax(s/τ)   p' = revised p where the teacher is wrong (t_y < max t)
+//! loss_b = w_b · [ λ_kd · kd_weight_b · D(p', q) + λ_ce · CE(s, y) ]
+//! total  = upstream · Σ_b loss_b · inv_n        g = ∂total/∂s        and one RowStats per row
+//! ```
+//!
+//! # Where things are
+//!
+//! - [`spec`]: **what** is computed, as plain data that is valid by construction;
+//! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
+//! - `data`, `train`, `report` (feature `train`): a small harness that trains teachers and students
+//!   on real data; `fused-kd compare` runs it;
+//! - `auto` (feature `train`): the only place that chooses an engine.
+//!
+//! # Embedding
+//!
+//! ```
+//! use fused_kd::cpu::{Parallelism, Plan, Rows, Student};
+//! use fused_kd::spec::{Preset, RowFlags, RowStats, StatsLevel};
+//!
+//! let plan = Plan::new(&Preset::Lr.spec(), 3, StatsLevel::Full)?;
+//! let (teacher, labels) = ([2.0_f32, 1.0, 0.0, 0.0, 3.0, 1.0], [0, 0]);
+//! let mut student = [0.1_f32, 0.2, 0.3, 1.0, 0.0, -1.0];
+//! let mut stats = [RowStats::default(); 2];
+//! let loss = plan.run(
+//!     &Rows::new(&teacher, &labels),
+//!     Student::in_place(&mut student), // the gradient replaces the logits
+//!     &mut stats,
+//!     Parallelism::Serial,
+//! )?;
+//! assert!(loss > 0.0);
+//! assert!(stats[1].flags.contains(RowFlags::WRONG)); // the teacher prefers class 1, the label is 0
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
+//! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
+//! program.
+
 pub mod cpu;
 pub mod reference;
 pub mod spec;
 
 #[cfg(feature = "train")]
+pub mod auto;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 mod engine;
+#[cfg(all(test, feature = "train"))]
+mod harness_parity;
 #[cfg(feature = "train")]
 mod nn;
 #[cfg(feature = "train")]
 mod random;
+#[cfg(feature = "train")]
+pub mod report;
+#[cfg(feature = "train")]
+pub mod select;
 #[cfg(feature = "train")]
 pub mod train;

@@ -319,6 +319,64 @@ fn exchanged_logits_are_the_target_of_the_squared_error() {
     assert_eq!((output.total, output.gradient), (0.0, vec![0.0; 3]));
 }
 
+#[test]
+fn the_bound_by_hand() {
+    // Two even classes against (1/4, 3/4); w = 2, upstream = −3, sum.
+    let (student, teacher) = ([0.0, 0.0], [0.0, 3f64.ln()]);
+    let mut batch = batch(&student, &teacher, &[1]);
+    batch.weight = Some(&[2.0]);
+    batch.kd_weight = Some(&[0.5]);
+    batch.upstream = -3.0;
+    let bound = |divergence, tau: f64, squared, lambda_ce| {
+        let spec = LossSpec::builder()
+            .divergence(divergence)
+            .temperature(Temperature::Fixed(tau as f32))
+            .temperature_squared(squared)
+            .reduction(Reduction::Sum)
+            .weights(4.0, lambda_ce);
+        run(&spec.build().unwrap(), &batch).unwrap().bound[0]
+    };
+    // max p' at τ = 2: √3/(1 + √3).
+    let at_two = 3f64.sqrt() / (1.0 + 3f64.sqrt());
+    let outer = 2.0 * 3.0;
+    close(
+        bound(Divergence::ForwardKl, 1.0, true, 0.0),
+        outer * 2.0 * 0.75,
+        1e-14,
+    );
+    close(
+        bound(Divergence::ForwardKl, 2.0, true, 0.0),
+        outer * 2.0 * 2.0 * at_two,
+        1e-14,
+    );
+    close(
+        bound(Divergence::ForwardKl, 2.0, false, 0.0),
+        outer * 2.0 / 2.0 * at_two,
+        1e-14,
+    );
+    close(
+        bound(DECOUPLED, 1.0, true, 0.0),
+        9.0 * outer * 2.0 * 0.75,
+        1e-14,
+    );
+    close(
+        bound(Divergence::MseProbs, 2.0, true, 0.0),
+        outer * 2.0 / 2.0 * at_two,
+        1e-14,
+    );
+    close(bound(Divergence::MseLogits, 2.0, true, 0.0), 0.0, 0.0);
+    close(
+        bound(Divergence::ForwardKl, 1.0, true, 5.0),
+        outer * 5.0 * 0.5,
+        1e-14,
+    );
+    // δ = ln(1/2 : 1/4) = ln 2 at the first class, ln(2/3) at the second.
+    let reverse = 0.75 * (1.0 + 1.5f64.ln());
+    let first = 0.5 * (1.0 + 2f64.ln());
+    let reverse = outer * 2.0 * reverse.max(first);
+    close(bound(Divergence::ReverseKl, 1.0, true, 0.0), reverse, 1e-14);
+}
+
 // --- Reductions ---------------------------------------------------------------------------------
 
 #[test]

@@ -26,13 +26,11 @@ impl Split {
     /// because an accuracy over fewer rows moves by too much with each of them. A tenth of all rows
     /// is `validation`, the rest `train`. Otherwise that test set is `test`, in its own order, and
     /// of the n rows before it ⌊n/10⌋ are `validation`.
-    /// `train_size` keeps only so many rows of `train`.
     ///
     /// # Errors
     ///
-    /// [`DataError::Dataset`] when there are fewer than 10 rows to split, [`DataError::Argument`]
-    /// when `train_size` is 0 or more than there are.
-    pub fn new(dataset: &Dataset, train_size: Option<usize>, seed: u64) -> Result<Self, DataError> {
+    /// [`DataError::Dataset`] when there are fewer than 10 rows to split.
+    pub fn new(dataset: &Dataset, seed: u64) -> Result<Self, DataError> {
         let own_test = dataset.test_from();
         let rows = own_test.unwrap_or(dataset.len());
         let tenth = rows / 10;
@@ -50,27 +48,12 @@ impl Split {
             None => train.split_off(rows - tenth.max(500.min(3 * rows / 10))),
         };
         let validation = train.split_off(train.len() - tenth);
-        if let Some(size) = train_size {
-            check_train_size(size, train.len())?;
-            train.truncate(size);
-        }
         Ok(Self {
             train,
             validation,
             test,
         })
     }
-}
-
-fn check_train_size(size: usize, available: usize) -> Result<(), DataError> {
-    if (1..=available).contains(&size) {
-        return Ok(());
-    }
-    Err(DataError::argument(
-        "train_size",
-        size,
-        format!("between 1 and {available} rows can be trained on"),
-    ))
 }
 
 #[cfg(test)]
@@ -94,11 +77,11 @@ mod tests {
     #[test]
     fn parts_are_disjoint_and_together_everything() {
         for (rows, expected) in [
-            (10, (8, 1, 1)),
-            (1_797, (1_439, 179, 179)),
+            (10, (6, 1, 3)),
+            (1_797, (1_118, 179, 500)),
             (10_000, (8_000, 1_000, 1_000)),
         ] {
-            let split = Split::new(&dataset(rows), None, 3).unwrap();
+            let split = Split::new(&dataset(rows), 3).unwrap();
             assert_eq!(sizes(&split), expected);
             let all = sorted(&[&split.train, &split.validation, &split.test]);
             assert!(all.into_iter().eq(0..rows as u32));
@@ -108,7 +91,7 @@ mod tests {
     #[test]
     fn a_test_set_of_its_own_stays_whole_and_in_order() {
         let dataset = dataset(120).with_test_from(100).unwrap();
-        let split = Split::new(&dataset, None, 3).unwrap();
+        let split = Split::new(&dataset, 3).unwrap();
         assert_eq!(sizes(&split), (90, 10, 20));
         assert!(split.test.iter().copied().eq(100..120));
         let rest = sorted(&[&split.train, &split.validation]);
@@ -116,27 +99,21 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_a_smaller_train_part_is_a_prefix() {
+    fn the_seed_decides() {
         let dataset = dataset(1_000);
-        let full = Split::new(&dataset, None, 7).unwrap();
-        assert_eq!(full, Split::new(&dataset, None, 7).unwrap());
-        assert_ne!(full, Split::new(&dataset, None, 8).unwrap());
-        let small = Split::new(&dataset, Some(50), 7).unwrap();
-        assert_eq!(small.train, full.train[..50]);
-        assert_eq!((small.validation, small.test), (full.validation, full.test));
+        let full = Split::new(&dataset, 7).unwrap();
+        assert_eq!(full, Split::new(&dataset, 7).unwrap());
+        assert_ne!(full, Split::new(&dataset, 8).unwrap());
     }
 
     #[test]
-    fn sizes_that_cannot_be_are_named() {
-        let cases = [
-            (dataset(9), None, "9 rows to split: at least 10"),
-            (dataset(100), Some(0), "train_size is 0: between 1 and 80"),
-            (dataset(100), Some(81), "train_size is 81: between 1 and 80"),
-            (dataset(100).with_test_from(9).unwrap(), None, "9 rows"),
-        ];
-        for (dataset, train_size, expected) in cases {
-            let message = Split::new(&dataset, train_size, 0).unwrap_err().to_string();
-            assert!(message.contains(expected), "{message}");
+    fn too_few_rows_are_named() {
+        for dataset in [dataset(9), dataset(100).with_test_from(9).unwrap()] {
+            let message = Split::new(&dataset, 0).unwrap_err().to_string();
+            assert!(
+                message.contains("9 rows to split: at least 10"),
+                "{message}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The divergences D(p', q) and their slopes.
 
 use super::decoupled::decoupled;
-use super::softmax::Distribution;
+use super::softmax::{Distribution, top};
 use super::sum::{Sum, sum};
 use crate::spec::Divergence;
 
@@ -26,6 +26,21 @@ struct Class {
     log_p: f64,
     q: f64,
     log_q: f64,
+}
+
+impl Class {
+    /// `q − p'`, as `q (1 − e^−d)` or `p' (e^d − 1)` with `d = log q − log p'`: where both are next
+    /// to 1 the logarithms still tell them apart.
+    fn difference(self) -> f64 {
+        let d = self.log_q - self.log_p;
+        if d.is_finite() && d >= 0.0 {
+            -self.q * (-d).exp_m1()
+        } else if d.is_finite() {
+            self.p * d.exp_m1()
+        } else {
+            self.q - self.p
+        }
+    }
 }
 
 /// The classes of target `p'` and student `q` side by side.
@@ -65,7 +80,7 @@ pub(super) fn divergence(
 fn forward_kl(target: &Distribution, student: &Distribution) -> Term {
     Term {
         value: kl(target, student),
-        slope: classes(target, student).map(|c| c.q - c.p).collect(),
+        slope: classes(target, student).map(Class::difference).collect(),
         bound: largest(target, student),
     }
 }
@@ -90,11 +105,11 @@ fn reverse_kl(target: &Distribution, student: &Distribution) -> Term {
         }
     };
     let bound = |c: Class| c.p.max(c.q) * (1.0 + delta(c).abs());
+    let h: Vec<f64> = classes(target, student).map(delta).collect();
     Term {
         value,
-        slope: classes(target, student)
-            .map(|c| c.q * (delta(c) - value))
-            .collect(),
+        // R = Σ q δ.
+        slope: through_softmax(student, &h),
         bound: classes(target, student).map(bound).fold(0.0, f64::max),
     }
 }
@@ -145,7 +160,7 @@ fn log_ratios_to_mixture(c: Class, beta: f64) -> (f64, f64) {
 
 /// `½ Σ |p' − q|`; `h = ½ sign(q − p')`, sign(0) = 0.
 fn total_variation(target: &Distribution, student: &Distribution) -> Term {
-    let difference = || classes(target, student).map(|c| c.q - c.p);
+    let difference = || classes(target, student).map(Class::difference);
     let sign = |d: f64| if d == 0.0 { 0.0 } else { d.signum() };
     let h: Vec<f64> = difference().map(|d| 0.5 * sign(d)).collect();
     Term {
@@ -158,7 +173,7 @@ fn total_variation(target: &Distribution, student: &Distribution) -> Term {
 /// `(1/V) Σ (q − p')²`; `h = (2/V) (q − p')`.
 fn mse_probs(target: &Distribution, student: &Distribution) -> Term {
     let per_class = 1.0 / student.classes() as f64;
-    let difference = || classes(target, student).map(|c| c.q - c.p);
+    let difference = || classes(target, student).map(Class::difference);
     let h: Vec<f64> = difference().map(|d| 2.0 * per_class * d).collect();
     Term {
         value: per_class * sum(difference().map(|d| d * d)),
@@ -193,14 +208,14 @@ pub(super) fn mse_logits(student: &[f64], target: &[f64]) -> Term {
 }
 
 /// `q_c (h_c − Σ_k q_k h_k)`: a derivative with respect to q, taken through the softmax.
+///
+/// A constant added to all h changes nothing, so the top class's own h is subtracted first: where
+/// that class has q next to 1, its h and the mean would cancel.
 fn through_softmax(student: &Distribution, h: &[f64]) -> Vec<f64> {
-    let mean = sum(student.p.iter().zip(h).map(|(q, h)| q * h));
-    student
-        .p
-        .iter()
-        .zip(h)
-        .map(|(q, h)| q * (h - mean))
-        .collect()
+    let at_top = h[top(&student.p)];
+    let each = || student.p.iter().zip(h).map(|(q, h)| (q, h - at_top));
+    let mean = sum(each().map(|(q, h)| q * h));
+    each().map(|(q, h)| q * (h - mean)).collect()
 }
 
 /// `max_c max(p'_c, q_c)`.

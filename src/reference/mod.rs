@@ -1,5 +1,5 @@
-//! The f64 oracle: every loss of [`LossSpec`](crate::spec::LossSpec), written plainly in double
-//! precision. Engines are measured against it; it is not meant for training.
+//! The f64 oracle: every loss of [`LossSpec`], written plainly in double precision. Engines are
+//! measured against it; it is not meant for training.
 //!
 //! For a row with student logits `s`, teacher logits `t`, label `y` and temperature τ:
 //!
@@ -23,12 +23,15 @@
 //!   are neither refused nor NONFINITE. A refused row is not NONFINITE: nobody looks at its logits.
 //! - **NONFINITE rows**: all floats NaN, and the gradient too; where w = 0 loss and gradient are 0.
 //!   The total is NaN iff such a row has w ≠ 0, whatever `upstream` is.
+//! - **Rows without a label** have no CE and no revision, and are right;
+//!   [`Decoupled`](crate::spec::Divergence::Decoupled) is there the plain forward KL, without α, β.
 //! - **Infinite divergences** make loss and total infinite; the gradient stays the formula, but for
 //!   [`ReverseKl`](crate::spec::Divergence::ReverseKl), whose part of that row is 0.
 //! - **Masks** are decided on logits. Label revision and label smoothing unmask y, probability
-//!   shift exchanges the masks of y and top. In
-//!   [`Decoupled`](crate::spec::Divergence::Decoupled) the "rest" is masked when all its classes
-//!   are; without a rest in one of the rows the β term is 0.
+//!   shift exchanges the masks of y and top. In Decoupled the "rest" is masked when all its
+//!   classes are; without a rest in one of the rows the β term is 0.
+//! - **MseLogits** under probability shift compares a wrong row with the teacher's logits at y and
+//!   top exchanged.
 //! - **Standardised**: CE and scores stay on the raw logits, and so does the question whether a row
 //!   is wrong. τ² and the record's `tau` are those of the scalar. Where the student masks a class
 //!   D's gradient is 0.
@@ -48,6 +51,9 @@
 mod batch;
 mod decoupled;
 mod divergence;
+#[cfg(feature = "train")]
+mod harness;
+mod influence;
 mod revise;
 mod row;
 mod scores;
@@ -57,6 +63,9 @@ mod sum;
 mod temperature;
 
 pub use batch::{Batch, counts};
+#[cfg(feature = "train")]
+pub(crate) use harness::Harness;
+pub use influence::influence;
 pub use temperature::dtd_temperatures;
 
 use crate::spec::{ArgumentError, LossSpec, RowFlags, RowStats};

@@ -65,44 +65,56 @@ impl Paired {
     }
 }
 
-/// The 97.5 % quantile of Student's t. Beyond the table the expansion in 1/df is good to 1e-3.
+/// The 97.5 % quantile of Student's t. Beyond the table the expansion in 1/degrees (Abramowitz and
+/// Stegun 26.7.5) is good to 1e-4.
 fn t_quantile(degrees: usize) -> f64 {
     const TABLE: [f64; 12] = [
         12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179,
     ];
-    match TABLE.get(degrees.wrapping_sub(1)) {
-        Some(&t) => t,
-        None => {
-            let (z, df) = (1.959_964_f64, degrees as f64);
-            z + (z.powi(3) + z) / (4.0 * df)
-                + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * df * df)
-        }
+    if let Some(&t) = TABLE.get(degrees.wrapping_sub(1)) {
+        return t;
     }
+    let (z, n) = (1.959_964_f64, degrees as f64);
+    let [z3, z5, z7] = [3, 5, 7].map(|power| z.powi(power));
+    z + (z3 + z) / (4.0 * n)
+        + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * n.powi(2))
+        + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n.powi(3))
 }
 
 /// Expected calibration error over 15 equal bins of confidence (Guo et al., arXiv 1706.04599):
-/// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`.
+/// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`, over rows with a label.
 pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     const BINS: usize = 15;
-    let mut gaps = [0.0_f64; BINS];
-    for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-        let top = crate::nn::top(row);
+    let (mut gaps, mut rows) = ([0.0_f64; BINS], 0.0);
+    for (row, top, label) in labelled(logits, labels, classes) {
         let max = f64::from(row[top]);
         let sum: f64 = row.iter().map(|&z| (f64::from(z) - max).exp()).sum();
         let confidence = 1.0 / sum;
         let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
-        gaps[bin] += f64::from(u8::from(top == label as usize)) - confidence;
+        gaps[bin] += f64::from(u8::from(top == label)) - confidence;
+        rows += 1.0;
     }
-    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / labels.len().max(1) as f64
+    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / f64::max(rows, 1.0)
 }
 
-/// The share of rows whose arg-max is their label.
+/// The share of rows with a label whose arg-max it is.
 pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
+    let hits =
+        labelled(logits, labels, classes).map(|(_, top, label)| f64::from(u8::from(top == label)));
+    let (sum, rows) = hits.fold((0.0, 0.0), |(sum, rows), hit| (sum + hit, rows + 1.0));
+    sum / f64::max(rows, 1.0)
+}
+
+/// Rows with a label: logits, arg-max, label.
+fn labelled<'a>(
+    logits: &'a [f32],
+    labels: &'a [i32],
+    classes: usize,
+) -> impl Iterator<Item = (&'a [f32], usize, usize)> {
     let rows = logits.chunks_exact(classes).zip(labels);
-    let hits = rows
-        .filter(|(row, label)| crate::nn::top(row) == **label as usize)
-        .count();
-    hits as f64 / labels.len().max(1) as f64
+    rows.filter_map(|(row, &label)| {
+        Some((row, crate::engine::top(row), usize::try_from(label).ok()?))
+    })
 }
 
 #[cfg(test)]

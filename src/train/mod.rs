@@ -4,16 +4,23 @@
 //! given.
 
 mod compare;
-mod fit;
+pub(crate) mod fit;
+mod method;
 mod metrics;
+mod prepare;
 mod recipe;
+mod selector;
 mod setting;
+mod student;
 mod summary;
 
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
+pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};
-pub use setting::Setting;
-pub use summary::{Comparison, Curve, MethodResult, SettingSummary, TeacherResult};
+pub use setting::{Budget, Setting, TrainSize};
+pub use summary::{
+    BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,
+};

@@ -65,7 +65,7 @@ impl<S: Formatted, T: Formatted> Subject for Cpu<S, T> {
         assert_eq!(bits(&gradient), bits(&student));
         assert_eq!(
             bytemuck::cast_slice::<_, u8>(&stats),
-            bytemuck::cast_slice(&again)
+            bytemuck::cast_slice::<_, u8>(&again)
         );
         Answer {
             total,

@@ -1,6 +1,8 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod npy;
+
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

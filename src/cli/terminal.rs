@@ -1,0 +1,81 @@
+//! Standard output for results, standard error for everything else.
+
+use super::failure::Failure;
+use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// How errors look. Only a terminal gets them in lines of its width: programs search for words.
+pub(super) fn set_up() {
+    let _ = miette::set_hook(Box::new(|_| {
+        let lines = io::stderr().is_terminal();
+        Box::new(MietteHandlerOpts::new().wrap_lines(lines).build())
+    }));
+}
+
+/// Prints a result and ends the line.
+pub(super) fn print(text: impl Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
+        written => Ok(written
+            .into_diagnostic()
+            .wrap_err("cannot write to standard output")?),
+    }
+}
+
+/// Prints a result for programs.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print(serde_json::to_string_pretty(value).into_diagnostic()?)
+}
+
+/// A table as wide as the terminal, or of 100 columns for files and pipes.
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let width = terminal_size::terminal_size_of(io::stdout()).map_or(100, |(width, _)| width.0);
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width.clamp(60, 140))
+        .set_header(header);
+    table
+}
+
+/// Says what the user may want to know.
+pub(super) fn note(text: impl Display) {
+    to_stderr(format_args!("note: {text}"));
+}
+
+/// Says what is legal and yet probably not meant.
+pub(super) fn warn(text: impl Display) {
+    to_stderr(format_args!("warning: {text}"));
+}
+
+/// Prints what `clap` has to say: help, the version, or what is wrong with the arguments.
+pub(super) fn explain(error: &clap::Error) -> ExitCode {
+    // There is nobody to tell when this cannot be printed.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+/// Prints why a command stopped, with all its causes; gives the exit status.
+pub(super) fn fail(failure: Failure) -> ExitCode {
+    let (report, code) = match failure {
+        Failure::ClosedPipe => return ExitCode::SUCCESS,
+        Failure::Usage(report) => (report, 2),
+        Failure::Failed(report) => (report, 1),
+    };
+    to_stderr(format_args!("{report:?}"));
+    ExitCode::from(code)
+}
+
+/// A failing standard error leaves nobody to tell.
+fn to_stderr(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

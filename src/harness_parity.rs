@@ -1,0 +1,284 @@
+//! The harness's operations agree between engines: each against the oracle's plain loops.
+
+use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
+use crate::nn::{Mlp, Optimiser, Updater};
+use crate::random::Philox;
+use crate::spec::Preset;
+use crate::train::fit::{Fit, HostSamples, Samples};
+use crate::train::{Recipe, Schedule};
+use crate::{cpu, reference};
+
+/// What an operation leaves behind, read back.
+type Trial<E> = fn(&mut E, &mut Philox) -> Vec<f32>;
+
+fn numbers(random: &mut Philox, len: usize) -> Vec<f32> {
+    (0..len).map(|_| random.normal()).collect()
+}
+
+fn read<E: Engine>(engine: &mut E, buf: &E::Buf, len: usize) -> Vec<f32> {
+    let mut out = vec![0.0; len];
+    engine.download(buf, &mut out);
+    out
+}
+
+fn agree(name: &str, a: &[f32], b: &[f32], bound: f32) {
+    assert_eq!(a.len(), b.len());
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert!(
+            (a - b).abs() <= bound * b.abs().max(1.0),
+            "{name}[{i}]: {a}, reference {b}"
+        );
+    }
+}
+
+fn multiply<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let mut all = Vec::new();
+    for form in [Form::Plain, Form::LeftTransposed, Form::RightTransposed] {
+        for (rows, columns, inner) in [(1, 1, 1), (3, 5, 7), (33, 10, 64), (128, 32, 17)] {
+            let a = engine.upload(&numbers(random, rows * inner));
+            let b = engine.upload(&numbers(random, inner * columns));
+            let mut out = engine.upload(&vec![7.0; rows * columns]);
+            engine.multiply(
+                Product {
+                    rows,
+                    columns,
+                    inner,
+                    form,
+                },
+                &a,
+                &b,
+                &mut out,
+            );
+            all.extend(read(engine, &out, rows * columns));
+        }
+    }
+    all
+}
+
+fn layers<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let (rows, width) = (9, 13);
+    let bias = engine.upload(&numbers(random, width));
+    let gradient = numbers(random, rows * width);
+    let mut all = Vec::new();
+    for relu in [true, false] {
+        let mut x = engine.upload(&numbers(random, rows * width));
+        // One row fewer than there is room for: the last must stay as it is.
+        engine.bias_relu(&mut x, &bias, rows - 1, relu);
+        let mut g = engine.upload(&gradient);
+        engine.relu_backward(&mut g, &x, (rows - 1) * width);
+        let mut sums = engine.zeros(width);
+        engine.column_sums(&g, rows - 1, &mut sums);
+        all.extend(
+            [
+                read(engine, &x, rows * width),
+                read(engine, &g, rows * width),
+            ]
+            .concat(),
+        );
+        all.extend(read(engine, &sums, width));
+    }
+    all
+}
+
+fn gathers<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let from = engine.upload(&numbers(random, 6 * 4));
+    let indices = engine.upload_ints(&[5, 0, 0, 3, 2]);
+    let mut rows = engine.zeros(3 * 4);
+    engine.gather(&from, 4, &indices, 1..4, &mut rows);
+    let mut all = read(engine, &rows, 3 * 4);
+    // Labels cannot be read back; hits tell whether they arrived. Row 1 is a tie that 0 wins.
+    let labels = engine.upload_ints(&[1, 0, 2, 2, 0, 1]);
+    let mut gathered = engine.zero_ints(3);
+    engine.gather_ints(&labels, &indices, 1..4, &mut gathered);
+    let logits = engine.upload(&[0.0, 1.0, 0.5, 2.0, 2.0, 0.0, 0.0, 0.0, 1.0]);
+    let mut count = engine.upload(&[10.0]);
+    engine.hits(&logits, &gathered, 3, 3, &mut count);
+    all.extend(read(engine, &count, 1));
+    all
+}
+
+fn steps<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let len = 37;
+    let (mut w, g) = (
+        engine.upload(&numbers(random, len)),
+        engine.upload(&numbers(random, len)),
+    );
+    let mut velocity = engine.zeros(len);
+    let mut moments = [engine.zeros(len), engine.zeros(len)];
+    for t in 1..4 {
+        engine.sgd(
+            SgdStep {
+                rate: 0.1,
+                momentum: 0.9,
+                decay: 0.01,
+            },
+            &mut w,
+            &g,
+            &mut velocity,
+        );
+        let betas = [0.9_f32, 0.999];
+        let corrections = betas.map(|beta| 1.0 - beta.powi(t));
+        let step = AdamWStep {
+            rate: 0.1,
+            betas,
+            epsilon: 1e-8,
+            decay: 0.01,
+            corrections,
+        };
+        engine.adamw(step, &mut w, &g, &mut moments);
+    }
+    read(engine, &w, len)
+}
+
+#[test]
+fn operations_agree_with_the_reference() {
+    let trials: [(&str, Trial<cpu::Harness>, Trial<reference::Harness>); 4] = [
+        ("multiply", multiply, multiply),
+        ("layers", layers, layers),
+        ("gathers", gathers, gathers),
+        ("steps", steps, steps),
+    ];
+    for (name, on_cpu, on_reference) in trials {
+        let a = on_cpu(&mut cpu::Harness::default(), &mut Philox::new(1, 0));
+        let b = on_reference(&mut reference::Harness, &mut Philox::new(1, 0));
+        agree(name, &a, &b, 1e-5);
+    }
+}
+
+/// The hits of [`gathers`] by hand: rows 0, 0 and 3 of the labels are 1, 1 and 2.
+#[test]
+fn gathered_labels_are_counted() {
+    let all = gathers(&mut reference::Harness, &mut Philox::new(1, 0));
+    assert_eq!(all.last(), Some(&12.0));
+}
+
+/// Losses of the first epochs of a training run.
+fn losses<E: Engine + Default>(preset: Preset, optimiser: Optimiser) -> Vec<f32> {
+    let mut random = Philox::new(5, 0);
+    let host = HostSamples {
+        features: numbers(&mut random, 90 * 8),
+        labels: (0..90).map(|_| random.below(5) as i32).collect(),
+        teacher: numbers(&mut random, 90 * 5)
+            .iter()
+            .map(|z| 3.0 * z)
+            .collect(),
+        classes: 5,
+        variants: 1,
+    };
+    let recipe = Recipe {
+        epochs: 8,
+        batch: 32,
+        optimiser,
+        learning_rate: 0.005,
+        schedule: Schedule::Cosine,
+        warm_up: 1,
+    };
+    let mut engine = E::default();
+    let samples = Samples::upload(&mut engine, &host);
+    let plan = engine.plan(&preset.spec(), 5).unwrap();
+    let mut net = Mlp::new(&mut engine, &[8, 16, 16, 5], 32, &mut Philox::new(6, 0));
+    let mut losses = Vec::new();
+    let mut order = Philox::new(7, 0);
+    let fit = Fit {
+        samples: &samples,
+        plan: &plan,
+        recipe: &recipe,
+        selector: None,
+    };
+    fit.run(&mut engine, &mut net, &mut order, |_, _, loss| {
+        losses.push(loss)
+    })
+    .unwrap();
+    losses
+}
+
+#[test]
+fn training_agrees_with_training_on_the_reference() {
+    for preset in Preset::ALL {
+        for optimiser in [
+            Optimiser::Sgd {
+                momentum: 0.9,
+                decay: 1e-3,
+            },
+            Optimiser::AdamW { decay: 0.01 },
+        ] {
+            let on_cpu = losses::<cpu::Harness>(preset, optimiser);
+            let on_reference = losses::<reference::Harness>(preset, optimiser);
+            agree(preset.name(), &on_cpu, &on_reference, 1e-3);
+            assert!(
+                on_cpu.last() < on_cpu.first(),
+                "{}: {on_cpu:?}",
+                preset.name()
+            );
+        }
+    }
+}
+
+/// The gradient of every parameter, through the network and the row program, by differences.
+#[test]
+fn backward_is_the_derivative_of_the_total() {
+    let engine = &mut reference::Harness;
+    let mut random = Philox::new(8, 0);
+    let (rows, sizes) = (6, [4, 7, 5, 3]);
+    let x = engine.upload(&numbers(&mut random, rows * 4));
+    let teacher = engine.upload(&numbers(&mut random, rows * 3));
+    let labels = engine.upload_ints(&[0, 1, 2, 0, 1, 2]);
+    let plan = engine.plan(&Preset::Lr.spec(), 3).unwrap();
+    let mut net: Mlp<reference::Harness> = Mlp::new(engine, &sizes, rows, &mut random);
+    let total = |net: &mut Mlp<reference::Harness>, engine: &mut reference::Harness| {
+        let mut total = engine.zeros(1);
+        net.forward(engine, &x, rows);
+        let batch = RowBatch {
+            rows,
+            student: net.logits_mut(),
+            teacher: &teacher,
+            labels: &labels,
+            weights: None,
+            total: &mut total,
+        };
+        engine.row(&plan, batch).unwrap();
+        net.backward(engine, &x, rows);
+        total[0]
+    };
+    total(&mut net, engine);
+    let gradients: Vec<f64> = net.gradients().concat();
+    for (i, gradient) in gradients.into_iter().enumerate() {
+        let h = 1e-5;
+        let mut shifted = |by: f64| {
+            *nth(&mut net, i) += by;
+            let total = total(&mut net, engine);
+            *nth(&mut net, i) -= by;
+            total
+        };
+        let difference = (shifted(h) - shifted(-h)) / (2.0 * h);
+        assert!(
+            (difference - gradient).abs() < 1e-7,
+            "{i}: {difference} {gradient}"
+        );
+    }
+}
+
+fn nth(net: &mut Mlp<reference::Harness>, i: usize) -> &mut f64 {
+    let mut all = net.parameters_mut().flatten();
+    all.nth(i).expect("a parameter of this index")
+}
+
+/// An updater begins anew with each network.
+#[test]
+fn updates_follow_their_gradient() {
+    let engine = &mut cpu::Harness::default();
+    let mut updater = Updater::new(
+        engine,
+        Optimiser::Sgd {
+            momentum: 0.0,
+            decay: 0.5,
+        },
+        &[2],
+    );
+    let (mut w, g) = (vec![1.0, 2.0], vec![0.5, -0.5]);
+    updater.begin(0.1);
+    updater.update(engine, 0, &mut w, &g, false);
+    assert_eq!(w, [0.95, 2.05]);
+    updater.update(engine, 0, &mut w, &[0.0, 0.0].to_vec(), true);
+    assert_eq!(w, [0.95 - 0.1 * 0.475, 2.05 - 0.1 * 1.025]);
+}

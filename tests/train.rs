@@ -1,0 +1,178 @@
+//! The harness from the outside: repeatable, independent of threads and of what else is compared.
+#![cfg(feature = "train")]
+
+mod support;
+
+use fused_kd::auto::{self, EngineName};
+use fused_kd::spec::Preset;
+use fused_kd::train::{Comparison, MethodResult, Setting, TrainError, TrainSize};
+
+/// The default scenario, shortened.
+fn short() -> Setting {
+    let mut setting = Setting::default();
+    setting.methods = vec![
+        Preset::Ce.into(),
+        Preset::Kd.into(),
+        Preset::Lr.into(),
+        Preset::DtdFlsw.into(),
+    ];
+    setting.seeds = 2;
+    setting.learning_rates = vec![0.02, 0.05];
+    setting.student.recipe.epochs = 8;
+    setting.teacher.recipe.epochs = 8;
+    setting.teacher.hidden = vec![32];
+    setting
+}
+
+fn compare(setting: &Setting) -> Comparison {
+    auto::compare(EngineName::Cpu, setting, &|_| {}).unwrap()
+}
+
+/// Everything that a method's runs left, but the time that they took.
+fn outcome(method: &MethodResult) -> String {
+    format!(
+        "{:?} {:?} {:?} {:?}",
+        method.name, method.learning_rate, method.test_accuracy, method.curves
+    )
+}
+
+#[test]
+fn bits_depend_neither_on_threads_nor_on_the_run() {
+    let setting = short();
+    let pool = |threads| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+    };
+    let runs: Vec<Vec<String>> = [1, 3, 3]
+        .into_iter()
+        .map(|threads| {
+            pool(threads).install(|| compare(&setting).methods.iter().map(outcome).collect())
+        })
+        .collect();
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[1], runs[2]);
+}
+
+#[test]
+fn a_method_does_not_depend_on_the_others() {
+    let mut setting = short();
+    let all = compare(&setting);
+    setting.methods = vec![Preset::Lr.into()];
+    let alone = compare(&setting);
+    assert_eq!(outcome(&all.methods[2]), outcome(&alone.methods[0]));
+    assert_eq!(alone.methods[0].vs_kd, None);
+    assert!(all.methods[2].vs_kd.is_some());
+}
+
+#[test]
+fn one_seed_is_the_same_among_many() {
+    let mut setting = short();
+    setting.learning_rates = vec![0.05];
+    let two = compare(&setting);
+    setting.seeds = 1;
+    let one = compare(&setting);
+    for (one, two) in one.methods.iter().zip(&two.methods) {
+        assert_eq!(one.test_accuracy.per_seed[0], two.test_accuracy.per_seed[0]);
+    }
+}
+
+#[test]
+fn the_cpu_learns_what_the_reference_learns() {
+    let mut setting = short();
+    setting.seeds = 1;
+    setting.learning_rates = vec![0.05];
+    setting.train_size = TrainSize::Rows(100);
+    setting.teacher_train_size = TrainSize::Rows(100);
+    let cpu = compare(&setting);
+    let reference = auto::compare(EngineName::Reference, &setting, &|_| {}).unwrap();
+    assert_eq!((cpu.engine, reference.engine), ("cpu", "reference"));
+    for (cpu, reference) in cpu.methods.iter().zip(&reference.methods) {
+        let (a, b) = (cpu.test_accuracy.mean, reference.test_accuracy.mean);
+        assert!((a - b).abs() <= 0.01, "{}: {a} {b}", cpu.name);
+    }
+}
+
+/// What the README says of the default scenario, with all its epochs.
+#[test]
+fn the_default_teacher_beats_the_student_and_errs() {
+    let mut setting = Setting::default();
+    setting.methods = vec![Preset::Ce.into(), Preset::Kd.into(), Preset::Lr.into()];
+    let comparison = compare(&setting);
+    let teacher = &comparison.teacher;
+    let [ce, kd, lr] = [0, 1, 2].map(|i| comparison.methods[i].test_accuracy.mean);
+    assert!(
+        teacher.test_accuracy > ce,
+        "teacher {}, ce {ce}",
+        teacher.test_accuracy
+    );
+    assert!(
+        (0.05..=0.15).contains(&teacher.wrong_train_labels),
+        "{}",
+        teacher.wrong_train_labels
+    );
+    assert!(lr > kd, "lr {lr}, kd {kd}");
+    // Learning rates were chosen on validation data alone.
+    for method in &comparison.methods {
+        assert!(
+            setting
+                .learning_rates
+                .iter()
+                .any(|&rate| f64::from(rate) - method.learning_rate < 1e-6)
+        );
+        assert!(method.test_accuracy.mean > 0.8, "{}", method.name);
+    }
+}
+
+#[test]
+fn other_data_are_compared_too() {
+    let mut setting = short();
+    setting.seeds = 1;
+    for source in [
+        "csv:optdigits/optdigits.tra,optdigits/optdigits.tes",
+        "idx:mnist-t10k",
+    ] {
+        let Some(root) = support::data_dir() else {
+            return;
+        };
+        let (kind, paths) = source.split_once(':').unwrap();
+        let paths: Vec<String> = paths
+            .split(',')
+            .map(|p| root.join(p).display().to_string())
+            .collect();
+        setting.source = format!("{kind}:{}", paths.join(",")).parse().unwrap();
+        let comparison = compare(&setting);
+        assert_eq!(comparison.setting.train_rows, 200);
+        assert!(comparison.methods[0].test_accuracy.mean > 0.6, "{source}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_run_are_named() {
+    type Change = fn(&mut Setting);
+    let cases: [(Change, &str); 9] = [
+        (|s| s.methods.clear(), "methods = none"),
+        (|s| s.seeds = 0, "seeds = 0"),
+        (|s| s.label_noise = 1.5, "label-noise = 1.5"),
+        (
+            |s| s.teacher_label_noise = f32::NAN,
+            "teacher-label-noise = NaN",
+        ),
+        (|s| s.learning_rates = vec![0.0], "lr-grid"),
+        (|s| s.learning_rates.clear(), "lr-grid"),
+        (
+            |s| s.train_size = TrainSize::Rows(5000),
+            "train-size = 5000 cannot be run: it must be between 1 and the 1118 rows",
+        ),
+        (|s| s.student.recipe.epochs = 0, "epochs"),
+        (|s| s.teacher.hidden = vec![0], "hidden"),
+    ];
+    for (change, expected) in cases {
+        let mut setting = short();
+        change(&mut setting);
+        let error = auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap_err();
+        assert!(matches!(error, TrainError::Setting { .. }));
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
