@@ -2,4 +2,4 @@
 
 mod comparison;
 
-pub use comparison::{COLUMNS, curves_csv, preamble, results_csv, rows};
+pub use comparison::{BUDGET_COLUMNS, COLUMNS, budget_rows, files, preamble, rows};

@@ -9,6 +9,7 @@ mod method;
 mod metrics;
 mod prepare;
 mod recipe;
+mod scenario;
 mod selector;
 mod setting;
 mod student;
@@ -20,6 +21,7 @@ pub use compare::{Progress, TrainError};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};
+pub use scenario::Scenario;
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{
     BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,

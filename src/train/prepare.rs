@@ -57,6 +57,12 @@ pub(crate) fn teach<E: Engine + Default>(
         &NO_SHIFT
     };
     let mut lessons = samples(&pool[pool.len() - for_teacher..], shifts);
+    data::sensor_shift(
+        &mut lessons.features,
+        dataset.dim(),
+        setting.sensor_shift,
+        seed,
+    )?;
     // Another seed than the student's noise, so that both err independently.
     let noise = setting.teacher_label_noise;
     data::corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;

@@ -4,9 +4,10 @@ use super::method::Method;
 use super::metrics::{Paired, Spread};
 use super::prepare::Prepared;
 use super::recipe::Learner;
+use super::scenario::Scenario;
 use super::selector::Choice;
 use super::setting::Setting;
-use crate::data::Dataset;
+use crate::data::{BayesAccuracy, Dataset};
 use crate::select::{Policy, Score};
 use crate::spec::{IGNORE, LossSpec, Preset};
 use serde::Serialize;
@@ -82,6 +83,8 @@ pub struct BudgetPoint {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SettingSummary {
+    /// The scenario, if it has a name.
+    pub scenario: Option<&'static str>,
     /// Seeds 0, 1, …
     pub seeds: u64,
     /// Features per row.
@@ -102,8 +105,12 @@ pub struct SettingSummary {
     pub label_noise: f64,
     /// The share of the teacher's training labels that were replaced.
     pub teacher_label_noise: f64,
+    /// How far the teacher's training features were those of another sensor.
+    pub sensor_shift: f64,
     /// Whether the teacher saw shifted pictures.
     pub augment_teacher: bool,
+    /// The best accuracy that any classifier could have, where the data are synthetic.
+    pub bayes_accuracy: Option<BayesAccuracy>,
     /// Learning rates that each method chose from.
     pub learning_rates: Vec<f64>,
     /// The student.
@@ -230,6 +237,7 @@ impl SettingSummary {
         let setting = evidence.setting;
         let first = &evidence.prepared[0].0;
         Self {
+            scenario: setting.scenario.map(Scenario::name),
             seeds: setting.seeds,
             features: evidence.dataset.dim(),
             classes: evidence.dataset.classes(),
@@ -245,7 +253,9 @@ impl SettingSummary {
             test_rows: first.test.labels.len(),
             label_noise: crate::spec::tidy(setting.label_noise),
             teacher_label_noise: crate::spec::tidy(setting.teacher_label_noise),
-            augment_teacher: setting.augment_teacher,
+            sensor_shift: crate::spec::tidy(setting.sensor_shift),
+            augment_teacher: setting.augment_teacher && evidence.dataset.image().is_some(),
+            bayes_accuracy: evidence.dataset.bayes_accuracy(),
             learning_rates: setting
                 .learning_rates
                 .iter()
