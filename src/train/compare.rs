@@ -1,10 +1,10 @@
 //! A teacher and students under several losses, for each seed.
 
 use super::fit::{self, HostSamples, Samples};
-use super::metrics;
 use super::recipe::{Learner, Recipe};
 use super::setting::Setting;
 use super::summary::{Comparison, Evidence, StudentRun, TeacherRun};
+use super::{inspect, metrics};
 use crate::data::{self, DataError, Dataset, Scaling, Split};
 use crate::engine::Engine;
 use crate::nn::Mlp;
@@ -207,6 +207,8 @@ fn teach<E: Engine + Default>(
         test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
         train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
+        bins: inspect::tally(&of_test, &test.labels, classes),
+        samples: inspect::samples(dataset, &pool[..for_student], &train),
         seconds: begin.elapsed().as_secs_f64(),
     };
     let sizes = (for_student, for_teacher);

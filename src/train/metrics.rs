@@ -1,5 +1,7 @@
 //! Numbers that sum up runs: means over seeds, paired differences, calibration.
 
+use super::inspect::tally;
+
 /// A quantity over seeds.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Spread {
@@ -84,17 +86,11 @@ fn t_quantile(degrees: usize) -> f64 {
 /// Expected calibration error over 15 equal bins of confidence (Guo et al., arXiv 1706.04599):
 /// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`.
 pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
-    const BINS: usize = 15;
-    let mut gaps = [0.0_f64; BINS];
-    for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-        let top = crate::engine::top(row);
-        let max = f64::from(row[top]);
-        let sum: f64 = row.iter().map(|&z| (f64::from(z) - max).exp()).sum();
-        let confidence = 1.0 / sum;
-        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
-        gaps[bin] += f64::from(u8::from(top == label as usize)) - confidence;
-    }
-    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / labels.len().max(1) as f64
+    let bins = tally(logits, labels, classes);
+    let gaps = bins
+        .iter()
+        .map(|bin| (bin.hits as f64 - bin.confidence).abs());
+    gaps.sum::<f64>() / labels.len().max(1) as f64
 }
 
 /// The share of rows whose arg-max is their label.

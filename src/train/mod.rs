@@ -5,6 +5,7 @@
 
 mod compare;
 pub(crate) mod fit;
+mod inspect;
 mod metrics;
 mod recipe;
 mod setting;
@@ -13,7 +14,8 @@ mod summary;
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
+pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};
 pub use setting::{Setting, TrainSize};
-pub use summary::{Comparison, Curve, MethodResult, SettingSummary, TeacherResult};
+pub use summary::{BudgetPoint, Comparison, Curve, MethodResult, SettingSummary, TeacherResult};

@@ -1,5 +1,6 @@
 //! What came of a comparison, ready for tables and files.
 
+use super::inspect::{BINS, ReliabilityBin, RevisedSample, Tally, reliability};
 use super::metrics::{Paired, Spread};
 use super::recipe::Learner;
 use super::setting::Setting;
@@ -16,6 +17,9 @@ pub(super) struct TeacherRun {
     pub(super) test_accuracy: f64,
     pub(super) train_calibration_error: f64,
     pub(super) test_calibration_error: f64,
+    /// Test rows by confidence.
+    pub(super) bins: [Tally; BINS],
+    pub(super) samples: Vec<RevisedSample>,
     pub(super) seconds: f64,
 }
 
@@ -53,6 +57,29 @@ pub struct Comparison {
     pub teacher: TeacherResult,
     /// The methods, in the order of the setting.
     pub methods: Vec<MethodResult>,
+    /// Confidence against accuracy of all teachers, on their test rows.
+    pub reliability: Vec<ReliabilityBin>,
+    /// Test accuracy when the teacher supervises a part of the rows.
+    pub budget: Vec<BudgetPoint>,
+    /// Training rows of seed 0 that the teacher gets wrong.
+    #[serde(skip)]
+    pub samples: Vec<RevisedSample>,
+}
+
+/// One method on the rows that one score selects for the teacher.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BudgetPoint {
+    /// The preset.
+    pub method: String,
+    /// The score that ranks the rows; `random` is the control.
+    pub score: String,
+    /// The share of rows that the teacher supervises.
+    pub fraction: f64,
+    /// After the last epoch.
+    pub test_accuracy: Spread,
+    /// Test accuracy less that of random rows at the same share, paired by seed.
+    pub vs_random: Option<Paired>,
 }
 
 /// A setting as a report repeats it.
@@ -137,7 +164,7 @@ pub struct MethodResult {
 }
 
 /// One run, epoch by epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Curve {
     /// Mean total of the epoch's steps.
@@ -181,6 +208,12 @@ impl Comparison {
             teacher: TeacherResult::new(&evidence.teachers),
             methods,
             setting: SettingSummary::new(&evidence),
+            reliability: reliability(evidence.teachers.iter().map(|run| &run.bins)),
+            budget: Vec::new(),
+            samples: evidence
+                .teachers
+                .first()
+                .map_or_else(Vec::new, |run| run.samples.clone()),
         }
     }
 }
