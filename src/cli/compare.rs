@@ -12,7 +12,7 @@ use crate::train::{Comparison, Optimiser, Progress, Schedule, Setting, TrainErro
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{IntoDiagnostic, Report};
+use miette::Report;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{fs, io};
@@ -90,7 +90,7 @@ pub(super) struct Arguments {
     /// The engine that trains.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
-    /// Also write results.json, results.csv and curves.csv to this directory.
+    /// Also write report.html, and its numbers as JSON and CSV, to this directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replace the results in a directory that exists.
@@ -193,7 +193,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Table => print(&comparison)?,
     }
     if let Some(out) = &out {
-        terminal::note(format_args!("results are in `{}`", out.path().display()));
+        terminal::note(format_args!(
+            "results are in `{}`; open report.html",
+            out.path().display()
+        ));
     }
     Ok(())
 }
@@ -223,20 +226,13 @@ fn print(comparison: &Comparison) -> Result<(), Failure> {
 }
 
 fn write(out: &OutputDirectory, comparison: &Comparison) -> Result<(), Report> {
-    let json = serde_json::to_string_pretty(comparison).into_diagnostic()?;
-    let files = [
-        ("results.json", json + "\n"),
-        ("results.csv", report::results_csv(comparison)),
-        ("curves.csv", report::curves_csv(comparison)),
-    ];
-    out.fill(
-        &files.each_ref().map(|(name, _)| *name),
-        |directory| -> io::Result<()> {
-            files
-                .iter()
-                .try_for_each(|(name, text)| fs::write(directory.join(name), text))
-        },
-    )
+    let files = report::files(comparison);
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    out.fill(&names, |directory| -> io::Result<()> {
+        files
+            .iter()
+            .try_for_each(|(name, text)| fs::write(directory.join(name), text))
+    })
 }
 
 /// A progress bar on a terminal, nothing anywhere else.

@@ -1,5 +1,11 @@
-//! Tables and files of what the harness found. Nothing here trains, and nothing here prints.
+//! Tables, pages and files of what the harness found. Nothing here trains, and nothing here prints.
 
-mod comparison;
+mod files;
+mod page;
+mod scale;
+mod svg;
+mod table;
 
-pub use comparison::{COLUMNS, curves_csv, preamble, results_csv, rows};
+pub use files::files;
+pub use page::html;
+pub use table::{COLUMNS, preamble, rows};

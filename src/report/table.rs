@@ -1,6 +1,6 @@
-//! A comparison as a table for people and as CSV for programs.
+//! A comparison as a table for people.
 
-use crate::train::{Comparison, MethodResult, Paired, Spread};
+use crate::train::{Comparison, Learner, MethodResult, Paired, SettingSummary, Spread};
 
 /// The table's columns.
 pub const COLUMNS: [&str; 6] = [
@@ -20,31 +20,21 @@ pub fn preamble(comparison: &Comparison) -> String {
         0.0 => String::new(),
         share => format!(", {:.0} % of the labels wrong", 100.0 * share),
     };
-    let sizes = |hidden: &[usize]| {
-        let all = [&[setting.features], hidden, &[setting.classes]].concat();
-        all.iter()
-            .map(usize::to_string)
-            .collect::<Vec<_>>()
-            .join("-")
-    };
+    let sizes = |learner| layers(setting, learner);
     format!(
         "{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}\n\
          student {student}: {train} training rows{noise}\n\
-         teacher {sizes}: {rows} training rows{teacher_noise}{shifted}; test accuracy {accuracy}, \
+         teacher {teacher_sizes}: {rows} training rows{teacher_noise}{shifted}; test accuracy {accuracy}, \
          wrong on {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %",
         name = comparison.dataset,
         test = setting.test_rows,
         validation = setting.validation_rows,
-        seeds = if setting.seeds == 1 {
-            "1 seed".to_owned()
-        } else {
-            format!("{} seeds", setting.seeds)
-        },
+        seeds = seeds(setting),
         engine = comparison.engine,
-        student = sizes(&setting.student.hidden),
+        student = sizes(&setting.student),
         train = setting.train_rows,
         noise = noise(setting.label_noise),
-        sizes = sizes(&setting.teacher.hidden),
+        teacher_sizes = sizes(&setting.teacher),
         rows = setting.teacher_rows,
         teacher_noise = noise(setting.teacher_label_noise),
         shifted = if setting.augment_teacher {
@@ -56,6 +46,20 @@ pub fn preamble(comparison: &Comparison) -> String {
         wrong = 100.0 * teacher.wrong_train_labels,
         calibration = 100.0 * teacher.test_calibration_error,
     )
+}
+
+/// The sizes of a network's layers, from the features to the classes.
+pub(super) fn layers(setting: &SettingSummary, learner: &Learner) -> String {
+    let sizes = [&[setting.features], &learner.hidden[..], &[setting.classes]].concat();
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join("-")
+}
+
+pub(super) fn seeds(setting: &SettingSummary) -> String {
+    match setting.seeds {
+        1 => "1 seed".to_owned(),
+        seeds => format!("{seeds} seeds"),
+    }
 }
 
 /// The table's rows, one per method.
@@ -79,14 +83,14 @@ fn row(method: &MethodResult) -> [String; COLUMNS.len()] {
     ]
 }
 
-fn percent(spread: &Spread) -> String {
+pub(super) fn percent(spread: &Spread) -> String {
     match spread.per_seed.len() {
         1 => format!("{:.2}", 100.0 * spread.mean),
         _ => format!("{:.2} ± {:.2}", 100.0 * spread.mean, 100.0 * spread.std),
     }
 }
 
-fn difference(paired: &Paired) -> String {
+pub(super) fn difference(paired: &Paired) -> String {
     let mean = 100.0 * paired.mean;
     match paired.interval {
         None => format!("{mean:+.2}"),
@@ -94,43 +98,9 @@ fn difference(paired: &Paired) -> String {
     }
 }
 
-/// One line per method and seed, accuracies as shares.
-#[must_use]
-pub fn results_csv(comparison: &Comparison) -> String {
-    let mut csv = String::from(
-        "method,seed,learning_rate,test_accuracy,validation_accuracy,best_validation_test_accuracy\n",
-    );
-    for method in &comparison.methods {
-        let rate = method.learning_rate;
-        let spreads = [
-            &method.test_accuracy,
-            &method.validation_accuracy,
-            &method.best_validation_test_accuracy,
-        ];
-        for seed in 0..method.curves.len() {
-            let [test, validation, best] = spreads.map(|spread| spread.per_seed[seed]);
-            csv += &format!("{},{seed},{rate},{test},{validation},{best}\n", method.name);
-        }
-    }
-    csv
-}
-
-/// One line per method, seed and epoch, at the chosen learning rate.
-#[must_use]
-pub fn curves_csv(comparison: &Comparison) -> String {
-    let mut csv = String::from("method,seed,epoch,loss,validation_accuracy,test_accuracy\n");
-    for method in &comparison.methods {
-        for (seed, curve) in method.curves.iter().enumerate() {
-            let accuracies = curve.validation.iter().zip(&curve.test);
-            for (epoch, (loss, (validation, test))) in curve.loss.iter().zip(accuracies).enumerate()
-            {
-                csv += &format!(
-                    "{},{seed},{},{loss},{validation},{test}\n",
-                    method.name,
-                    epoch + 1
-                );
-            }
-        }
-    }
-    csv
+/// Whether a difference is more than chance, as far as its interval can tell.
+pub(super) fn leaves_out_zero(paired: &Paired) -> bool {
+    paired
+        .interval
+        .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
 }
