@@ -164,7 +164,7 @@ fn selections_and_budgets_are_written() {
         chosen("ds,0,2,")
     );
     assert!((95..=105).contains(&chosen("ds,1,4,")));
-    assert_eq!(csv("budget.csv").lines().count(), 1 + 2 * 2 * 2);
+    assert_eq!(csv("budget.csv").lines().count(), 1 + 2 * 2);
     let json: serde_json::Value = serde_json::from_str(&csv("results.json")).unwrap();
     assert_eq!(
         json["methods"][1]["selection"],

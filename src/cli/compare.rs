@@ -15,7 +15,7 @@ use crate::train::{
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{IntoDiagnostic, Report};
+use miette::Report;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
@@ -116,7 +116,7 @@ pub(super) struct Arguments {
     /// The engine that trains.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
-    /// Also write results.json, results.csv and curves.csv to this directory.
+    /// Also write report.html, and its numbers as JSON and CSV, to this directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replace the results in a directory that exists.
@@ -273,7 +273,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Format::Table, all) => print(all)?,
     }
     if let Some(out) = &out {
-        terminal::note(format_args!("results are in `{}`", out.path().display()));
+        terminal::note(format_args!(
+            "results are in `{}`; open report.html",
+            out.path().display()
+        ));
     }
     Ok(())
 }
@@ -321,7 +324,7 @@ fn write(out: &OutputDirectory, comparisons: &[Comparison]) -> Result<(), Report
             Some(scenario) if comparisons.len() > 1 => PathBuf::from(scenario),
             _ => PathBuf::new(),
         };
-        for (name, text) in report::files(comparison).into_diagnostic()? {
+        for (name, text) in report::files(comparison) {
             files.push((place.join(name), text));
         }
     }

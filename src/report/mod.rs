@@ -1,5 +1,11 @@
-//! Tables and files of what the harness found. Nothing here trains, and nothing here prints.
+//! Tables, pages and files of what the harness found. Nothing here trains, and nothing here prints.
 
-mod comparison;
+mod files;
+mod page;
+mod scale;
+mod svg;
+mod table;
 
-pub use comparison::{BUDGET_COLUMNS, COLUMNS, budget_rows, files, preamble, rows};
+pub use files::files;
+pub use page::html;
+pub use table::{BUDGET_COLUMNS, COLUMNS, budget_rows, preamble, rows};

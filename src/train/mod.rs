@@ -5,6 +5,7 @@
 
 mod compare;
 pub(crate) mod fit;
+mod inspect;
 mod method;
 mod metrics;
 mod prepare;
@@ -18,6 +19,7 @@ mod summary;
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
+pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};

@@ -2,10 +2,10 @@
 
 use super::TrainError;
 use super::fit::{self, HostSamples, Samples};
-use super::metrics;
 use super::setting::Setting;
 use super::student::trained;
 use super::summary::TeacherRun;
+use super::{inspect, metrics};
 use crate::data::{self, Dataset, Scaling, Split};
 use crate::engine::Engine;
 use crate::random::stream;
@@ -93,6 +93,8 @@ pub(crate) fn teach<E: Engine + Default>(
         test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
         train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
+        bins: inspect::tally(&of_test, &test.labels, classes),
+        samples: inspect::samples(dataset, &rows, &train),
         seconds: begin.elapsed().as_secs_f64(),
     };
     let prepared = Prepared {

@@ -1,5 +1,6 @@
 //! What came of a comparison, ready for tables and files.
 
+use super::inspect::{BINS, ReliabilityBin, RevisedSample, Tally, reliability};
 use super::method::Method;
 use super::metrics::{Paired, Spread};
 use super::prepare::Prepared;
@@ -21,6 +22,9 @@ pub(super) struct TeacherRun {
     pub(super) test_accuracy: f64,
     pub(super) train_calibration_error: f64,
     pub(super) test_calibration_error: f64,
+    /// Test rows by confidence.
+    pub(super) bins: [Tally; BINS],
+    pub(super) samples: Vec<RevisedSample>,
     pub(super) seconds: f64,
 }
 
@@ -58,6 +62,11 @@ pub struct Comparison {
     pub teacher: TeacherResult,
     /// The methods, in the order of the setting.
     pub methods: Vec<MethodResult>,
+    /// Confidence against accuracy of all teachers, on their test rows.
+    pub reliability: Vec<ReliabilityBin>,
+    /// Training rows of seed 0 that the teacher gets wrong.
+    #[serde(skip)]
+    pub samples: Vec<RevisedSample>,
     /// Accuracy against the share of samples that the teacher supervises, where that was asked for.
     pub budget: Vec<BudgetPoint>,
 }
@@ -174,7 +183,7 @@ pub struct MethodResult {
 }
 
 /// One run, epoch by epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Curve {
     /// Mean total of the epoch's steps.
@@ -228,6 +237,8 @@ impl Comparison {
             methods,
             budget,
             setting: SettingSummary::new(&evidence),
+            reliability: reliability(evidence.prepared.iter().map(|(_, run)| &run.bins)),
+            samples: evidence.prepared[0].1.samples.clone(),
         }
     }
 }
