@@ -7,8 +7,9 @@ use crate::train::BudgetPoint;
 use maud::{Markup, html};
 
 const SIZE: Point = [540.0, 330.0];
-/// Left, top, right and bottom of the plot; names stand right of it.
-const FRAME: [f64; 4] = [40.0, 10.0, 420.0, 282.0];
+/// Left, top, right and bottom of the plot. Names stand left of it, where lines differ most: with
+/// all rows they are one.
+const FRAME: [f64; 4] = [146.0, 10.0, 500.0, 282.0];
 const CONTROL: &str = "random";
 /// Colours of the style sheet.
 const COLOURS: usize = 8;
@@ -55,7 +56,8 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 
 fn plot(method: &str, points: &[&BudgetPoint], scores: &[&str]) -> Markup {
     let [left, top, right, bottom] = FRAME;
-    let x = Scale::new([0.0, 100.0], [left, right], 5);
+    let x = extent(points.iter().map(|point| 100.0 * point.fraction));
+    let x = Scale::new(x, [left, right], 5);
     let y = Scale::round(
         extent(points.iter().flat_map(|point| reach(point))),
         [bottom, top],
@@ -64,7 +66,7 @@ fn plot(method: &str, points: &[&BudgetPoint], scores: &[&str]) -> Markup {
     let label = format!("Test accuracy of {method} by the share of rows with a teacher");
     Svg::draw(SIZE, &label, |svg| {
         axes(svg, &x, &y);
-        let mut ends = Vec::new();
+        let mut starts = Vec::new();
         for (i, score) in scores.iter().enumerate() {
             let mut line: Vec<_> = points
                 .iter()
@@ -76,13 +78,12 @@ fn plot(method: &str, points: &[&BudgetPoint], scores: &[&str]) -> Markup {
                 _ => format!("score colour{}", i % COLOURS),
             };
             draw(svg, &class, &line, &x, &y);
-            let last = line
-                .last()
-                .map(|point| y.at(100.0 * point.test_accuracy.mean));
-            ends.extend(last.map(|at| (at, class, *score)));
+            let first = line.first();
+            let first = first.map(|point| y.at(100.0 * point.test_accuracy.mean));
+            starts.extend(first.map(|at| (at, class, *score)));
         }
-        for (at, class, score) in apart(ends) {
-            svg.text(&format!("{class} name"), [right + 12.0, at + 4.0], score);
+        for (at, class, score) in apart(starts) {
+            svg.text(&format!("{class} name end"), [left - 10.0, at + 4.0], score);
         }
     })
 }
@@ -95,14 +96,14 @@ fn reach(point: &BudgetPoint) -> [f64; 2] {
         0.0
     };
     let mean = point.test_accuracy.mean;
-    [100.0 * (mean - std), 100.0 * (mean + std)]
+    [mean - std, mean + std].map(|share| 100.0 * share.clamp(0.0, 1.0))
 }
 
 fn axes(svg: &mut Svg, x: &Scale, y: &Scale) {
     let [left, _, right, bottom] = FRAME;
     for tick in y.ticks() {
         svg.line("grid", [left, y.at(tick)], [right, y.at(tick)]);
-        svg.text("tick end", [left - 6.0, y.at(tick) + 4.0], &y.label(tick));
+        svg.text("tick", [right + 8.0, y.at(tick) + 4.0], &y.label(tick));
     }
     for tick in x.ticks() {
         svg.text(
@@ -159,22 +160,22 @@ fn title(point: &BudgetPoint) -> String {
     )
 }
 
-/// Names in the order of their lines' ends, moved down so that none stands on another, and up
+/// Names in the order in which their lines begin, moved down so that none stands on another, and up
 /// again as a whole where they would leave the plot.
-fn apart(mut ends: Vec<(f64, String, &str)>) -> Vec<(f64, String, &str)> {
-    ends.retain(|(at, ..)| at.is_finite());
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+fn apart(mut starts: Vec<(f64, String, &str)>) -> Vec<(f64, String, &str)> {
+    starts.retain(|(at, ..)| at.is_finite());
+    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut least = f64::NEG_INFINITY;
-    for (at, ..) in &mut ends {
+    for (at, ..) in &mut starts {
         *at = at.max(least);
         least = *at + LINE_HEIGHT;
     }
     let mut most = FRAME[3];
-    for (at, ..) in ends.iter_mut().rev() {
+    for (at, ..) in starts.iter_mut().rev() {
         *at = at.min(most);
         most = *at - LINE_HEIGHT;
     }
-    ends
+    starts
 }
 
 #[cfg(test)]
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!((with("curve"), with("band")), (2, 1));
         assert_eq!((with("point"), with("hollow")), (2, 2));
         // From the quarter to the end, left to right.
-        assert!(text.contains("d=\"M135 "), "{text}");
+        assert!(text.contains("d=\"M146 "), "{text}");
         assert!(text.contains("el2n &lt;b&gt;"));
         assert!(!text.contains("NaN") && !text.contains("inf\""));
     }
@@ -222,8 +223,8 @@ mod tests {
     #[test]
     fn names_keep_apart_and_inside() {
         let bottom = FRAME[3];
-        let ends = [bottom, bottom, 20.0, 21.0, f64::NAN].map(|at| (at, String::new(), ""));
-        let at: Vec<f64> = apart(ends.to_vec()).iter().map(|end| end.0).collect();
+        let starts = [bottom, bottom, 20.0, 21.0, f64::NAN].map(|at| (at, String::new(), ""));
+        let at: Vec<f64> = apart(starts.to_vec()).iter().map(|start| start.0).collect();
         assert_eq!(at, [20.0, 35.0, bottom - LINE_HEIGHT, bottom]);
     }
 }

@@ -57,9 +57,9 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
     };
     super::section(
         "Learning curves",
-        "Over epochs, at the learning rate that each method chose: the line is the mean over seeds, \
-         the band ± one standard deviation, the grey line is kd, the number is after the last \
-         epoch; all panels have the same scale, which cuts off the first epochs.",
+        "Over epochs, at the learning rate that each method chose: blue is the mean over seeds with \
+         ± one standard deviation, grey is kd where it is compared, the number is after the last \
+         epoch; all panels have the same scale, which may cut off the first epochs.",
         &["curves.csv", "curves.json"],
         panels,
     )
@@ -78,7 +78,7 @@ impl Series {
 
     /// From the epoch on by which a curve has left its beginning, which would flatten the rest.
     fn settled(&self) -> impl Iterator<Item = f64> {
-        let settled = &self.0[self.0.len() / 8..];
+        let settled = &self.0[self.0.len() / 4..];
         settled
             .iter()
             .flat_map(|spread| [spread.mean - spread.std, spread.mean + spread.std])
@@ -103,7 +103,9 @@ fn panels(methods: &[MethodResult], quantity: &Quantity) -> Markup {
     let reference = series
         .iter()
         .find(|(name, _)| *name == "kd" && quantity.shared);
-    let common = extent(series.iter().flat_map(|(_, series)| series.settled()));
+    let settled = series.iter().flat_map(|(_, series)| series.settled());
+    // A mean and its deviation may lie outside of what there can be.
+    let common = extent(settled.map(|value| value.clamp(0.0, 100.0)));
     html! {
         div.panels {
             @for (name, series) in &series {
@@ -131,7 +133,10 @@ fn panel(
     let x = Scale::new([1.0, series.0.len() as f64], [0.0, size[0]], 4);
     let y = Scale::round(domain, [size[1], 0.0], 6);
     let last = series.0.last().map_or(f64::NAN, |spread| spread.mean);
-    let last_text = format!("{last:.0$}", quantity.digits);
+    let last_text = match last.is_finite() {
+        true => format!("{last:.0$}", quantity.digits),
+        false => "diverged".to_owned(),
+    };
     let label = format!(
         "{} of {name} over epochs, {last_text} after the last",
         quantity.name

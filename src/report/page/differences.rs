@@ -43,12 +43,22 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
     };
     super::section(
         "Differences, paired by seed",
-        "Points right of the line at 0 are better; the bar is the 95 % interval of the mean, and \
-         coloured where it leaves out 0, which about one interval in twenty does by chance alone; \
-         the small dots below are single seeds.",
+        &reading(&plots[0].1),
         &["differences.csv", "results.json"],
         figures,
     )
+}
+
+fn reading(rows: &[Row]) -> String {
+    let mut reading = String::from("Points right of the line at 0 are better");
+    if rows.iter().any(|(_, paired)| paired.interval.is_some()) {
+        reading += "; the bar is the 95 % interval of the mean, and coloured where it leaves out 0, \
+                    which about one interval in twenty does by chance alone";
+    }
+    if rows.iter().any(|(_, paired)| !seeds(paired).is_empty()) {
+        reading += "; the small dots below are single seeds";
+    }
+    reading + "."
 }
 
 fn caption(other: &str, rows: &[Row]) -> String {

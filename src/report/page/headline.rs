@@ -16,9 +16,9 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 "once per seed; only the loss differs, and the learning rate that suits it. Revision can help where the teacher is wrong."
             }
             div.tiles {
-                (tile(&(percent(&teacher.test_accuracy_over_seeds) + " %"), "teacher's test accuracy"))
-                (tile(&share(teacher.wrong_train_labels), "of the student's training labels the teacher gets wrong"))
-                (tile(&share(teacher.test_calibration_error), "teacher's calibration error on test rows"))
+                (tile(&(percent(&teacher.test_accuracy_over_seeds) + " %"), "teacher’s test accuracy"))
+                (tile(&share(teacher.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
+                (tile(&share(teacher.test_calibration_error), "teacher’s calibration error on test rows"))
                 (tile(&seeds(setting), &format!("on the engine {}", comparison.engine)))
             }
             dl.facts {
@@ -83,7 +83,7 @@ fn details(comparison: &Comparison) -> Markup {
                 }
             }
             p.muted {
-                "p, q: teacher's and student's softmax at the temperature τ; p': the revised target; "
+                "p, q: teacher’s and student’s softmax at the temperature τ; p': the revised target; "
                 "s, t: logits; y: the label; e_y: all of the probability at y. All parameters: "
                 code { "results.json" } "."
             }

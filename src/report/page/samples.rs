@@ -14,11 +14,16 @@ const BARS: [f64; 2] = [38.0, 212.0];
 const ROW: f64 = 44.0;
 const FULL: f64 = 38.0;
 /// Classes that are drawn at most, those that matter first.
-const MOST_CLASSES: usize = 16;
+const MOST_CLASSES: usize = 12;
 /// Larger pictures than these are too many pixels to draw as shapes.
 const MOST_PIXELS: usize = 64 * 64;
 /// Levels that the style sheet has a shade for, besides none.
 const GREYS: usize = 8;
+
+const READING: &str = "The first training rows of seed 0 that the teacher gets wrong, with the target that each \
+         revision gives the student at τ = 4: bars are probabilities by class, orange where the \
+         teacher errs and blue at the label, whose probability stands at the right. Top to bottom: \
+         the teacher’s own p, label revision (η = 0.8), probability shift, label smoothing (ε = 0.1).";
 
 /// Nothing when the teacher makes no mistake.
 pub(super) fn section(samples: &[RevisedSample]) -> Markup {
@@ -28,12 +33,17 @@ pub(super) fn section(samples: &[RevisedSample]) -> Markup {
     let cards = html! {
         div.panels { @for sample in samples { (card(sample)) } }
     };
+    let reading = READING.to_owned()
+        + match samples
+            .iter()
+            .any(|sample| sample.target.len() > MOST_CLASSES)
+        {
+            true => " Only the classes with the largest p are drawn.",
+            false => "",
+        };
     super::section(
         "What revision does to wrong labels",
-        "The first training rows of seed 0 that the teacher gets wrong, with the target that each \
-         revision gives the student at τ = 4: bars are probabilities by class, orange where the \
-         teacher errs and blue at the label, whose probability stands at the right. Top to bottom: \
-         the teacher’s own p, label revision (η = 0.8), probability shift, label smoothing (ε = 0.1).",
+        &reading,
         &["samples.csv", "samples.json"],
         cards,
     )
@@ -73,15 +83,18 @@ fn card(sample: &RevisedSample) -> Markup {
             svg.text("name end", [BARS[0] - 8.0, base - 1.0], name);
             bars(svg, sample, &classes, target, base);
         }
-        let base = head + ROW * targets.len() as f64;
-        for (i, class) in classes.iter().enumerate() {
-            let place = [
-                slot(i, classes.len()) + width(classes.len()) / 2.0,
-                base + 13.0,
-            ];
-            svg.text("small middle", place, &class.to_string());
-        }
+        axis(svg, &classes, head + ROW * targets.len() as f64 + 13.0);
     })
+}
+
+/// The numbers of the classes, unless they would stand on each other.
+fn axis(svg: &mut Svg, classes: &[usize], y: f64) {
+    for (i, class) in classes.iter().enumerate() {
+        if classes.iter().all(|&class| class < 100) {
+            let middle = slot(i, classes.len()) + width(classes.len()) / 2.0;
+            svg.text("small middle", [middle, y], &class.to_string());
+        }
+    }
 }
 
 fn words(svg: &mut Svg, sample: &RevisedSample, x: f64) {
