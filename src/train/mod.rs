@@ -7,8 +7,10 @@ mod compare;
 pub(crate) mod fit;
 mod method;
 mod metrics;
+mod model;
 mod prepare;
 mod recipe;
+mod run;
 mod selector;
 mod setting;
 mod student;
@@ -19,7 +21,13 @@ pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
+pub use model::{About, Model, ModelError, Predictions};
+pub(crate) use model::predict;
 pub use recipe::{Learner, Recipe, Schedule};
+pub(crate) use run::run;
+pub use run::{
+    BestEpoch, ConfigError, Run, RunConfig, RunResult, RunRows, StudentScores, TeacherScores,
+};
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{
     BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,

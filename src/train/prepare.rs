@@ -1,6 +1,6 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
-use super::TrainError;
+use super::{Progress, TrainError};
 use super::fit::{self, HostSamples, Samples};
 use super::metrics;
 use super::setting::Setting;
@@ -22,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) rows: Vec<u32>,
     /// Rows that the teacher was trained on.
     pub(crate) teacher_rows: usize,
+    /// How all features were scaled.
+    pub(crate) scaling: Scaling,
 }
 
 /// Splits the data, trains the seed's teacher, and gives its logits on the student's rows.
@@ -29,6 +31,7 @@ pub(crate) fn teach<E: Engine + Default>(
     dataset: &Dataset,
     setting: &Setting,
     seed: u64,
+    progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
     let split = Split::new(dataset, seed)?;
@@ -70,6 +73,7 @@ pub(crate) fn teach<E: Engine + Default>(
         &Preset::Ce.spec(),
         seed,
         streams,
+        &|| progress(Progress::Epoch),
     )?;
     let validation = samples(&split.validation, &NO_SHIFT);
     let test = samples(&split.test, &NO_SHIFT);
@@ -95,17 +99,18 @@ pub(crate) fn teach<E: Engine + Default>(
         test,
         rows,
         teacher_rows: for_teacher,
+        scaling,
     };
     Ok((prepared, run))
 }
 
 /// Rows and columns by which a picture is shifted.
-type Shift = (isize, isize);
-const NO_SHIFT: [Shift; 1] = [(0, 0)];
+pub(super) type Shift = (isize, isize);
+pub(super) const NO_SHIFT: [Shift; 1] = [(0, 0)];
 const SHIFTS: [Shift; 5] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)];
 
 /// Scaled features of these rows, once per shift, and their labels.
-fn host_samples(
+pub(super) fn host_samples(
     dataset: &Dataset,
     scaling: &Scaling,
     rows: &[u32],
