@@ -21,8 +21,8 @@ pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
-pub use model::{About, Model, ModelError, Predictions};
 pub(crate) use model::predict;
+pub use model::{About, Model, ModelError, Predictions};
 pub use recipe::{Learner, Recipe, Schedule};
 pub(crate) use run::run;
 pub use run::{

@@ -1,11 +1,11 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
-use super::{Progress, TrainError};
 use super::fit::{self, HostSamples, Samples};
 use super::metrics;
 use super::setting::Setting;
 use super::student::trained;
 use super::summary::TeacherRun;
+use super::{Progress, TrainError};
 use crate::data::{self, Dataset, Scaling, Split};
 use crate::engine::Engine;
 use crate::random::stream;

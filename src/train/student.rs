@@ -1,11 +1,11 @@
 //! One student: training under a method, and what is kept of the run.
 
-use super::{Progress, TrainError};
 use super::fit::{self, Fit, HostSamples, Samples};
 use super::prepare::Prepared;
 use super::recipe::{Learner, Recipe};
 use super::selector::{self, Selector};
 use super::summary::StudentRun;
+use super::{Progress, TrainError};
 use crate::engine::Engine;
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};

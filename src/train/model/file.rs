@@ -211,8 +211,7 @@ impl<'a> Opened<'a> {
             let problem = "missing: the file was not written by `fused-kd train`";
             self.wrong(&place, problem)
         })?;
-        let about: About =
-            serde_json::from_str(text).map_err(|error| self.wrong(&place, error))?;
+        let about: About = serde_json::from_str(text).map_err(|error| self.wrong(&place, error))?;
         match about.contradiction() {
             Some(problem) => Err(self.wrong(&place, problem)),
             None => Ok(about),
@@ -254,7 +253,12 @@ impl<'a> Opened<'a> {
     /// A tensor's values, all of which are finite.
     fn finite(&self, tensor: &Tensor, bytes: &[u8]) -> Result<Vec<f64>, ModelError> {
         let values: Vec<f64> = match tensor.dtype {
-            Dtype::F64 => bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+            Dtype::F64 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f64::from_le_bytes(b))
+                .collect(),
             _ => {
                 let values = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b));
                 values.map(f64::from).collect()

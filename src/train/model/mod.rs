@@ -6,10 +6,10 @@ mod predictions;
 pub use file::ModelError;
 pub use predictions::Predictions;
 
+use super::TrainError;
 use super::fit::{self, Samples};
 use super::prepare::{NO_SHIFT, host_samples};
 use super::run::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, RunConfig, RunResult};
-use super::TrainError;
 use crate::data::{DataError, Dataset, Scaling};
 use crate::engine::Engine;
 use crate::nn::{Mlp, Parameters};
@@ -25,7 +25,7 @@ pub(super) const MOST_PARAMETERS: usize = 1 << 28;
 /// `scaling.mean` `[features]` and `scaling.scale` `[1]` in `f64`, as training computes with; and the
 /// metadata entry `fused-kd`, an [`About`] as JSON. A row's logits are
 /// `x₀ = (x − mean) / scale`, `xᵢ₊₁ = max(0, xᵢ·weightᵢ + biasᵢ)`, the last layer without the maximum.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Model {
     about: About,
     parameters: Vec<Parameters>,
@@ -72,9 +72,9 @@ impl About {
         rows_at_once: usize,
     ) -> Result<Self, TrainError> {
         let config = config.to_toml().map_err(|error| TrainError::Setting {
-            name: "seed",
-            given: config.seed.to_string(),
-            expected: format!("below 2^63 ({error})"),
+            name: "the configuration",
+            given: "this".to_owned(),
+            expected: format!("what TOML can hold ({error})"),
         })?;
         Ok(Self {
             format: 1,
@@ -144,7 +144,19 @@ impl std::fmt::Display for Sizes<'_> {
         let shown = &self.0[..self.0.len().min(MOST_LAYERS + 2)];
         let sizes: Vec<String> = shown.iter().map(usize::to_string).collect();
         f.write_str(&sizes.join("-"))?;
-        f.write_str(if shown.len() < self.0.len() { "-…" } else { "" })
+        f.write_str(if shown.len() < self.0.len() {
+            "-…"
+        } else {
+            ""
+        })
+    }
+}
+
+/// Without the parameters, which nobody wants to read.
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Model");
+        debug.field("about", &self.about).finish_non_exhaustive()
     }
 }
 
@@ -190,7 +202,9 @@ pub(crate) fn predict<E: Engine + Default>(
 ) -> Result<Predictions, TrainError> {
     let problem = if dataset.dim() != model.features() {
         let (given, needed) = (dataset.dim(), model.features());
-        Some(format!("rows of {given} features, but the student takes {needed}"))
+        Some(format!(
+            "rows of {given} features, but the student takes {needed}"
+        ))
     } else {
         let beyond = rows.iter().find(|&&row| row as usize >= dataset.len());
         beyond.map(|row| format!("{} rows, but row {row} is asked for", dataset.len()))

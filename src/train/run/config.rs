@@ -39,7 +39,7 @@ use toml::{Spanned, Table, Value};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunConfig {
-    /// What everything random is drawn from; below 2⁶³ where it is written as TOML.
+    /// What everything random is drawn from.
     pub seed: u64,
     /// Data, student and teacher. A comparison's methods, budget, seeds and learning rates play no
     /// part.
@@ -143,7 +143,7 @@ impl RunConfig {
     /// the same run.
     ///
     /// # Errors
-    /// [`ConfigError`] for a value that TOML cannot hold: a seed of 2⁶³ or more.
+    /// [`ConfigError`] for a value that TOML cannot hold; what [`RunConfig::from_toml`] reads is none.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         let resolved = Resolved {
             seed: self.seed,

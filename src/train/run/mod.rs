@@ -44,15 +44,27 @@ pub(crate) fn run<E: Engine + Default>(
     let setting = &config.setting;
     let dataset = setting.source.load()?;
     setting.check(&dataset)?;
-    check(&setting.student, &dataset, ["student.hidden", "student.batch"])?;
-    check(&setting.teacher, &dataset, ["teacher.hidden", "teacher.batch"])?;
+    check(
+        &setting.student,
+        &dataset,
+        ["student.hidden", "student.batch"],
+    )?;
+    check(
+        &setting.teacher,
+        &dataset,
+        ["teacher.hidden", "teacher.batch"],
+    )?;
     progress(Progress::Begin {
         teachers: 1,
         students: 1,
     });
 
     let (prepared, teacher) = teach::<E>(&dataset, setting, config.seed, progress)?;
-    finite(&prepared.train.teacher, "teacher.learning-rate", &setting.teacher)?;
+    finite(
+        &prepared.train.teacher,
+        "teacher.learning-rate",
+        &setting.teacher,
+    )?;
     progress(Progress::Teacher);
     let lesson = Lesson {
         learner: &setting.student,

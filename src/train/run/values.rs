@@ -41,6 +41,26 @@ impl Visitor<'_> for Whole {
     }
 }
 
+/// Any number of 64 bits.
+struct Seed;
+
+impl Visitor<'_> for Seed {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "a whole number from 0 to {}", u64::MAX)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<u64, E> {
+        let wrong = |_| E::invalid_value(Unexpected::Signed(value), &self);
+        u64::try_from(value).map_err(wrong)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
+        Ok(value)
+    }
+}
+
 /// A number for which something holds, once it is an `f32`.
 struct Real {
     expected: &'static str,
@@ -196,7 +216,7 @@ fn rows<'de, D: Deserializer<'de>, T: Rows>(deserializer: D) -> Result<T, D::Err
 }
 
 pub(super) fn seed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    whole(deserializer, 0..=i64::MAX).map(|seed| seed as u64)
+    deserializer.deserialize_u64(Seed)
 }
 
 pub(super) fn source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
