@@ -94,6 +94,37 @@ fn the_cpu_learns_what_the_reference_learns() {
     }
 }
 
+/// Nothing selected is the ground truth alone, and everything selected is the method itself: to the
+/// bit, however often the choice is made.
+#[test]
+fn selections_of_nothing_and_of_everything() {
+    let mut setting = short();
+    setting.methods = ["ce", "kd", "lr", "ds", "ds", "ds", "lr-ds"]
+        .map(|name| name.parse().unwrap())
+        .to_vec();
+    let policies = [
+        "fraction=0,warm-up=0,every=0",
+        "fraction=0,warm-up=0,every=3",
+        "fraction=1",
+        "fraction=1,score=aum",
+    ];
+    for (method, policy) in setting.methods[3..].iter_mut().zip(policies) {
+        method.policy = Some(policy.parse().unwrap());
+    }
+    let comparison = compare(&setting);
+    let curves: Vec<String> = comparison
+        .methods
+        .iter()
+        .map(|m| format!("{:?}", m.curves))
+        .collect();
+    let [ce, kd, lr, none, none_often, all, all_lr] = &curves[..] else {
+        panic!()
+    };
+    assert_eq!((none, none_often, all, all_lr), (ce, ce, kd, lr));
+    assert_eq!(comparison.methods[3].choices[0][0].rows, [0; 0]);
+    assert_eq!(comparison.methods[5].choices[0].len(), 1);
+}
+
 /// What the README says of the default scenario, with all its epochs.
 #[test]
 fn the_default_teacher_beats_the_student_and_errs() {

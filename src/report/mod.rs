@@ -1,7 +1,13 @@
-//! Tables and files of what the harness found. Nothing here trains, and nothing here prints.
+//! Tables, pages and files of what the harness found. Nothing here trains, and nothing here prints.
 
-mod comparison;
+mod files;
+mod page;
 mod run;
+mod scale;
+mod svg;
+mod table;
 
-pub use comparison::{COLUMNS, curves_csv, preamble, results_csv, rows};
+pub use files::files;
+pub use page::html;
 pub use run::{run_summary, run_tables};
+pub use table::{BUDGET_COLUMNS, COLUMNS, budget_rows, preamble, rows};

@@ -1,5 +1,7 @@
 //! Numbers that sum up runs: means over seeds, paired differences, calibration.
 
+use super::inspect::tally;
+
 /// A quantity over seeds.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Spread {
@@ -84,17 +86,12 @@ fn t_quantile(degrees: usize) -> f64 {
 /// Expected calibration error over 15 equal bins of confidence (Guo et al., arXiv 1706.04599):
 /// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`, over rows with a label.
 pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
-    const BINS: usize = 15;
-    let (mut gaps, mut rows) = ([0.0_f64; BINS], 0.0);
-    for (row, top, label) in labelled(logits, labels, classes) {
-        let max = f64::from(row[top]);
-        let sum: f64 = row.iter().map(|&z| (f64::from(z) - max).exp()).sum();
-        let confidence = 1.0 / sum;
-        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
-        gaps[bin] += f64::from(u8::from(top == label)) - confidence;
-        rows += 1.0;
-    }
-    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / f64::max(rows, 1.0)
+    let bins = tally(logits, labels, classes);
+    let gaps = bins
+        .iter()
+        .map(|bin| (bin.hits as f64 - bin.confidence).abs());
+    let rows: usize = bins.iter().map(|bin| bin.rows).sum();
+    gaps.sum::<f64>() / rows.max(1) as f64
 }
 
 /// The share of rows with a label whose arg-max it is.
@@ -105,8 +102,14 @@ pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     sum / f64::max(rows, 1.0)
 }
 
+/// The probability, at τ = 1, of the class that is a row's arg-max.
+pub(super) fn confidence(row: &[f32], top: usize) -> f64 {
+    let max = f64::from(row[top]);
+    1.0 / row.iter().map(|&z| (f64::from(z) - max).exp()).sum::<f64>()
+}
+
 /// Rows with a label: logits, arg-max, label.
-fn labelled<'a>(
+pub(super) fn labelled<'a>(
     logits: &'a [f32],
     labels: &'a [i32],
     classes: usize,

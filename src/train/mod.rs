@@ -5,12 +5,14 @@
 
 mod compare;
 pub(crate) mod fit;
+mod inspect;
 mod method;
 mod metrics;
 mod model;
 mod prepare;
 mod recipe;
 mod run;
+mod scenario;
 mod selector;
 mod setting;
 mod student;
@@ -19,6 +21,7 @@ mod summary;
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
+pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub(crate) use model::predict;
@@ -28,6 +31,7 @@ pub(crate) use run::run;
 pub use run::{
     BestEpoch, ConfigError, Run, RunConfig, RunResult, RunRows, StudentScores, TeacherScores,
 };
+pub use scenario::Scenario;
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{
     BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,

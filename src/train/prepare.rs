@@ -1,11 +1,10 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
 use super::fit::{self, HostSamples, Samples};
-use super::metrics;
 use super::setting::Setting;
 use super::student::trained;
 use super::summary::TeacherRun;
-use super::{Progress, TrainError};
+use super::{Progress, TrainError, inspect, metrics};
 use crate::data::{self, Dataset, Scaling, Split};
 use crate::engine::Engine;
 use crate::random::stream;
@@ -60,6 +59,12 @@ pub(crate) fn teach<E: Engine + Default>(
         &NO_SHIFT
     };
     let mut lessons = samples(&pool[pool.len() - for_teacher..], shifts);
+    data::sensor_shift(
+        &mut lessons.features,
+        dataset.dim(),
+        setting.sensor_shift,
+        seed,
+    )?;
     // Another seed than the student's noise, so that both err independently.
     let noise = setting.teacher_label_noise;
     data::corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
@@ -91,6 +96,8 @@ pub(crate) fn teach<E: Engine + Default>(
         test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
         train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
+        bins: inspect::tally(&of_test, &test.labels, classes),
+        samples: inspect::samples(dataset, &rows, &train),
         seconds: begin.elapsed().as_secs_f64(),
     };
     let prepared = Prepared {

@@ -3,6 +3,7 @@
 use super::TrainError;
 use super::method::Method;
 use super::recipe::{Learner, Recipe, Schedule};
+use super::scenario::Scenario;
 use crate::data::{Dataset, Source};
 use crate::nn::Optimiser;
 use crate::select::{Policy, Score};
@@ -32,6 +33,11 @@ pub struct Setting {
     pub label_noise: f32,
     /// The share of the teacher's training labels that are replaced by another class.
     pub teacher_label_noise: f32,
+    /// How far the teacher's training features are those of another sensor, see
+    /// [`sensor_shift`](crate::data::sensor_shift); 0 for not at all.
+    pub sensor_shift: f32,
+    /// The scenario that this is, for reports.
+    pub scenario: Option<Scenario>,
     /// Whether the teacher also sees its pictures shifted by one pixel.
     pub augment_teacher: bool,
     /// The student and how it is trained.
@@ -96,6 +102,8 @@ impl Default for Setting {
             labelled: None,
             label_noise: 0.0,
             teacher_label_noise: 0.0,
+            sensor_shift: 0.0,
+            scenario: None,
             augment_teacher: true,
             student: Learner {
                 hidden: vec![32],

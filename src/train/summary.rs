@@ -1,12 +1,14 @@
 //! What came of a comparison, ready for tables and files.
 
+use super::inspect::{BINS, ReliabilityBin, RevisedSample, Tally, reliability};
 use super::method::Method;
 use super::metrics::{Paired, Spread};
 use super::prepare::Prepared;
 use super::recipe::Learner;
+use super::scenario::Scenario;
 use super::selector::Choice;
 use super::setting::Setting;
-use crate::data::Dataset;
+use crate::data::{BayesAccuracy, Dataset};
 use crate::select::{Policy, Score};
 use crate::spec::{IGNORE, LossSpec, Preset};
 use serde::Serialize;
@@ -20,6 +22,9 @@ pub(super) struct TeacherRun {
     pub(super) test_accuracy: f64,
     pub(super) train_calibration_error: f64,
     pub(super) test_calibration_error: f64,
+    /// Test rows by confidence.
+    pub(super) bins: [Tally; BINS],
+    pub(super) samples: Vec<RevisedSample>,
     pub(super) seconds: f64,
 }
 
@@ -57,6 +62,11 @@ pub struct Comparison {
     pub teacher: TeacherResult,
     /// The methods, in the order of the setting.
     pub methods: Vec<MethodResult>,
+    /// Confidence against accuracy of all teachers, on their test rows.
+    pub reliability: Vec<ReliabilityBin>,
+    /// Training rows of seed 0 that the teacher gets wrong.
+    #[serde(skip)]
+    pub samples: Vec<RevisedSample>,
     /// Accuracy against the share of samples that the teacher supervises, where that was asked for.
     pub budget: Vec<BudgetPoint>,
 }
@@ -82,6 +92,8 @@ pub struct BudgetPoint {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SettingSummary {
+    /// The scenario, if it has a name.
+    pub scenario: Option<&'static str>,
     /// Seeds 0, 1, …
     pub seeds: u64,
     /// Features per row.
@@ -102,8 +114,12 @@ pub struct SettingSummary {
     pub label_noise: f64,
     /// The share of the teacher's training labels that were replaced.
     pub teacher_label_noise: f64,
+    /// How far the teacher's training features were those of another sensor.
+    pub sensor_shift: f64,
     /// Whether the teacher saw shifted pictures.
     pub augment_teacher: bool,
+    /// The best accuracy that any classifier could have, where the data are synthetic.
+    pub bayes_accuracy: Option<BayesAccuracy>,
     /// Learning rates that each method chose from.
     pub learning_rates: Vec<f64>,
     /// The student.
@@ -167,7 +183,7 @@ pub struct MethodResult {
 }
 
 /// One run, epoch by epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Curve {
     /// Mean total of the epoch's steps.
@@ -221,6 +237,8 @@ impl Comparison {
             methods,
             budget,
             setting: SettingSummary::new(&evidence),
+            reliability: reliability(evidence.prepared.iter().map(|(_, run)| &run.bins)),
+            samples: evidence.prepared[0].1.samples.clone(),
         }
     }
 }
@@ -230,6 +248,7 @@ impl SettingSummary {
         let setting = evidence.setting;
         let first = &evidence.prepared[0].0;
         Self {
+            scenario: setting.scenario.map(Scenario::name),
             seeds: setting.seeds,
             features: evidence.dataset.dim(),
             classes: evidence.dataset.classes(),
@@ -245,7 +264,9 @@ impl SettingSummary {
             test_rows: first.test.labels.len(),
             label_noise: crate::spec::tidy(setting.label_noise),
             teacher_label_noise: crate::spec::tidy(setting.teacher_label_noise),
-            augment_teacher: setting.augment_teacher,
+            sensor_shift: crate::spec::tidy(setting.sensor_shift),
+            augment_teacher: setting.augment_teacher && evidence.dataset.image().is_some(),
+            bayes_accuracy: evidence.dataset.bayes_accuracy(),
             learning_rates: setting
                 .learning_rates
                 .iter()

@@ -28,6 +28,7 @@ fn every_key_reaches_its_part() {
         labelled = 50
         label-noise = 0.1
         teacher-label-noise = 1
+        sensor-shift = 0.5
         teacher-shifts = false
         [student]
         hidden = [64, 32]
@@ -65,6 +66,7 @@ fn every_key_reaches_its_part() {
         (setting.label_noise, setting.teacher_label_noise),
         (0.1, 1.0)
     );
+    assert_eq!(setting.sensor_shift, 0.5);
     assert!(!setting.augment_teacher);
     assert_eq!(student.hidden, [64, 32]);
     assert_eq!((student.recipe.epochs, student.recipe.batch), (7, 16));
@@ -134,7 +136,7 @@ fn adamw_has_its_own_defaults() {
 }
 
 /// The text, the key that the error names, and words that say what would be right.
-const WRONG: [(&str, &str, &str); 49] = [
+const WRONG: [(&str, &str, &str); 50] = [
     // Unknown keys, at every level.
     ("sed = 1", "", "`seed`"),
     ("data.sourc = \"digits\"", "data", "`source`"),
@@ -170,6 +172,11 @@ const WRONG: [(&str, &str, &str); 49] = [
         "data.teacher-label-noise = -0.1",
         "data.teacher-label-noise",
         "between 0 and 1",
+    ),
+    (
+        "data.sensor-shift = -1",
+        "data.sensor-shift",
+        "not negative",
     ),
     ("data.source = \"tsv:x\"", "data.source", "write `digits`"),
     (

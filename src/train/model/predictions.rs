@@ -20,8 +20,7 @@ impl Predictions {
     pub fn rows(&self) -> impl Iterator<Item = (usize, f64)> {
         self.logits.chunks_exact(self.classes.max(1)).map(|row| {
             let class = top(row);
-            let of = |z: f32| (f64::from(z) - f64::from(row[class])).exp();
-            (class, 1.0 / row.iter().copied().map(of).sum::<f64>())
+            (class, metrics::confidence(row, class))
         })
     }
 

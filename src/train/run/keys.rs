@@ -69,6 +69,8 @@ pub(super) struct DataKeys {
     label_noise: f64,
     #[serde(deserialize_with = "values::share")]
     teacher_label_noise: f64,
+    #[serde(deserialize_with = "values::sensor_shift")]
+    sensor_shift: f64,
     teacher_shifts: bool,
 }
 
@@ -87,6 +89,7 @@ impl From<&Setting> for DataKeys {
             labelled: setting.labelled,
             label_noise: tidy(setting.label_noise),
             teacher_label_noise: tidy(setting.teacher_label_noise),
+            sensor_shift: tidy(setting.sensor_shift),
             teacher_shifts: setting.augment_teacher,
         }
     }
@@ -100,6 +103,7 @@ impl DataKeys {
         setting.labelled = self.labelled;
         setting.label_noise = self.label_noise as f32;
         setting.teacher_label_noise = self.teacher_label_noise as f32;
+        setting.sensor_shift = self.sensor_shift as f32;
         setting.augment_teacher = self.teacher_shifts;
     }
 }

@@ -260,6 +260,11 @@ pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     })
 }
 
+pub(super) fn sensor_shift<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let holds = |strength: f32| strength >= 0.0 && strength.is_finite();
+    real(deserializer, "a finite number that is not negative", holds)
+}
+
 pub(super) fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<usize>>, D::Error> {
     from.deserialize_seq(Layers).map(Some)
 }

@@ -1,0 +1,73 @@
+//! A comparison as one page that needs nothing beside itself: no script, no font, no request. It
+//! names no date and no time, so that the same numbers give the same bytes.
+
+mod budget;
+mod curves;
+mod differences;
+mod headline;
+mod reliability;
+mod samples;
+mod table;
+
+use crate::train::Comparison;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// What the page asks a browser for is nothing; this makes the browser hold it to that.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The page.
+#[must_use]
+pub fn html(comparison: &Comparison) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { "fused-kd compare: " (comparison.dataset) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                main {
+                    (headline::section(comparison))
+                    (table::section(comparison))
+                    (differences::section(&comparison.methods))
+                    (curves::section(&comparison.methods))
+                    (reliability::section(comparison))
+                    (budget::section(&comparison.budget))
+                    (samples::section(&comparison.samples))
+                }
+                footer {
+                    "fused-kd " (env!("CARGO_PKG_VERSION")) ". Accuracies are of the last epoch "
+                    "unless said otherwise; ± is the standard deviation over seeds."
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// A part of the page: what it is, how it is read, where its numbers are.
+fn section(title: &str, reading: &str, files: &[&str], content: Markup) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            p.reading { (reading) }
+            (content)
+            p.files {
+                "Numbers: "
+                @for (i, file) in files.iter().enumerate() {
+                    @if i > 0 { ", " }
+                    code { (file) }
+                }
+            }
+        }
+    }
+}
+
+/// The true minus sign, for numbers that are read and not parsed.
+fn minus(number: &str) -> String {
+    number.replace('-', "−")
+}
