@@ -75,9 +75,9 @@ impl Scores {
     }
 }
 
-/// `−log softmax(z)_y`, 0 without a label.
+/// `−log softmax(z)_y`, 0 without a label. A subtraction, because a negation would give −0 at p = 1.
 fn negative_log(softmax: &Softmax, side: &Side) -> f32 {
-    side.label.map_or(0.0, |_| -softmax.y.log_p)
+    side.label.map_or(0.0, |_| 0.0 - softmax.y.log_p)
 }
 
 /// `z_y − max_{c≠y} z_c`; 0 where both are masked.
