@@ -2,7 +2,7 @@
 //! where the engine keeps them. Everything is `f32`, matrices are dense and row-major, and
 //! `&mut self` is the queue: operations happen in the order in which they are called.
 
-use crate::spec::{ArgumentError, LossSpec, SpecError};
+use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError};
 use std::ops::Range;
 
 /// `out[rows, columns] = op(a) · op(b)` with `inner` as the summed dimension.
@@ -32,6 +32,8 @@ pub(crate) struct RowBatch<'a, E: Engine> {
     pub(crate) student: &'a mut E::Buf,
     pub(crate) teacher: &'a E::Buf,
     pub(crate) labels: &'a E::Ints,
+    /// `weight[rows]` and `kd_weight[rows]`, where a selection says which rows the teacher supervises.
+    pub(crate) weights: Option<[&'a E::Buf; 2]>,
     pub(crate) total: &'a mut E::Buf,
 }
 
@@ -114,6 +116,24 @@ pub(crate) trait Engine {
         classes: usize,
         count: &mut Self::Buf,
     );
+    /// Full records of a batch, read back.
+    fn stats(
+        &mut self,
+        plan: &Self::Plan,
+        rows: usize,
+        student: &Self::Buf,
+        teacher: &Self::Buf,
+        labels: &Self::Ints,
+    ) -> Result<Vec<RowStats>, ArgumentError>;
+    /// Influence of a batch's rows, read back: `Σ_c (q1_c − e_y,c) u_c`.
+    fn influence(
+        &mut self,
+        rows: usize,
+        student: &Self::Buf,
+        u: &Self::Buf,
+        labels: &Self::Ints,
+        classes: usize,
+    ) -> Result<Vec<f32>, ArgumentError>;
     /// The row program.
     fn row(&mut self, plan: &Self::Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError>
     where

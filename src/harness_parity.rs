@@ -1,10 +1,10 @@
 //! The harness's operations agree between engines: each against the oracle's plain loops.
 
-use crate::engine::{AdamWStep, Engine, Form, Product, SgdStep};
+use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
 use crate::nn::{Mlp, Optimiser, Updater};
 use crate::random::Philox;
 use crate::spec::Preset;
-use crate::train::fit::{self, HostSamples, Samples};
+use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::{Recipe, Schedule};
 use crate::{cpu, reference};
 
@@ -179,17 +179,15 @@ fn losses<E: Engine + Default>(preset: Preset, optimiser: Optimiser) -> Vec<f32>
     let mut net = Mlp::new(&mut engine, &[8, 16, 16, 5], 32, &mut Philox::new(6, 0));
     let mut losses = Vec::new();
     let mut order = Philox::new(7, 0);
-    fit::fit(
-        &mut engine,
-        &mut net,
-        &samples,
-        &plan,
-        &recipe,
-        &mut order,
-        |_, _, _, loss| {
-            losses.push(loss);
-        },
-    )
+    let fit = Fit {
+        samples: &samples,
+        plan: &plan,
+        recipe: &recipe,
+        selector: None,
+    };
+    fit.run(&mut engine, &mut net, &mut order, |_, _, loss| {
+        losses.push(loss)
+    })
     .unwrap();
     losses
 }
@@ -229,12 +227,13 @@ fn backward_is_the_derivative_of_the_total() {
     let mut net: Mlp<reference::Harness> = Mlp::new(engine, &sizes, rows, &mut random);
     let total = |net: &mut Mlp<reference::Harness>, engine: &mut reference::Harness| {
         let mut total = engine.zeros(1);
-        let student = net.forward(engine, &x, rows);
-        let batch = crate::engine::RowBatch {
+        net.forward(engine, &x, rows);
+        let batch = RowBatch {
             rows,
-            student,
+            student: net.logits_mut(),
             teacher: &teacher,
             labels: &labels,
+            weights: None,
             total: &mut total,
         };
         engine.row(&plan, batch).unwrap();
@@ -246,9 +245,9 @@ fn backward_is_the_derivative_of_the_total() {
     for (i, gradient) in gradients.into_iter().enumerate() {
         let h = 1e-5;
         let mut shifted = |by: f64| {
-            *net.parameter_mut(i) += by;
+            *nth(&mut net, i) += by;
             let total = total(&mut net, engine);
-            *net.parameter_mut(i) -= by;
+            *nth(&mut net, i) -= by;
             total
         };
         let difference = (shifted(h) - shifted(-h)) / (2.0 * h);
@@ -257,6 +256,11 @@ fn backward_is_the_derivative_of_the_total() {
             "{i}: {difference} {gradient}"
         );
     }
+}
+
+fn nth(net: &mut Mlp<reference::Harness>, i: usize) -> &mut f64 {
+    let mut all = net.parameters_mut().flatten();
+    all.nth(i).expect("a parameter of this index")
 }
 
 /// An updater begins anew with each network.

@@ -83,4 +83,6 @@ mod random;
 #[cfg(feature = "train")]
 pub mod report;
 #[cfg(feature = "train")]
+pub mod select;
+#[cfg(feature = "train")]
 pub mod train;

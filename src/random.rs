@@ -16,6 +16,17 @@ pub(crate) mod stream {
     /// The teacher's initial weights, and the order and shifts of its rows.
     pub(crate) const TEACHER_WEIGHTS: u64 = 5;
     pub(crate) const TEACHER_ORDER: u64 = 6;
+    /// Selection by chance.
+    pub(crate) const SELECTION: u64 = 12;
+    /// Initial weights and order of the networks whose EL2N is averaged: two streams each, from here.
+    pub(crate) const PROXIES: u64 = 1 << 32;
+    /// Synthetic data: centres, the order of labels, rows, and the rows of the Bayes estimate.
+    pub(crate) const SYNTHETIC_CENTRES: u64 = 7;
+    pub(crate) const SYNTHETIC_LABELS: u64 = 8;
+    pub(crate) const SYNTHETIC_ROWS: u64 = 9;
+    pub(crate) const BAYES_ROWS: u64 = 10;
+    /// What another sensor does to each feature.
+    pub(crate) const SENSOR: u64 = 11;
 }
 
 const ROUNDS: usize = 10;

@@ -127,6 +127,117 @@ fn what_cannot_be_run_is_named_and_leaves_nothing() {
 }
 
 #[test]
+fn selections_and_budgets_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        "compare",
+        "--methods",
+        "kd,ds",
+        "--seeds",
+        "2",
+        "--epochs",
+        "4",
+        "--teacher-epochs",
+        "2",
+        "--lr-grid",
+        "0.05",
+        "--select",
+        "score=el2n,fraction=0.5,per-class,warm-up=1,every=2",
+        "--fractions",
+        "0.25,1",
+        "--scores",
+        "el2n,random",
+        "--out",
+        "out",
+    ];
+    let (code, out, err) = fused_kd(&arguments, directory.path());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("− random"), "{out}");
+    let csv = |name: &str| fs::read_to_string(directory.path().join("out").join(name)).unwrap();
+    // Chosen before the second and the fourth epoch: half of 200 samples, rounded class by class.
+    let lines = csv("selections.csv");
+    let chosen = |start: &str| lines.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!((chosen("ds,0,1,"), chosen("ds,0,3,")), (0, 0));
+    assert!(
+        (95..=105).contains(&chosen("ds,0,2,")),
+        "{}",
+        chosen("ds,0,2,")
+    );
+    assert!((95..=105).contains(&chosen("ds,1,4,")));
+    assert_eq!(csv("budget.csv").lines().count(), 1 + 2 * 2);
+    let json: serde_json::Value = serde_json::from_str(&csv("results.json")).unwrap();
+    assert_eq!(
+        json["methods"][1]["selection"],
+        "score=el2n,keep=highest,fraction=0.5,per-class,every=2,warm-up=1"
+    );
+    // All samples selected is no selection: the same numbers as kd, and for any score.
+    let all = json["budget"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|point| point["fraction"] == 1.0);
+    for point in all {
+        assert_eq!(point["test_accuracy"], json["methods"][0]["test_accuracy"]);
+    }
+}
+
+#[test]
+fn scenarios_are_named_and_written_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let short = [
+        "compare",
+        "--methods",
+        "kd",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--teacher-epochs",
+        "1",
+        "--lr-grid",
+        "0.05",
+    ];
+    let all = [
+        &short[..],
+        &["--scenario", "all", "--format", "json", "--out", "out"],
+    ]
+    .concat();
+    let (code, out, err) = fused_kd(&all, directory.path());
+    assert_eq!(code, Some(0), "{err}");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let names: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["setting"]["scenario"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), 6);
+    for name in names {
+        assert!(
+            directory
+                .path()
+                .join("out")
+                .join(name)
+                .join("results.json")
+                .exists()
+        );
+    }
+    // Options change a scenario further.
+    let one = [
+        &short[..],
+        &["--scenario", "scarce-labels", "--labelled", "50"],
+    ]
+    .concat();
+    let (_, out, _) = fused_kd(&one, directory.path());
+    assert!(
+        out.starts_with("scarce-labels; digits") && out.contains("50 of them labelled"),
+        "{out}"
+    );
+    let (code, _, err) = fused_kd(&["compare", "--scenario", "bad"], directory.path());
+    assert!(code == Some(2) && err.contains("noisy-labels"), "{err}");
+}
+
+#[test]
 fn results_are_replaced_only_by_force() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("out")).unwrap();

@@ -125,6 +125,181 @@ fn the_split_of_a_seed_is_fixed() {
     assert_eq!(labels[..8], [5, 1, 2, 3, 4, 5, 9, 0]);
 }
 
+/// Each row's class centre: the same data, but with almost no spread.
+fn centres(options: &str) -> Dataset {
+    load(&format!("synthetic:{options},spread=1e-6")).unwrap()
+}
+
+fn square_distance(a: &[f32], b: &[f32]) -> f64 {
+    let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
+    squares.sum()
+}
+
+/// Changing the data of a seed would break every comparison with an earlier report.
+#[test]
+fn synthetic_data_are_fixed() {
+    let data = load("synthetic").unwrap();
+    assert_eq!(data, load("synthetic:seed=0,rows=4000").unwrap());
+    assert_eq!((data.len(), data.dim(), data.classes()), (4_000, 32, 20));
+    assert_eq!(
+        (data.name(), data.image(), data.test_from()),
+        ("synthetic", None, None)
+    );
+    assert_eq!(data.labels()[..8], [9, 11, 10, 10, 8, 0, 9, 14]);
+    // The last bit of a logarithm may differ between platforms.
+    let expected = [1.1082655, 2.6246123, 0.6299719, -1.6541689];
+    let close = |(value, expected): (&f32, f32)| (value - expected).abs() < 1e-5;
+    assert!(
+        data.features().iter().zip(expected).all(close),
+        "{:?}",
+        &data.features()[..4]
+    );
+    let other = load("synthetic:seed=1").unwrap();
+    assert_eq!(other.name(), "synthetic:seed=1");
+    assert_ne!(other.labels(), data.labels());
+    assert_ne!(other.features()[0], data.features()[0]);
+}
+
+#[test]
+fn synthetic_classes_are_balanced() {
+    let data = load("synthetic:rows=1003,dim=2").unwrap();
+    let mut counts = [0; 20];
+    data.labels()
+        .iter()
+        .for_each(|&label| counts[label as usize] += 1);
+    assert!(
+        counts.iter().all(|count| [50, 51].contains(count)),
+        "{counts:?}"
+    );
+    // In a random order: the first half holds about half of each class, within six standard
+    // deviations of a hypergeometric count, 6 · √(50/4).
+    let first = data.labels()[..501]
+        .iter()
+        .filter(|&&label| label == 0)
+        .count();
+    assert!(first.abs_diff(25) < 22, "{first}");
+}
+
+#[test]
+fn synthetic_rows_lie_around_their_centres() {
+    let options = "classes=7,seed=3";
+    let (data, centres) = (
+        load(&format!("synthetic:{options},spread=2.5")).unwrap(),
+        centres(options),
+    );
+    assert_eq!(data.labels(), centres.labels());
+    let pairs = data.features().iter().zip(centres.features());
+    let noise: Vec<f64> = pairs.map(|(x, c)| f64::from(x - c) / 2.5).collect();
+    let moment = |power| noise.iter().map(|z| z.powi(power)).sum::<f64>() / 128_000.0;
+    // Six standard errors: √1, √2, √15 and √96 over √128,000.
+    assert!(moment(1).abs() < 0.017);
+    assert!((moment(2) - 1.0).abs() < 0.024);
+    assert!(moment(3).abs() < 0.065);
+    assert!((moment(4) - 3.0).abs() < 0.165);
+}
+
+/// Mean squares of distances: 2 · 2.5² within a group and 2 · (5² + 2.5²) across, whatever the
+/// number of features.
+#[test]
+fn classes_of_a_group_are_closer_than_strangers() {
+    for dim in [4, 64] {
+        let (classes, groups) = (1_200, 400);
+        let data = centres(&format!(
+            "rows={classes},classes={classes},groups={groups},dim={dim}"
+        ));
+        let mut centre = vec![&[][..]; classes];
+        for (row, &label) in data.labels().iter().enumerate() {
+            centre[label as usize] = data.row(row).unwrap();
+        }
+        let mean = |step: usize| {
+            let pairs =
+                (0..groups).map(|class| square_distance(centre[class], centre[class + step]));
+            pairs.sum::<f64>() / groups as f64
+        };
+        // Six standard errors: ‖δ‖² of D features has a relative deviation of √(2/D); strangers that
+        // share a class with other pairs count for half.
+        let tolerance = 6.0 * (2.0 / dim as f64 / groups as f64).sqrt();
+        let relative = |step, expected: f64| (mean(step) / expected - 1.0).abs();
+        assert!(relative(groups, 12.5) < tolerance);
+        assert!(relative(1, 62.5) < 1.5 * tolerance);
+        assert!(relative(groups + 1, 62.5) < 1.5 * tolerance);
+    }
+}
+
+/// The nearest centre, found from outside, gets as many rows right as is stated.
+#[test]
+fn the_bayes_accuracy_is_that_of_the_nearest_centre() {
+    for (options, spread) in [
+        ("rows=8000", 1.0),
+        ("rows=8000,classes=50,groups=50,dim=5,seed=1", 1.0),
+        ("rows=8000,classes=3,groups=1,dim=1,seed=2", 2.0),
+        ("rows=8000,classes=11,groups=2,dim=100,seed=3", 3.0),
+    ] {
+        let data = load(&format!("synthetic:{options},spread={spread}")).unwrap();
+        let centres = centres(options);
+        let of_class: Vec<&[f32]> = (0..data.classes() as i32)
+            .map(|class| {
+                let row = centres.labels().iter().position(|&label| label == class);
+                centres.row(row.unwrap()).unwrap()
+            })
+            .collect();
+        let hits = data.labels().iter().zip(data.features().chunks(data.dim()));
+        let hits = hits.filter(|(label, row)| {
+            let distances = of_class.iter().map(|centre| square_distance(row, centre));
+            let nearest = distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+            nearest.unwrap().0 == **label as usize
+        });
+        let (share, rows) = (hits.count() as f64 / data.len() as f64, data.len() as f64);
+        let bayes = data.bayes_accuracy().unwrap();
+        let error = (share * (1.0 - share) / rows + bayes.standard_error.powi(2)).sqrt();
+        assert!(
+            (share - bayes.accuracy).abs() < 5.0 * error,
+            "{options}: {share}, {bayes:?}"
+        );
+        assert_eq!(data.bayes_accuracy(), Some(bayes));
+    }
+    assert_eq!(load("digits").unwrap().bayes_accuracy(), None);
+}
+
+#[test]
+fn a_larger_spread_is_harder() {
+    let accuracies = [0.01, 0.5, 1.0, 2.0, 1e6].map(|spread| {
+        let data = load(&format!("synthetic:rows=20,spread={spread}")).unwrap();
+        data.bayes_accuracy().unwrap().accuracy
+    });
+    assert!(
+        accuracies.is_sorted_by(|easier, harder| easier > harder),
+        "{accuracies:?}"
+    );
+    assert!((accuracies[0] - 1.0).abs() < 1e-9);
+    assert!((0.85..0.95).contains(&accuracies[2]), "{accuracies:?}");
+    assert!((accuracies[4] - 1.0 / 20.0).abs() < 1e-4);
+}
+
+#[test]
+fn synthetic_data_that_cannot_be_drawn() {
+    assert_message(
+        load("synthetic:rows=10"),
+        "`synthetic:rows=10` is not a data source: classes=20 with rows=10, but every class needs a \
+         row; write `digits`",
+    );
+    assert_message(
+        load("synthetic:colour=red"),
+        "`synthetic:rows=4000,classes=20,dim=32,",
+    );
+    assert_message(load("synthetic:dim=99999999"), "may be 268435456 at most");
+}
+
+proptest! {
+    /// Any keys are either a source that is written as it was read, or an error.
+    #[test]
+    fn any_keys_are_survived(text in "(rows|dim|groups|spread|seed|,|=|[0-9.e-]{1,3}){0,12}") {
+        if let Ok(source) = format!("synthetic:{text}").parse::<Source>() {
+            prop_assert_eq!(source.to_string().parse::<Source>().unwrap(), source);
+        }
+    }
+}
+
 #[test]
 fn layouts_of_a_table() {
     let expected = ([1.0, -2.5, 3.0, 4e3], [0, 2]);

@@ -10,7 +10,12 @@ use fused_kd::train::{Comparison, MethodResult, Setting, TrainError, TrainSize};
 /// The default scenario, shortened.
 fn short() -> Setting {
     let mut setting = Setting::default();
-    setting.methods = vec![Preset::Ce, Preset::Kd, Preset::Lr, Preset::DtdFlsw];
+    setting.methods = vec![
+        Preset::Ce.into(),
+        Preset::Kd.into(),
+        Preset::Lr.into(),
+        Preset::DtdFlsw.into(),
+    ];
     setting.seeds = 2;
     setting.learning_rates = vec![0.02, 0.05];
     setting.student.recipe.epochs = 8;
@@ -54,7 +59,7 @@ fn bits_depend_neither_on_threads_nor_on_the_run() {
 fn a_method_does_not_depend_on_the_others() {
     let mut setting = short();
     let all = compare(&setting);
-    setting.methods = vec![Preset::Lr];
+    setting.methods = vec![Preset::Lr.into()];
     let alone = compare(&setting);
     assert_eq!(outcome(&all.methods[2]), outcome(&alone.methods[0]));
     assert_eq!(alone.methods[0].vs_kd, None);
@@ -89,11 +94,42 @@ fn the_cpu_learns_what_the_reference_learns() {
     }
 }
 
+/// Nothing selected is the ground truth alone, and everything selected is the method itself: to the
+/// bit, however often the choice is made.
+#[test]
+fn selections_of_nothing_and_of_everything() {
+    let mut setting = short();
+    setting.methods = ["ce", "kd", "lr", "ds", "ds", "ds", "lr-ds"]
+        .map(|name| name.parse().unwrap())
+        .to_vec();
+    let policies = [
+        "fraction=0,warm-up=0,every=0",
+        "fraction=0,warm-up=0,every=3",
+        "fraction=1",
+        "fraction=1,score=aum",
+    ];
+    for (method, policy) in setting.methods[3..].iter_mut().zip(policies) {
+        method.policy = Some(policy.parse().unwrap());
+    }
+    let comparison = compare(&setting);
+    let curves: Vec<String> = comparison
+        .methods
+        .iter()
+        .map(|m| format!("{:?}", m.curves))
+        .collect();
+    let [ce, kd, lr, none, none_often, all, all_lr] = &curves[..] else {
+        panic!()
+    };
+    assert_eq!((none, none_often, all, all_lr), (ce, ce, kd, lr));
+    assert_eq!(comparison.methods[3].choices[0][0].rows, [0; 0]);
+    assert_eq!(comparison.methods[5].choices[0].len(), 1);
+}
+
 /// What the README says of the default scenario, with all its epochs.
 #[test]
 fn the_default_teacher_beats_the_student_and_errs() {
     let mut setting = Setting::default();
-    setting.methods = vec![Preset::Ce, Preset::Kd, Preset::Lr];
+    setting.methods = vec![Preset::Ce.into(), Preset::Kd.into(), Preset::Lr.into()];
     let comparison = compare(&setting);
     let teacher = &comparison.teacher;
     let [ce, kd, lr] = [0, 1, 2].map(|i| comparison.methods[i].test_accuracy.mean);

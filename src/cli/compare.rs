@@ -7,17 +7,20 @@ use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::data::Source;
 use crate::report;
-use crate::spec::Preset;
-use crate::train::{Comparison, Optimiser, Progress, Schedule, Setting, TrainError, TrainSize};
+use crate::select::{Policy, Score};
+use crate::train::{
+    Budget, Comparison, Method, Optimiser, Progress, Scenario, Schedule, Setting, TrainError,
+    TrainSize,
+};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Report;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-/// Train a teacher, and students under several losses, on real data: the main job.
+/// Train a teacher, and students under several losses: the main job.
 ///
 /// For each seed the data are split, a wide teacher is trained, and a small student is trained
 /// under each method. Prints test accuracy after the last epoch, and what each method gains over
@@ -37,13 +40,28 @@ Examples:
   fused-kd compare --data csv:train.csv,test.csv --out run1
   fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json")]
 pub(super) struct Arguments {
-    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]` or `idx:DIRECTORY`; csv and
-    /// idx files may be gzipped.
+    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]`, `idx:DIRECTORY` (csv and idx
+    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`.
     #[arg(long, default_value = "digits")]
     data: Source,
     /// Methods, separated by commas; `fused-kd presets` lists them. All if not given.
-    #[arg(long, value_delimiter = ',', value_parser = arguments::preset())]
-    methods: Vec<Preset>,
+    #[arg(long, value_delimiter = ',')]
+    methods: Vec<Method>,
+    /// How `ds` and `lr-ds` choose the samples that the teacher supervises, for example
+    /// score=el2n,keep=lowest,fraction=0.6,per-class,every=5,warm-up=5.
+    #[arg(long, value_name = "POLICY")]
+    select: Option<Policy>,
+    /// Also measure `ds` and `lr-ds` at these shares of supervised samples: a budget curve.
+    #[arg(long, value_delimiter = ',', value_name = "SHARE,…")]
+    fractions: Vec<f32>,
+    /// The budget curve's scores; random is the control.
+    #[arg(long, value_delimiter = ',', value_parser = score(), requires = "fractions",
+          default_value = "influence,el2n,random")]
+    scores: Vec<Score>,
+    /// A named situation: what the teacher learned from, and what labels the student has. Options
+    /// below change it further. `all` runs one after the other.
+    #[arg(long, value_parser = scenario())]
+    scenario: Option<Scenarios>,
     /// Runs per method, with the seeds 0, 1, …
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
@@ -54,12 +72,20 @@ pub(super) struct Arguments {
     /// enough.
     #[arg(long, value_parser = train_size)]
     teacher_train_size: Option<TrainSize>,
+    /// How many of the student's training rows have a label; the teacher supervises the others
+    /// alone. All if not given.
+    #[arg(long, value_name = "ROWS")]
+    labelled: Option<usize>,
     /// Share of the student's training labels that are replaced by a wrong one.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    label_noise: f32,
+    #[arg(long, value_name = "SHARE")]
+    label_noise: Option<f32>,
     /// Share of the teacher's training labels that are replaced by a wrong one.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    teacher_label_noise: f32,
+    #[arg(long, value_name = "SHARE")]
+    teacher_label_noise: Option<f32>,
+    /// How far the teacher's training features are those of another sensor: offsets in standard
+    /// deviations.
+    #[arg(long, value_name = "STRENGTH")]
+    sensor_shift: Option<f32>,
     /// Do not show the teacher shifted copies of its pictures.
     #[arg(long)]
     no_shifts: bool,
@@ -107,6 +133,24 @@ enum OptimiserName {
     Adamw,
 }
 
+/// One scenario, or all.
+#[derive(Clone, Copy, Debug)]
+enum Scenarios {
+    One(Scenario),
+    All,
+}
+
+fn scenario() -> impl TypedValueParser<Value = Scenarios> {
+    let names = Scenario::ALL
+        .map(|(name, _)| name)
+        .into_iter()
+        .chain(["all"]);
+    PossibleValuesParser::new(names).map(|given| {
+        let known = Scenario::ALL.into_iter().find(|(name, _)| *name == given);
+        known.map_or(Scenarios::All, |(_, scenario)| Scenarios::One(scenario))
+    })
+}
+
 /// Sizes of hidden layers.
 #[derive(Clone, Debug)]
 struct Hidden(Vec<usize>);
@@ -126,6 +170,13 @@ fn train_size(text: &str) -> Result<TrainSize, String> {
     }
 }
 
+fn score() -> impl TypedValueParser<Value = Score> {
+    PossibleValuesParser::new(Score::ALL.map(|(name, _)| name)).map(|given| {
+        let known = Score::ALL.into_iter().find(|(name, _)| *name == given);
+        known.map_or(Score::Random, |(_, score)| score)
+    })
+}
+
 fn schedule() -> impl TypedValueParser<Value = Schedule> {
     PossibleValuesParser::new(Schedule::ALL.map(|(name, _)| name)).map(|given| {
         let known = Schedule::ALL.into_iter().find(|(name, _)| *name == given);
@@ -134,19 +185,38 @@ fn schedule() -> impl TypedValueParser<Value = Schedule> {
 }
 
 impl Arguments {
-    fn setting(&self) -> Setting {
+    fn setting(&self, scenario: Option<Scenario>) -> Setting {
         let mut setting = Setting {
             source: self.data.clone(),
             seeds: self.seeds,
-            train_size: self.train_size.unwrap_or_default(),
-            teacher_train_size: self.teacher_train_size.unwrap_or_default(),
-            label_noise: self.label_noise,
-            teacher_label_noise: self.teacher_label_noise,
             augment_teacher: !self.no_shifts,
             ..Setting::default()
         };
+        if let Some(scenario) = scenario {
+            scenario.apply(&mut setting);
+        }
+        setting.train_size = self.train_size.unwrap_or(setting.train_size);
+        setting.teacher_train_size = self
+            .teacher_train_size
+            .unwrap_or(setting.teacher_train_size);
+        setting.labelled = self.labelled.or(setting.labelled);
+        setting.label_noise = self.label_noise.unwrap_or(setting.label_noise);
+        setting.teacher_label_noise = self
+            .teacher_label_noise
+            .unwrap_or(setting.teacher_label_noise);
+        setting.sensor_shift = self.sensor_shift.unwrap_or(setting.sensor_shift);
         if !self.methods.is_empty() {
             setting.methods.clone_from(&self.methods);
+        }
+        for method in &mut setting.methods {
+            // Only methods that select have a policy to replace.
+            method.policy = method.policy.map(|policy| self.select.unwrap_or(policy));
+        }
+        if !self.fractions.is_empty() {
+            setting.budget = Some(Budget {
+                scores: self.scores.clone(),
+                fractions: self.fractions.clone(),
+            });
         }
         if !self.lr_grid.is_empty() {
             setting.learning_rates.clone_from(&self.lr_grid);
@@ -181,16 +251,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "engine {engine}, the fastest that is available here"
         ));
     }
-    let bar = Bar::default();
-    let comparison = auto::compare(engine, &arguments.setting(), &|progress| bar.show(progress));
-    bar.clear();
-    let comparison = comparison.map_err(failure)?;
-    if let Some(out) = &out {
-        write(out, &comparison)?;
+    let scenarios: Vec<Option<Scenario>> = match arguments.scenario {
+        None => vec![None],
+        Some(Scenarios::One(scenario)) => vec![Some(scenario)],
+        Some(Scenarios::All) => Scenario::ALL.map(|(_, scenario)| Some(scenario)).to_vec(),
+    };
+    let mut comparisons = Vec::new();
+    for scenario in scenarios {
+        let bar = Bar::default();
+        let setting = arguments.setting(scenario);
+        let comparison = auto::compare(engine, &setting, &|progress| bar.show(progress));
+        bar.clear();
+        comparisons.push(comparison.map_err(failure)?);
     }
-    match arguments.format {
-        Format::Json => terminal::print_json(&comparison)?,
-        Format::Table => print(&comparison)?,
+    if let Some(out) = &out {
+        write(out, &comparisons)?;
+    }
+    match (arguments.format, &comparisons[..]) {
+        (Format::Json, [comparison]) => terminal::print_json(comparison)?,
+        (Format::Json, all) => terminal::print_json(&all)?,
+        (Format::Table, all) => print(all)?,
     }
     if let Some(out) = &out {
         terminal::note(format_args!(
@@ -211,27 +291,51 @@ fn failure(error: TrainError) -> Failure {
     }
 }
 
-fn print(comparison: &Comparison) -> Result<(), Failure> {
-    let mut table = terminal::table(report::COLUMNS);
-    // Lines that can be pasted into a document as they are.
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-    table.add_rows(report::rows(comparison));
-    terminal::print(format_args!(
-        "{}\n\n{}\n\nAccuracy after the last epoch, mean ± standard deviation over seeds; best epoch: of the\n\
+fn print(comparisons: &[Comparison]) -> Result<(), Failure> {
+    for comparison in comparisons {
+        let mut table = terminal::table(report::COLUMNS);
+        // Lines that can be pasted into a document as they are.
+        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+        table.add_rows(report::rows(comparison));
+        terminal::print(format_args!(
+            "{}\n\n{}\n",
+            report::preamble(comparison),
+            table.trim_fmt()
+        ))?;
+        if !comparison.budget.is_empty() {
+            let mut table = terminal::table(report::BUDGET_COLUMNS);
+            table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+            table.add_rows(report::budget_rows(comparison));
+            terminal::print(format_args!("{}\n", table.trim_fmt()))?;
+        }
+    }
+    terminal::print(
+        "Accuracy after the last epoch, mean ± standard deviation over seeds; best epoch: of the\n\
          epoch that is best on validation data. Differences are paired by seed: an interval that\n\
          leaves out 0 is more than chance. Each method's learning rate is the best on validation data.",
-        report::preamble(comparison),
-        table.trim_fmt(),
-    ))
+    )
 }
 
-fn write(out: &OutputDirectory, comparison: &Comparison) -> Result<(), Report> {
-    let files = report::files(comparison);
-    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+/// One comparison's files, or a directory of files per scenario.
+fn write(out: &OutputDirectory, comparisons: &[Comparison]) -> Result<(), Report> {
+    let mut files = Vec::new();
+    for comparison in comparisons {
+        let place = match comparison.setting.scenario {
+            Some(scenario) if comparisons.len() > 1 => PathBuf::from(scenario),
+            _ => PathBuf::new(),
+        };
+        for (name, text) in report::files(comparison) {
+            files.push((place.join(name), text));
+        }
+    }
+    let names: Vec<&Path> = files.iter().map(|(name, _)| name.as_path()).collect();
     out.fill(&names, |directory| -> io::Result<()> {
-        files
-            .iter()
-            .try_for_each(|(name, text)| fs::write(directory.join(name), text))
+        for (name, text) in &files {
+            let path = directory.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(directory))?;
+            fs::write(path, text)?;
+        }
+        Ok(())
     })
 }
 

@@ -55,7 +55,7 @@ impl OutputDirectory {
     /// their place at once; into a directory that exists file by file, `files` in this order.
     pub(super) fn fill(
         &self,
-        files: &[&str],
+        files: &[impl AsRef<Path>],
         write: impl FnOnce(&Path) -> io::Result<()>,
     ) -> Result<(), Report> {
         self.try_fill(files, write)
@@ -65,7 +65,7 @@ impl OutputDirectory {
 
     fn try_fill(
         &self,
-        files: &[&str],
+        files: &[impl AsRef<Path>],
         write: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let hidden = tempfile::Builder::new()

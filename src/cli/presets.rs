@@ -4,6 +4,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
 use crate::spec::{LossSpec, Preset};
+use crate::train;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 
@@ -61,6 +62,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             } in Preset::ALL.map(Method::from)
             {
                 table.add_row([name, formula, source]);
+            }
+            for (name, preset) in train::Method::selected() {
+                let formula = format!(
+                    "{} on the samples that the selection keeps, CE on the others (compare --select)",
+                    preset.name()
+                );
+                let source = "Lan et al., arXiv 2404.03693, data selection (the policy is ours)";
+                table.add_row([name, &formula, source]);
             }
             terminal::print(table.trim_fmt())
         }

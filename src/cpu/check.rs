@@ -93,7 +93,7 @@ pub(super) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, Argume
     Ok(stride)
 }
 
-fn matrix(
+pub(super) fn matrix(
     [name, stride_name]: [&'static str; 2],
     given: usize,
     stride: usize,
@@ -146,7 +146,19 @@ pub(super) fn length(
 /// Labels and weights.
 pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
     let b = rows.labels.len();
-    for (row, &given) in rows.labels.iter().enumerate() {
+    labels(rows.labels, classes)?;
+    for (argument, values) in [("weight", rows.weight), ("kd_weight", rows.kd_weight)] {
+        let Some(values) = values else { continue };
+        length(argument, values.len(), b, b)?;
+        let holds = |w: f32| w >= 0.0 && w.is_finite();
+        per_row(argument, values, holds, "finite and not negative")?;
+    }
+    Ok(())
+}
+
+/// Labels are classes or [`IGNORE`].
+pub(super) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError> {
+    for (row, &given) in labels.iter().enumerate() {
         if given != IGNORE && usize::try_from(given).map_or(true, |y| y >= classes) {
             return Err(ArgumentError::Label {
                 row,
@@ -154,12 +166,6 @@ pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), Argume
                 classes,
             });
         }
-    }
-    for (argument, values) in [("weight", rows.weight), ("kd_weight", rows.kd_weight)] {
-        let Some(values) = values else { continue };
-        length(argument, values.len(), b, b)?;
-        let holds = |w: f32| w >= 0.0 && w.is_finite();
-        per_row(argument, values, holds, "finite and not negative")?;
     }
     Ok(())
 }

@@ -97,7 +97,8 @@ impl JensenShannon {
     #[inline(always)]
     fn mixture(&self, c: Pair) -> (f32, f32) {
         let m = self.beta * c.p + (1.0 - self.beta) * c.q;
-        (m, m.ln())
+        // Where the products underflow, the logarithm of a class that is there stays finite.
+        (m, m.max(f32::from_bits(1)).ln())
     }
 }
 

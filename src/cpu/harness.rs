@@ -2,7 +2,7 @@
 
 use super::{Parallelism, Plan, Rows, Student};
 use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
-use crate::spec::{ArgumentError, LossSpec, SpecError, StatsLevel, Temperature};
+use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
 use std::ops::Range;
 
 /// One training run's engine: serial, so that a run's bits depend on nothing but its inputs.
@@ -188,15 +188,54 @@ impl Engine for Harness {
         count[0] += hits.count() as f32;
     }
 
+    fn stats(
+        &mut self,
+        plan: &Plan,
+        rows: usize,
+        student: &Vec<f32>,
+        teacher: &Vec<f32>,
+        labels: &Vec<i32>,
+    ) -> Result<Vec<RowStats>, ArgumentError> {
+        let len = rows * plan.classes();
+        let full = plan.at_level(StatsLevel::Full);
+        let place = || Student::without_gradient(&student[..len]);
+        let rows = Rows::new(&teacher[..len], &labels[..rows]);
+        let rows = temperatures(plan, rows, &place(), &mut self.tau)?;
+        let mut stats = vec![RowStats::default(); rows.len()];
+        full.run(&rows, place(), &mut stats, Parallelism::Serial)?;
+        Ok(stats)
+    }
+
+    fn influence(
+        &mut self,
+        rows: usize,
+        student: &Vec<f32>,
+        u: &Vec<f32>,
+        labels: &Vec<i32>,
+        classes: usize,
+    ) -> Result<Vec<f32>, ArgumentError> {
+        let (len, mut out) = (rows * classes, vec![0.0; rows]);
+        super::influence(
+            &student[..len],
+            &u[..len],
+            &labels[..rows],
+            classes,
+            &mut out,
+        )?;
+        Ok(out)
+    }
+
     fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
         let len = batch.rows * plan.classes();
         let student = &mut batch.student[..len];
         let mut rows = Rows::new(&batch.teacher[..len], &batch.labels[..batch.rows]);
-        if let Temperature::Dtd(_) = plan.spec().temperature() {
-            self.tau.resize(batch.rows, 0.0);
-            plan.dtd_temperatures(&rows, &Student::without_gradient(student), &mut self.tau)?;
-            rows = rows.tau(&self.tau);
+        if let Some([weight, kd_weight]) = batch.weights {
+            rows = rows
+                .weight(&weight[..batch.rows])
+                .kd_weight(&kd_weight[..batch.rows]);
         }
+        let place = Student::without_gradient(student);
+        let rows = temperatures(plan, rows, &place, &mut self.tau)?;
         batch.total[0] += plan.run(
             &rows,
             Student::in_place(student),
@@ -205,4 +244,19 @@ impl Engine for Harness {
         )?;
         Ok(())
     }
+}
+
+/// The rows with their temperatures, where the loss has dynamic ones.
+fn temperatures<'a>(
+    plan: &Plan,
+    rows: Rows<'a, f32>,
+    student: &Student<f32>,
+    tau: &'a mut Vec<f32>,
+) -> Result<Rows<'a, f32>, ArgumentError> {
+    if !matches!(plan.spec().temperature(), Temperature::Dtd(_)) {
+        return Ok(rows);
+    }
+    tau.resize(rows.len(), 0.0);
+    plan.dtd_temperatures(&rows, student, tau)?;
+    Ok(rows.tau(tau))
 }

@@ -33,6 +33,7 @@ mod extremes;
 mod gradient;
 #[cfg(feature = "train")]
 mod harness;
+mod influence;
 mod math;
 mod plan;
 mod prologue;
@@ -48,6 +49,7 @@ mod target;
 pub use element::Element;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
+pub use influence::influence;
 pub use plan::{Parallelism, Plan};
 pub use rows::{Counts, Rows};
 pub use student::Student;

@@ -47,6 +47,12 @@ impl Plan {
         })
     }
 
+    /// The same loss with records at another level.
+    #[must_use]
+    pub fn at_level(self, level: StatsLevel) -> Self {
+        Self { level, ..self }
+    }
+
     /// The loss that this plan computes.
     #[must_use]
     pub fn spec(&self) -> &LossSpec {

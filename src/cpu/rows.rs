@@ -42,6 +42,18 @@ impl<'a, T> Rows<'a, T> {
         }
     }
 
+    /// B, the number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
     /// Elements from one row of the teacher's logits to the next; `V` unless set.
     #[must_use]
     pub fn teacher_stride(mut self, elements: usize) -> Self {

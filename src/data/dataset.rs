@@ -1,6 +1,7 @@
 //! Labelled rows in memory.
 
-use super::DataError;
+use super::mixture::Mixture;
+use super::{BayesAccuracy, DataError};
 
 /// Labelled rows of numbers, as they were read.
 ///
@@ -16,6 +17,8 @@ pub struct Dataset {
     classes: usize,
     test_from: Option<usize>,
     image: Option<(usize, usize)>,
+    /// What the rows were drawn from, where that is known.
+    mixture: Option<Mixture>,
 }
 
 impl Dataset {
@@ -41,6 +44,7 @@ impl Dataset {
             classes,
             test_from: None,
             image: None,
+            mixture: None,
         };
         match dataset.contradiction() {
             Some(problem) => Err(dataset.error(problem)),
@@ -117,6 +121,12 @@ impl Dataset {
         Ok(self)
     }
 
+    /// Declares the rows to have been drawn from `mixture`.
+    pub(super) fn with_mixture(mut self, mixture: Mixture) -> Self {
+        self.mixture = Some(mixture);
+        self
+    }
+
     fn error(&self, problem: String) -> DataError {
         DataError::Dataset {
             name: self.name.clone(),
@@ -172,6 +182,15 @@ impl Dataset {
     /// Height and width, when rows are pictures.
     pub fn image(&self) -> Option<(usize, usize)> {
         self.image
+    }
+
+    /// The best accuracy that any classifier can have on fresh rows, where it is known: for
+    /// [`Synthetic`](super::Synthetic) data.
+    ///
+    /// Estimated anew, with the same result, by each call: milliseconds to seconds, by the size of
+    /// the problem.
+    pub fn bayes_accuracy(&self) -> Option<BayesAccuracy> {
+        self.mixture.as_ref().map(Mixture::bayes_accuracy)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A [`Source`] says where data is and [`Source::load`] reads it into a [`Dataset`]; a [`Split`] says
 //! which rows train, [`Scaling`] makes their features fit for a network, and [`corrupt_labels`] makes
-//! labels wrong at a given rate. Files are taken to be hostile: what is read is bounded, and nothing
+//! labels wrong at a given rate, [`sensor_shift`] features as another sensor would see them. The truth
+//! about [`Synthetic`] data is known, down to the best accuracy there can be. Files are taken to be hostile: what is read is bounded, and nothing
 //! is allocated on the word of a header. Whatever is random is a function of a seed.
 
 mod bounded;
@@ -12,13 +13,19 @@ mod digits;
 mod error;
 mod idx;
 mod label_noise;
+mod mixture;
 mod scaling;
+mod sensor_shift;
 mod source;
 mod split;
+mod synthetic;
 
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use label_noise::corrupt_labels;
+pub use mixture::BayesAccuracy;
 pub use scaling::Scaling;
+pub use sensor_shift::sensor_shift;
 pub use source::{CsvOptions, Header, LabelColumn, Source};
 pub use split::Split;
+pub use synthetic::Synthetic;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{DataError, Dataset, csv, digits, idx};
+use super::{DataError, Dataset, Synthetic, csv, digits, idx};
 
 /// Where a data set comes from.
 ///
-/// As a string: `digits`, `csv:TRAIN[,TEST][?label=first|last&header=yes|no|auto]` or
-/// `idx:DIRECTORY`. A path of a table that contains a comma or a question mark cannot be written
+/// As a string: `digits`, `csv:TRAIN[,TEST][?label=first|last&header=yes|no|auto]`,
+/// `idx:DIRECTORY` or `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0`, of which
+/// each key may be left out, and so `synthetic` alone. A path of a table that contains a comma or a question mark cannot be written
 /// that way; build the variant instead.
 ///
 /// ```
@@ -19,7 +20,7 @@ use super::{DataError, Dataset, csv, digits, idx};
 /// assert_eq!((digits.len(), digits.dim(), digits.classes()), (1_797, 64, 10));
 /// # Ok::<(), fused_kd::data::DataError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Source {
     /// The 1,797 handwritten digits of 8×8 pixels, values 0 to 16, that are part of this crate
@@ -42,6 +43,8 @@ pub enum Source {
         /// The directory.
         directory: PathBuf,
     },
+    /// Rows drawn from a mixture of Gaussians, so that the truth is known.
+    Synthetic(Synthetic),
 }
 
 /// How a table is laid out.
@@ -76,7 +79,7 @@ pub enum Header {
 }
 
 impl Source {
-    /// Reads the data set.
+    /// Reads, or draws, the data set.
     ///
     /// A file may hold at most 4 GiB; a gzip file may unpack to 64 MiB and 128 times its own size,
     /// up to the same 4 GiB. The columns of a table whose number of features is a square of 16 or
@@ -86,7 +89,8 @@ impl Source {
     /// # Errors
     ///
     /// A [`DataError`] that names the file, the place and the value when a file is missing,
-    /// unreadable, too large or malformed.
+    /// unreadable, too large or malformed; [`DataError::Source`] when no [`Synthetic`] data can be
+    /// drawn as asked.
     pub fn load(&self) -> Result<Dataset, DataError> {
         match self {
             Self::Digits => digits::load(),
@@ -96,6 +100,7 @@ impl Source {
                 options,
             } => csv::load(train, test.as_deref(), *options),
             Self::Idx { directory } => idx::load(directory),
+            Self::Synthetic(synthetic) => synthetic.load(),
         }
     }
 }
@@ -119,6 +124,8 @@ fn parse(text: &str) -> Result<Source, String> {
         Some(("idx", directory)) => Ok(Source::Idx {
             directory: directory.into(),
         }),
+        None if text == "synthetic" => Ok(Source::Synthetic(Synthetic::default())),
+        Some(("synthetic", keys)) => Synthetic::parse(keys).map(Source::Synthetic),
         _ => Err("there is no such kind of source".to_owned()),
     }
 }
@@ -159,12 +166,13 @@ fn parse_options(text: &str) -> Result<CsvOptions, String> {
     Ok(options)
 }
 
-/// The string that parses into the same source; options at their defaults are left out.
+/// The string that parses into the same source; options and keys at their defaults are left out.
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Digits => write!(formatter, "digits"),
             Self::Idx { directory } => write!(formatter, "idx:{}", directory.display()),
+            Self::Synthetic(synthetic) => write!(formatter, "{synthetic}"),
             Self::Csv {
                 train,
                 test,
@@ -211,6 +219,8 @@ mod tests {
             "csv:a.csv?header=no",
             "csv:C:/a.csv,b.csv?label=first&header=yes",
             "idx:some/mnist?",
+            "synthetic",
+            "synthetic:classes=50,seed=7",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
@@ -232,6 +242,8 @@ mod tests {
             ("csv:a?", "unknown option ``"),
             ("csv:a?label=middle", "unknown option `label=middle`"),
             ("idx:", "the directory is missing"),
+            ("Synthetic", "no such kind"),
+            ("synthetic:classes", "`classes` is not"),
         ] {
             let message = text.parse::<Source>().unwrap_err().to_string();
             assert!(message.contains(problem), "{message}");

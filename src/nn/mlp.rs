@@ -59,8 +59,8 @@ impl<E: Engine> Mlp<E> {
         self.capacity
     }
 
-    /// The logits of `rows` rows of `input`; they stay the network's own until the next call.
-    pub(crate) fn forward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) -> &mut E::Buf {
+    /// Computes the logits of `rows` rows of `input`.
+    pub(crate) fn forward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) {
         for i in 0..self.layers.len() {
             let hidden = i + 1 < self.layers.len();
             let (before, rest) = self.layers.split_at_mut(i);
@@ -75,13 +75,39 @@ impl<E: Engine> Mlp<E> {
             engine.multiply(product, x, &layer.parameters[0], &mut layer.activation);
             engine.bias_relu(&mut layer.activation, &layer.parameters[1], rows, hidden);
         }
-        self.logits()
     }
 
     /// The last forward's logits, or the gradient that has replaced them.
-    pub(crate) fn logits(&mut self) -> &mut E::Buf {
+    pub(crate) fn logits(&self) -> &E::Buf {
+        &self.last().activation
+    }
+
+    /// The same, for the gradient to replace them.
+    pub(crate) fn logits_mut(&mut self) -> &mut E::Buf {
         let last = self.layers.len() - 1;
         &mut self.layers[last].activation
+    }
+
+    /// What the last layer sees of the last forward, and its width: the last hidden layer, or the
+    /// input of a network without one.
+    pub(crate) fn features<'a>(&'a self, input: &'a E::Buf) -> (&'a E::Buf, usize) {
+        let before = self
+            .layers
+            .len()
+            .checked_sub(2)
+            .map(|i| &self.layers[i].activation);
+        (before.unwrap_or(input), self.last().inputs)
+    }
+
+    /// The last layer's gradients by weights and bias, and their lengths.
+    pub(crate) fn last_gradients(&self) -> [(&E::Buf, usize); 2] {
+        let last = self.last();
+        let [weights, bias] = &last.gradients;
+        [(weights, last.inputs * last.outputs), (bias, last.outputs)]
+    }
+
+    fn last(&self) -> &Layer<E> {
+        &self.layers[self.layers.len() - 1]
     }
 
     /// The gradients of all parameters, given that the gradient has replaced the logits of the last
@@ -150,18 +176,13 @@ impl<E: Engine> Mlp<E> {
 impl Mlp<crate::reference::Harness> {
     /// The gradients of all parameters, in order.
     pub(crate) fn gradients(&self) -> Vec<Vec<f64>> {
-        self.layers
-            .iter()
-            .flat_map(|layer| layer.gradients.clone())
-            .collect()
+        let layers = self.layers.iter();
+        layers.flat_map(|layer| layer.gradients.clone()).collect()
     }
 
-    /// Parameter `i` in that order.
-    pub(crate) fn parameter_mut(&mut self, i: usize) -> &mut f64 {
-        let mut all = self
-            .layers
-            .iter_mut()
-            .flat_map(|layer| layer.parameters.iter_mut().flatten());
-        all.nth(i).expect("a parameter of this index")
+    /// All parameters, in the same order.
+    pub(crate) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Vec<f64>> {
+        let layers = self.layers.iter_mut();
+        layers.flat_map(|layer| layer.parameters.iter_mut())
     }
 }

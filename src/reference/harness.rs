@@ -1,9 +1,9 @@
 //! The harness's operations in double precision, as loops that read like their formulas: training
 //! on the oracle checks the other engines' training.
 
-use super::{Batch, dtd_temperatures, run};
+use super::{Batch, dtd_temperatures, influence, run};
 use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
-use crate::spec::{ArgumentError, LossSpec, SpecError, Temperature};
+use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, Temperature};
 use std::ops::Range;
 
 /// One training run's engine.
@@ -14,6 +14,39 @@ pub(crate) struct Harness;
 pub(crate) struct Plan {
     spec: LossSpec,
     classes: usize,
+}
+
+impl Plan {
+    /// The first `rows` rows, with the temperatures of DTD, which `tau` keeps.
+    fn batch<'a>(
+        &self,
+        rows: usize,
+        student: &'a [f64],
+        teacher: &'a [f64],
+        labels: &'a [i32],
+        tau: &'a mut Vec<f32>,
+    ) -> Result<Batch<'a>, ArgumentError> {
+        let len = rows * self.classes;
+        let mut batch = Batch {
+            student: &student[..len],
+            teacher: &teacher[..len],
+            classes: self.classes,
+            labels: &labels[..rows],
+            weight: None,
+            kd_weight: None,
+            tau: None,
+            upstream: 1.0,
+        };
+        if let Temperature::Dtd(dtd) = self.spec.temperature() {
+            tau.extend(
+                dtd_temperatures(&dtd, &batch)?
+                    .iter()
+                    .map(|&tau| tau as f32),
+            );
+            batch.tau = Some(tau);
+        }
+        Ok(batch)
+    }
 }
 
 type Buf = Vec<f64>;
@@ -167,25 +200,50 @@ impl Engine for Harness {
         }
     }
 
-    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
-        let len = batch.rows * plan.classes;
-        let mut rows = Batch {
-            student: &batch.student[..len],
-            teacher: &batch.teacher[..len],
-            classes: plan.classes,
-            labels: &batch.labels[..batch.rows],
-            weight: None,
-            kd_weight: None,
-            tau: None,
-            upstream: 1.0,
-        };
+    fn stats(
+        &mut self,
+        plan: &Plan,
+        rows: usize,
+        student: &Buf,
+        teacher: &Buf,
+        labels: &Vec<i32>,
+    ) -> Result<Vec<RowStats>, ArgumentError> {
         let mut tau = Vec::new();
-        if let Temperature::Dtd(dtd) = plan.spec.temperature() {
-            tau.extend(dtd_temperatures(&dtd, &rows)?.iter().map(|&tau| tau as f32));
-            rows.tau = Some(&tau);
+        let batch = plan.batch(rows, student, teacher, labels, &mut tau)?;
+        let output = run(&plan.spec, &batch)?;
+        Ok(output.stats.into_iter().map(RowStats::from).collect())
+    }
+
+    fn influence(
+        &mut self,
+        rows: usize,
+        student: &Buf,
+        u: &Buf,
+        labels: &Vec<i32>,
+        classes: usize,
+    ) -> Result<Vec<f32>, ArgumentError> {
+        let row = |b: usize| b * classes..(b + 1) * classes;
+        let of_row = |b| influence(&student[row(b)], &u[row(b)], labels[b]) as f32;
+        Ok((0..rows).map(of_row).collect())
+    }
+
+    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
+        let mut tau = Vec::new();
+        let narrow = |w: &Buf| {
+            w[..batch.rows]
+                .iter()
+                .map(|&w| w as f32)
+                .collect::<Vec<_>>()
+        };
+        let weights = batch.weights.map(|both| both.map(narrow));
+        let (student, teacher) = (&*batch.student, batch.teacher);
+        let mut rows = plan.batch(batch.rows, student, teacher, batch.labels, &mut tau)?;
+        if let Some([weight, kd_weight]) = &weights {
+            rows.weight = Some(weight);
+            rows.kd_weight = Some(kd_weight);
         }
         let output = run(&plan.spec, &rows)?;
-        batch.student[..len].copy_from_slice(&output.gradient);
+        batch.student[..output.gradient.len()].copy_from_slice(&output.gradient);
         batch.total[0] += output.total;
         Ok(())
     }

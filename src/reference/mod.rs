@@ -53,6 +53,7 @@ mod decoupled;
 mod divergence;
 #[cfg(feature = "train")]
 mod harness;
+mod influence;
 mod revise;
 mod row;
 mod scores;
@@ -64,6 +65,7 @@ mod temperature;
 pub use batch::{Batch, counts};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
+pub use influence::influence;
 pub use temperature::dtd_temperatures;
 
 use crate::spec::{ArgumentError, LossSpec, RowFlags, RowStats};

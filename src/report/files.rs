@@ -17,6 +17,7 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
         ("differences.csv", differences(methods)),
         ("curves.json", curves_json(methods)),
         ("curves.csv", curves(methods)),
+        ("selections.csv", selections(methods)),
         ("reliability.csv", reliability(comparison)),
         ("budget.csv", budget(comparison)),
         ("samples.json", json(&comparison.samples)),
@@ -40,7 +41,7 @@ fn table(heading: &str, lines: impl Iterator<Item = String>) -> String {
 fn results(methods: &[MethodResult]) -> String {
     let lines = methods.iter().flat_map(|method| {
         (0..method.curves.len()).map(move |seed| {
-            let (name, rate) = (method.name, method.learning_rate);
+            let (name, rate) = (&method.name, method.learning_rate);
             let test = method.test_accuracy.per_seed[seed];
             let validation = method.validation_accuracy.per_seed[seed];
             let best = method.best_validation_test_accuracy.per_seed[seed];
@@ -83,7 +84,7 @@ fn curves(methods: &[MethodResult]) -> String {
             let accuracies = curve.validation.iter().zip(&curve.test);
             let epochs = curve.loss.iter().zip(accuracies).zip(1..);
             for ((loss, (validation, test)), epoch) in epochs {
-                let name = method.name;
+                let name = &method.name;
                 let _ = writeln!(csv, "{name},{seed},{epoch},{loss},{validation},{test}");
             }
         }
@@ -96,10 +97,25 @@ fn curves_json(methods: &[MethodResult]) -> String {
     let of = |method: &MethodResult| {
         let curves = serde_json::to_value(&method.curves);
         let curves = curves.expect("structs of numbers are JSON");
-        (method.name.to_owned(), curves)
+        (method.name.clone(), curves)
     };
     let by_method: serde_json::Map<_, _> = methods.iter().map(of).collect();
     serde_json::Value::Object(by_method).to_string() + "\n"
+}
+
+/// One line per sample that the teacher supervises from an epoch on; rows of the data set.
+fn selections(methods: &[MethodResult]) -> String {
+    let mut csv = String::from("method,seed,epoch,row\n");
+    for method in methods {
+        for (seed, choices) in method.choices.iter().enumerate() {
+            for choice in choices {
+                for row in &choice.rows {
+                    let _ = writeln!(csv, "{},{seed},{},{row}", method.name, choice.epoch + 1);
+                }
+            }
+        }
+    }
+    csv
 }
 
 fn reliability(comparison: &Comparison) -> String {

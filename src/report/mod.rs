@@ -8,4 +8,4 @@ mod table;
 
 pub use files::files;
 pub use page::html;
-pub use table::{COLUMNS, preamble, rows};
+pub use table::{BUDGET_COLUMNS, COLUMNS, budget_rows, preamble, rows};

@@ -1,6 +1,8 @@
 //! A comparison as a table for people.
 
-use crate::train::{Comparison, Learner, MethodResult, Paired, SettingSummary, Spread};
+use crate::train::{
+    BudgetPoint, Comparison, Learner, MethodResult, Paired, SettingSummary, Spread,
+};
 
 /// The table's columns.
 pub const COLUMNS: [&str; 6] = [
@@ -20,11 +22,33 @@ pub fn preamble(comparison: &Comparison) -> String {
         0.0 => String::new(),
         share => format!(", {:.0} % of the labels wrong", 100.0 * share),
     };
+    let scenario = setting
+        .scenario
+        .map_or(String::new(), |name| format!("{name}; "));
+    let bayes = setting
+        .bayes_accuracy
+        .as_ref()
+        .map_or(String::new(), |bayes| {
+            format!(
+                "; no classifier is better than {:.1} %",
+                100.0 * bayes.accuracy
+            )
+        });
+    let labelled = if setting.labelled_rows < setting.train_rows {
+        format!(", {} of them labelled", setting.labelled_rows)
+    } else {
+        String::new()
+    };
+    let sensor = if setting.sensor_shift > 0.0 {
+        format!(" of another sensor ({})", setting.sensor_shift)
+    } else {
+        String::new()
+    };
     let sizes = |learner| layers(setting, learner);
     format!(
-        "{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}\n\
-         student {student}: {train} training rows{noise}\n\
-         teacher {teacher_sizes}: {rows} training rows{teacher_noise}{shifted}; test accuracy {accuracy}, \
+        "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{bayes}\n\
+         student {student}: {train} training rows{labelled}{noise}\n\
+         teacher {teacher_sizes}: {rows} training rows{sensor}{teacher_noise}{shifted}; test accuracy {accuracy}, \
          wrong on {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %",
         name = comparison.dataset,
         test = setting.test_rows,
@@ -70,7 +94,7 @@ pub fn rows(comparison: &Comparison) -> Vec<[String; COLUMNS.len()]> {
 
 fn row(method: &MethodResult) -> [String; COLUMNS.len()] {
     [
-        method.name.to_owned(),
+        method.name.clone(),
         percent(&method.test_accuracy),
         method
             .vs_kd
@@ -103,4 +127,29 @@ pub(super) fn leaves_out_zero(paired: &Paired) -> bool {
     paired
         .interval
         .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+}
+
+/// The columns of the table of budget curves.
+pub const BUDGET_COLUMNS: [&str; 5] = [
+    "method",
+    "score",
+    "share",
+    "test accuracy %",
+    "− random, 95 % interval",
+];
+
+/// The rows of the table of budget curves.
+#[must_use]
+pub fn budget_rows(comparison: &Comparison) -> Vec<[String; BUDGET_COLUMNS.len()]> {
+    let row = |point: &BudgetPoint| {
+        let against = point.vs_random.as_ref().filter(|_| point.score != "random");
+        [
+            point.method.clone(),
+            point.score.clone(),
+            point.fraction.to_string(),
+            percent(&point.test_accuracy),
+            against.map_or(String::new(), difference),
+        ]
+    };
+    comparison.budget.iter().map(row).collect()
 }

@@ -1,34 +1,43 @@
 //! The training loop, on whatever engine.
 
 use super::recipe::Recipe;
+use super::selector::Selector;
 use crate::engine::{Engine, RowBatch};
 use crate::nn::{Mlp, Updater};
 use crate::random::Philox;
 use crate::spec::ArgumentError;
+use std::ops::Range;
 
-/// Rows that an engine holds.
-pub(crate) struct Samples<E: Engine> {
+/// Rows as the host has them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostSamples {
     /// `[variants · rows, width]`: the rows, then the same rows shifted by a pixel, and so on.
+    pub(crate) features: Vec<f32>,
+    pub(crate) labels: Vec<i32>,
+    /// The teacher's logits `[rows, classes]`; empty where nobody asks for them.
+    pub(crate) teacher: Vec<f32>,
+    pub(crate) classes: usize,
+    pub(crate) variants: usize,
+}
+
+impl HostSamples {
+    /// Features per row.
+    pub(crate) fn width(&self) -> usize {
+        self.features.len() / (self.labels.len() * self.variants).max(1)
+    }
+}
+
+/// The same rows where an engine keeps them.
+pub(crate) struct Samples<E: Engine> {
     features: E::Buf,
     labels: E::Ints,
-    /// `[rows, classes]`.
     teacher: E::Buf,
+    /// 0, 1, …
     order: E::Ints,
     rows: usize,
     width: usize,
     classes: usize,
     variants: usize,
-}
-
-/// Rows as the host has them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct HostSamples {
-    pub(crate) features: Vec<f32>,
-    pub(crate) labels: Vec<i32>,
-    /// The teacher's logits; empty where nobody asks for them.
-    pub(crate) teacher: Vec<f32>,
-    pub(crate) classes: usize,
-    pub(crate) variants: usize,
 }
 
 impl<E: Engine> Samples<E> {
@@ -46,81 +55,169 @@ impl<E: Engine> Samples<E> {
             teacher,
             order: engine.upload_ints(&order),
             rows,
-            width: host.features.len() / (rows * host.variants).max(1),
+            width: host.width(),
             classes: host.classes,
             variants: host.variants,
         }
     }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn classes(&self) -> usize {
+        self.classes
+    }
 }
 
-/// Trains `net` on `samples`; calls `after_epoch` with the epoch (from 0) and its mean total.
-pub(crate) fn fit<E: Engine>(
+/// Room for one batch of samples.
+struct Room<E: Engine> {
+    x: E::Buf,
+    teacher: E::Buf,
+    labels: E::Ints,
+    weights: [E::Buf; 2],
+}
+
+/// A batch that was gathered from samples.
+pub(crate) struct Batch<'a, E: Engine> {
+    pub(crate) rows: usize,
+    pub(crate) x: &'a E::Buf,
+    pub(crate) teacher: &'a E::Buf,
+    pub(crate) labels: &'a E::Ints,
+    weights: Option<[&'a E::Buf; 2]>,
+}
+
+/// Which samples, in which of their variants.
+struct Order<'a, E: Engine> {
+    rows: &'a E::Ints,
+    variants: &'a E::Ints,
+    /// Weights and kd_weights of all samples.
+    weights: Option<&'a [E::Buf; 2]>,
+}
+
+impl<E: Engine> Room<E> {
+    fn new(engine: &mut E, samples: &Samples<E>, rows: usize) -> Self {
+        Self {
+            x: engine.zeros(rows * samples.width),
+            teacher: engine.zeros(rows * samples.classes),
+            labels: engine.zero_ints(rows),
+            weights: [engine.zeros(rows), engine.zeros(rows)],
+        }
+    }
+
+    fn gather(
+        &mut self,
+        engine: &mut E,
+        samples: &Samples<E>,
+        order: &Order<E>,
+        range: Range<usize>,
+    ) -> Batch<'_, E> {
+        let rows = range.len();
+        engine.gather(
+            &samples.features,
+            samples.width,
+            order.variants,
+            range.clone(),
+            &mut self.x,
+        );
+        engine.gather(
+            &samples.teacher,
+            samples.classes,
+            order.rows,
+            range.clone(),
+            &mut self.teacher,
+        );
+        engine.gather_ints(&samples.labels, order.rows, range.clone(), &mut self.labels);
+        for (from, to) in order.weights.into_iter().flatten().zip(&mut self.weights) {
+            engine.gather(from, 1, order.rows, range.clone(), to);
+        }
+        Batch {
+            rows,
+            x: &self.x,
+            teacher: &self.teacher,
+            labels: &self.labels,
+            weights: order.weights.map(|_| self.weights.each_ref()),
+        }
+    }
+}
+
+/// Runs the row program over the logits of the last forward: the gradient replaces them.
+pub(crate) fn row<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
-    samples: &Samples<E>,
     plan: &E::Plan,
-    recipe: &Recipe,
-    random: &mut Philox,
-    mut after_epoch: impl FnMut(&mut E, &mut Mlp<E>, usize, f32),
+    batch: &Batch<E>,
+    total: &mut E::Buf,
 ) -> Result<(), ArgumentError> {
-    let batch = recipe.batch.min(net.capacity()).min(samples.rows);
-    let steps = samples.rows.div_ceil(batch);
-    let mut updater = Updater::new(engine, recipe.optimiser, &net.parameter_sizes());
-    let mut x = engine.zeros(batch * samples.width);
-    let mut teacher = engine.zeros(batch * samples.classes);
-    let mut labels = engine.zero_ints(batch);
-    let mut total = engine.zeros(1);
-    let mut order: Vec<i32> = (0..samples.rows as i32).collect();
-    let mut seen = 0.0;
+    let batch = RowBatch {
+        rows: batch.rows,
+        student: net.logits_mut(),
+        teacher: batch.teacher,
+        labels: batch.labels,
+        weights: batch.weights,
+        total,
+    };
+    engine.row(plan, batch)
+}
 
-    for epoch in 0..recipe.epochs {
-        random.shuffle(&mut order);
-        let rows = engine.upload_ints(&order);
-        let variants = variants(&order, samples, random);
-        let variants = engine.upload_ints(&variants);
-        for step in 0..steps {
-            let range = step * batch..samples.rows.min((step + 1) * batch);
-            let n = range.len();
-            engine.gather(
-                &samples.features,
-                samples.width,
-                &variants,
-                range.clone(),
-                &mut x,
-            );
-            engine.gather(
-                &samples.teacher,
-                samples.classes,
-                &rows,
-                range.clone(),
-                &mut teacher,
-            );
-            engine.gather_ints(&samples.labels, &rows, range, &mut labels);
-            let student = net.forward(engine, &x, n);
-            let (teacher, labels, total) = (&teacher, &labels, &mut total);
-            engine.row(
-                plan,
-                RowBatch {
-                    rows: n,
-                    student,
-                    teacher,
-                    labels,
-                    total,
-                },
-            )?;
-            net.backward(engine, &x, n);
-            net.update(
-                engine,
-                &mut updater,
-                recipe.rate(epoch * steps + step, steps),
-            );
+/// What a network is trained on, and how.
+pub(crate) struct Fit<'a, 's, E: Engine> {
+    pub(crate) samples: &'a Samples<E>,
+    pub(crate) plan: &'a E::Plan,
+    pub(crate) recipe: &'a Recipe,
+    /// Chooses the samples that the teacher supervises.
+    pub(crate) selector: Option<&'a mut Selector<'s, E>>,
+}
+
+impl<E: Engine> Fit<'_, '_, E> {
+    /// Trains `net`; calls `after_epoch` with the mean total of the epoch's steps.
+    pub(crate) fn run(
+        mut self,
+        engine: &mut E,
+        net: &mut Mlp<E>,
+        random: &mut Philox,
+        mut after_epoch: impl FnMut(&mut E, &mut Mlp<E>, f32),
+    ) -> Result<(), ArgumentError> {
+        let (samples, recipe) = (self.samples, self.recipe);
+        let batch = recipe.batch.min(net.capacity()).min(samples.rows);
+        let steps = samples.rows.div_ceil(batch);
+        let mut updater = Updater::new(engine, recipe.optimiser, &net.parameter_sizes());
+        let mut room = Room::new(engine, samples, batch);
+        let mut total = engine.zeros(1);
+        let mut weights = None;
+        let mut order: Vec<i32> = (0..samples.rows as i32).collect();
+        let mut seen = 0.0;
+
+        for epoch in 0..recipe.epochs {
+            if let Some(selector) = &mut self.selector {
+                let chosen = selector.before_epoch(engine, net, samples, self.plan, epoch)?;
+                weights = chosen.map(|w| w.map(|w| engine.upload(&w))).or(weights);
+            }
+            random.shuffle(&mut order);
+            let order = Order {
+                rows: &engine.upload_ints(&order),
+                variants: &engine.upload_ints(&variants(&order, samples, random)),
+                weights: weights.as_ref(),
+            };
+            for step in 0..steps {
+                let range = step * batch..samples.rows.min((step + 1) * batch);
+                let batch = room.gather(engine, samples, &order, range);
+                net.forward(engine, batch.x, batch.rows);
+                row(engine, net, self.plan, &batch, &mut total)?;
+                net.backward(engine, batch.x, batch.rows);
+                net.update(
+                    engine,
+                    &mut updater,
+                    recipe.rate(epoch * steps + step, steps),
+                );
+            }
+            let mut sum = [0.0];
+            engine.download(&total, &mut sum);
+            after_epoch(engine, net, (sum[0] - seen) / steps as f32);
+            seen = sum[0];
         }
-        let mut sum = [0.0];
-        engine.download(&total, &mut sum);
-        after_epoch(engine, net, epoch, (sum[0] - seen) / steps as f32);
-        seen = sum[0];
+        Ok(())
     }
-    Ok(())
 }
 
 /// For each row of the order one of its variants.
@@ -135,20 +232,43 @@ fn variants<E: Engine>(order: &[i32], samples: &Samples<E>, random: &mut Philox)
     order.iter().map(shifted).collect()
 }
 
+/// Forward over all samples, a batch at a time.
+pub(crate) fn in_batches<E: Engine>(
+    engine: &mut E,
+    net: &mut Mlp<E>,
+    samples: &Samples<E>,
+    mut each: impl FnMut(&mut E, &mut Mlp<E>, Batch<E>) -> Result<(), ArgumentError>,
+) -> Result<(), ArgumentError> {
+    let rows = net.capacity().min(samples.rows);
+    let mut room = Room::new(engine, samples, rows);
+    let order = Order {
+        rows: &samples.order,
+        variants: &samples.order,
+        weights: None,
+    };
+    for start in (0..samples.rows).step_by(rows.max(1)) {
+        let range = start..samples.rows.min(start + rows);
+        let batch = room.gather(engine, samples, &order, range);
+        net.forward(engine, batch.x, batch.rows);
+        each(engine, net, batch)?;
+    }
+    Ok(())
+}
+
 /// The share of rows that the network gets right.
 pub(crate) fn accuracy<E: Engine>(engine: &mut E, net: &mut Mlp<E>, samples: &Samples<E>) -> f64 {
     let mut count = engine.zeros(1);
-    let mut labels = engine.zero_ints(net.capacity());
-    in_batches(engine, net, samples, |engine, net, range| {
-        engine.gather_ints(&samples.labels, &samples.order, range.clone(), &mut labels);
+    let counted = in_batches(engine, net, samples, |engine, net, batch| {
         engine.hits(
             net.logits(),
-            &labels,
-            range.len(),
+            batch.labels,
+            batch.rows,
             samples.classes,
             &mut count,
         );
+        Ok(())
     });
+    debug_assert_eq!(counted, Ok(()), "counting refuses nothing");
     let mut hits = [0.0];
     engine.download(&count, &mut hits);
     f64::from(hits[0]) / samples.rows.max(1) as f64
@@ -160,33 +280,13 @@ pub(crate) fn logits<E: Engine>(
     net: &mut Mlp<E>,
     samples: &Samples<E>,
 ) -> Vec<f32> {
-    let mut all = vec![0.0; samples.rows * samples.classes];
-    in_batches(engine, net, samples, |engine, net, range| {
-        let part = range.start * samples.classes..range.end * samples.classes;
-        engine.download(net.logits(), &mut all[part]);
+    let mut all = Vec::with_capacity(samples.rows * samples.classes);
+    let read = in_batches(engine, net, samples, |engine, net, batch| {
+        let start = all.len();
+        all.resize(start + batch.rows * samples.classes, 0.0);
+        engine.download(net.logits(), &mut all[start..]);
+        Ok(())
     });
+    debug_assert_eq!(read, Ok(()), "reading refuses nothing");
     all
-}
-
-/// Forward over all rows, a batch at a time.
-fn in_batches<E: Engine>(
-    engine: &mut E,
-    net: &mut Mlp<E>,
-    samples: &Samples<E>,
-    mut each: impl FnMut(&mut E, &mut Mlp<E>, std::ops::Range<usize>),
-) {
-    let batch = net.capacity();
-    let mut x = engine.zeros(batch * samples.width);
-    for start in (0..samples.rows).step_by(batch) {
-        let range = start..samples.rows.min(start + batch);
-        engine.gather(
-            &samples.features,
-            samples.width,
-            &samples.order,
-            range.clone(),
-            &mut x,
-        );
-        net.forward(engine, &x, range.len());
-        each(engine, net, range);
-    }
 }

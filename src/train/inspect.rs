@@ -2,6 +2,7 @@
 //! errors.
 
 use super::fit::HostSamples;
+use super::metrics::labelled;
 use crate::data::Dataset;
 use crate::engine::top;
 use crate::reference;
@@ -23,16 +24,15 @@ pub(super) struct Tally {
     pub(super) confidence: f64,
 }
 
-/// Rows by the teacher's confidence.
+/// Rows with a label, by the teacher's confidence.
 pub(super) fn tally(logits: &[f32], labels: &[i32], classes: usize) -> [Tally; BINS] {
     let mut bins = [Tally::default(); BINS];
-    for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-        let top = top(row);
+    for (row, top, label) in labelled(logits, labels, classes) {
         let max = f64::from(row[top]);
         let confidence = 1.0 / row.iter().map(|&z| (f64::from(z) - max).exp()).sum::<f64>();
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
         bin.rows += 1;
-        bin.hits += usize::from(top == label as usize);
+        bin.hits += usize::from(top == label);
         bin.confidence += confidence;
     }
     bins
@@ -130,7 +130,8 @@ pub(super) fn samples(dataset: &Dataset, rows: &[u32], train: &HostSamples) -> V
 /// As [`Revision`](crate::spec::Revision) has it; the logits of a teacher that diverged are no row
 /// to show.
 fn is_wrong(logits: &[f32], label: i32) -> bool {
-    logits.iter().all(|z| z.is_finite()) && logits[label as usize] < logits[top(logits)]
+    let of_label = usize::try_from(label).ok().and_then(|y| logits.get(y));
+    logits.iter().all(|z| z.is_finite()) && of_label.is_some_and(|&z| z < logits[top(logits)])
 }
 
 fn sample(dataset: &Dataset, row: u32, logits: &[f32], label: i32) -> RevisedSample {

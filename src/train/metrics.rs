@@ -84,22 +84,34 @@ fn t_quantile(degrees: usize) -> f64 {
 }
 
 /// Expected calibration error over 15 equal bins of confidence (Guo et al., arXiv 1706.04599):
-/// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`.
+/// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`, over rows with a label.
 pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     let bins = tally(logits, labels, classes);
     let gaps = bins
         .iter()
         .map(|bin| (bin.hits as f64 - bin.confidence).abs());
-    gaps.sum::<f64>() / labels.len().max(1) as f64
+    let rows: usize = bins.iter().map(|bin| bin.rows).sum();
+    gaps.sum::<f64>() / rows.max(1) as f64
 }
 
-/// The share of rows whose arg-max is their label.
+/// The share of rows with a label whose arg-max it is.
 pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
+    let hits =
+        labelled(logits, labels, classes).map(|(_, top, label)| f64::from(u8::from(top == label)));
+    let (sum, rows) = hits.fold((0.0, 0.0), |(sum, rows), hit| (sum + hit, rows + 1.0));
+    sum / f64::max(rows, 1.0)
+}
+
+/// Rows with a label: logits, arg-max, label.
+pub(super) fn labelled<'a>(
+    logits: &'a [f32],
+    labels: &'a [i32],
+    classes: usize,
+) -> impl Iterator<Item = (&'a [f32], usize, usize)> {
     let rows = logits.chunks_exact(classes).zip(labels);
-    let hits = rows
-        .filter(|(row, label)| crate::engine::top(row) == **label as usize)
-        .count();
-    hits as f64 / labels.len().max(1) as f64
+    rows.filter_map(|(row, &label)| {
+        Some((row, crate::engine::top(row), usize::try_from(label).ok()?))
+    })
 }
 
 #[cfg(test)]

@@ -6,16 +6,25 @@
 mod compare;
 pub(crate) mod fit;
 mod inspect;
+mod method;
 mod metrics;
+mod prepare;
 mod recipe;
+mod scenario;
+mod selector;
 mod setting;
+mod student;
 mod summary;
 
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
 pub use inspect::{Picture, ReliabilityBin, RevisedSample};
+pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub use recipe::{Learner, Recipe, Schedule};
-pub use setting::{Setting, TrainSize};
-pub use summary::{BudgetPoint, Comparison, Curve, MethodResult, SettingSummary, TeacherResult};
+pub use scenario::Scenario;
+pub use setting::{Budget, Setting, TrainSize};
+pub use summary::{
+    BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,
+};

@@ -1,10 +1,12 @@
 //! What is compared on what: data, noise, teacher, student, methods, seeds.
 
 use super::TrainError;
+use super::method::Method;
 use super::recipe::{Learner, Recipe, Schedule};
+use super::scenario::Scenario;
 use crate::data::{Dataset, Source};
 use crate::nn::Optimiser;
-use crate::spec::Preset;
+use crate::select::{Policy, Score};
 
 /// One comparison. The default is the scenario that the README describes.
 #[derive(Clone, Debug)]
@@ -13,7 +15,10 @@ pub struct Setting {
     /// Where the data come from.
     pub source: Source,
     /// The methods, in the order of the table.
-    pub methods: Vec<Preset>,
+    pub methods: Vec<Method>,
+    /// Where accuracy is measured against the share of samples that the teacher supervises: each
+    /// method with a selection is run once per score and share as well.
+    pub budget: Option<Budget>,
     /// Runs per method, with the seeds 0, 1, …
     pub seeds: u64,
     /// Rows that the student trains on.
@@ -21,10 +26,18 @@ pub struct Setting {
     /// Rows that the teacher trains on, taken from the other end of the same permutation: they
     /// overlap with the student's only where both together are more than there are.
     pub teacher_train_size: TrainSize,
+    /// How many of the student's training rows have a label; all if none. The teacher supervises
+    /// the others alone.
+    pub labelled: Option<usize>,
     /// The share of the student's training labels that are replaced by another class.
     pub label_noise: f32,
     /// The share of the teacher's training labels that are replaced by another class.
     pub teacher_label_noise: f32,
+    /// How far the teacher's training features are those of another sensor, see
+    /// [`sensor_shift`](crate::data::sensor_shift); 0 for not at all.
+    pub sensor_shift: f32,
+    /// The scenario that this is, for reports.
+    pub scenario: Option<Scenario>,
     /// Whether the teacher also sees its pictures shifted by one pixel.
     pub augment_teacher: bool,
     /// The student and how it is trained.
@@ -81,12 +94,16 @@ impl Default for Setting {
         };
         Self {
             source: Source::Digits,
-            methods: Preset::ALL.to_vec(),
+            methods: Method::all(),
+            budget: None,
             seeds: 5,
             train_size: TrainSize::Few,
             teacher_train_size: TrainSize::Few,
+            labelled: None,
             label_noise: 0.0,
             teacher_label_noise: 0.0,
+            sensor_shift: 0.0,
+            scenario: None,
             augment_teacher: true,
             student: Learner {
                 hidden: vec![32],
@@ -101,7 +118,43 @@ impl Default for Setting {
     }
 }
 
+/// Selections that a budget curve goes through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budget {
+    /// What samples are judged by; [`Score::Random`] is the control.
+    pub scores: Vec<Score>,
+    /// Shares of samples that the teacher supervises, 0..=1.
+    pub fractions: Vec<f32>,
+}
+
 impl Setting {
+    /// The methods, and after them those of the budget curves, by method, score and share.
+    pub(super) fn all_methods(&self) -> Vec<Method> {
+        let mut all = self.methods.clone();
+        let Some(budget) = &self.budget else {
+            return all;
+        };
+        for method in &self.methods {
+            let Some(policy) = method.policy else {
+                continue;
+            };
+            for &score in &budget.scores {
+                for &fraction in &budget.fractions {
+                    let policy = Policy {
+                        score,
+                        fraction,
+                        ..policy
+                    };
+                    all.push(Method {
+                        policy: Some(policy),
+                        ..method.clone()
+                    });
+                }
+            }
+        }
+        all
+    }
+
     /// Refuses what no run could be made of.
     pub(super) fn check(&self, dataset: &Dataset) -> Result<(), TrainError> {
         let refuse = |name, given: String, expected: &str| {
@@ -127,6 +180,22 @@ impl Setting {
             if noise > 0.0 && dataset.classes() < 2 {
                 return refuse(name, noise.to_string(), "0 where there is only one class");
             }
+        }
+        if let Some(budget) = &self.budget {
+            let shares = &budget.fractions;
+            if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+                return refuse("fractions", format!("{shares:?}"), "shares between 0 and 1");
+            }
+            if self.methods.iter().all(|method| method.policy.is_none()) {
+                return refuse(
+                    "fractions",
+                    format!("{shares:?}"),
+                    "given with a method that selects: ds or lr-ds",
+                );
+            }
+        }
+        if let Some(labelled @ 0) = self.labelled {
+            return refuse("labelled", labelled.to_string(), "at least 1");
         }
         let rates = &self.learning_rates;
         if rates.is_empty() || !rates.iter().all(|&rate| rate > 0.0 && rate.is_finite()) {

@@ -1,11 +1,16 @@
 //! What came of a comparison, ready for tables and files.
 
 use super::inspect::{BINS, ReliabilityBin, RevisedSample, Tally, reliability};
+use super::method::Method;
 use super::metrics::{Paired, Spread};
+use super::prepare::Prepared;
 use super::recipe::Learner;
+use super::scenario::Scenario;
+use super::selector::Choice;
 use super::setting::Setting;
-use crate::data::Dataset;
-use crate::spec::{LossSpec, Preset};
+use crate::data::{BayesAccuracy, Dataset};
+use crate::select::{Policy, Score};
+use crate::spec::{IGNORE, LossSpec, Preset};
 use serde::Serialize;
 
 /// One teacher.
@@ -29,6 +34,7 @@ pub(super) struct StudentRun {
     pub(super) loss: Vec<f32>,
     pub(super) validation: Vec<f64>,
     pub(super) test: Vec<f64>,
+    pub(super) choices: Vec<Choice>,
     pub(super) seconds: f64,
 }
 
@@ -37,9 +43,8 @@ pub(super) struct Evidence<'a> {
     pub(super) engine: &'static str,
     pub(super) setting: &'a Setting,
     pub(super) dataset: &'a Dataset,
-    /// Of student, teacher, validation, test.
-    pub(super) rows: [usize; 4],
-    pub(super) teachers: Vec<TeacherRun>,
+    /// Per seed.
+    pub(super) prepared: Vec<(Prepared, TeacherRun)>,
     pub(super) students: Vec<StudentRun>,
 }
 
@@ -59,26 +64,27 @@ pub struct Comparison {
     pub methods: Vec<MethodResult>,
     /// Confidence against accuracy of all teachers, on their test rows.
     pub reliability: Vec<ReliabilityBin>,
-    /// Test accuracy when the teacher supervises a part of the rows.
-    pub budget: Vec<BudgetPoint>,
     /// Training rows of seed 0 that the teacher gets wrong.
     #[serde(skip)]
     pub samples: Vec<RevisedSample>,
+    /// Accuracy against the share of samples that the teacher supervises, where that was asked for.
+    pub budget: Vec<BudgetPoint>,
 }
 
-/// One method on the rows that one score selects for the teacher.
+/// One selection of a budget curve.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct BudgetPoint {
-    /// The preset.
+    /// The method.
     pub method: String,
-    /// The score that ranks the rows; `random` is the control.
+    /// What samples are judged by.
     pub score: String,
-    /// The share of rows that the teacher supervises.
+    /// The share of samples that the teacher supervises.
     pub fraction: f64,
     /// After the last epoch.
     pub test_accuracy: Spread,
-    /// Test accuracy less that of random rows at the same share, paired by seed.
+    /// Test accuracy less that of a random selection of the same share, paired by seed; none where
+    /// random selection is not among the scores.
     pub vs_random: Option<Paired>,
 }
 
@@ -86,6 +92,8 @@ pub struct BudgetPoint {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SettingSummary {
+    /// The scenario, if it has a name.
+    pub scenario: Option<&'static str>,
     /// Seeds 0, 1, …
     pub seeds: u64,
     /// Features per row.
@@ -94,6 +102,8 @@ pub struct SettingSummary {
     pub classes: usize,
     /// Rows that the student trains on.
     pub train_rows: usize,
+    /// Those of them that have a label.
+    pub labelled_rows: usize,
     /// Rows that the teacher trains on.
     pub teacher_rows: usize,
     /// Rows that learning rates and epochs are chosen on.
@@ -104,8 +114,12 @@ pub struct SettingSummary {
     pub label_noise: f64,
     /// The share of the teacher's training labels that were replaced.
     pub teacher_label_noise: f64,
+    /// How far the teacher's training features were those of another sensor.
+    pub sensor_shift: f64,
     /// Whether the teacher saw shifted pictures.
     pub augment_teacher: bool,
+    /// The best accuracy that any classifier could have, where the data are synthetic.
+    pub bayes_accuracy: Option<BayesAccuracy>,
     /// Learning rates that each method chose from.
     pub learning_rates: Vec<f64>,
     /// The student.
@@ -140,8 +154,10 @@ pub struct TeacherResult {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct MethodResult {
-    /// The preset.
-    pub name: &'static str,
+    /// The method.
+    pub name: String,
+    /// Which samples the teacher supervises; all where there is no policy.
+    pub selection: Option<String>,
     /// The loss in full.
     pub spec: LossSpec,
     /// The learning rate that was chosen on validation data.
@@ -159,6 +175,9 @@ pub struct MethodResult {
     /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
     #[serde(skip)]
     pub curves: Vec<Curve>,
+    /// Per seed, at the chosen learning rate: the choices of a selection.
+    #[serde(skip)]
+    pub choices: Vec<Vec<Selected>>,
     /// Seconds of all runs together, the other learning rates' too.
     pub seconds: f64,
 }
@@ -175,18 +194,27 @@ pub struct Curve {
     pub test: Vec<f64>,
 }
 
+/// The samples that the teacher supervises from an epoch on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Selected {
+    /// The first epoch, from 0.
+    pub epoch: usize,
+    /// Rows of the data set.
+    pub rows: Vec<u32>,
+}
+
 impl Comparison {
     pub(super) fn new(evidence: Evidence) -> Self {
         let setting = evidence.setting;
-        let seeds = setting.seeds as usize;
-        let per_method = seeds * setting.learning_rates.len();
-        let runs = evidence.students.chunks_exact(per_method);
-        let mut methods: Vec<MethodResult> = setting
-            .methods
+        let per_method = evidence.prepared.len() * setting.learning_rates.len();
+        let all = setting.all_methods();
+        let mut methods: Vec<MethodResult> = all
             .iter()
-            .zip(runs)
-            .map(|(&method, runs)| MethodResult::new(method, &setting.learning_rates, seeds, runs))
+            .zip(evidence.students.chunks_exact(per_method))
+            .map(|(method, runs)| MethodResult::new(method, setting, &evidence.prepared, runs))
             .collect();
+        let budget = budget(&all, methods.split_off(setting.methods.len()));
         let of = |name: Preset| {
             methods
                 .iter()
@@ -205,15 +233,12 @@ impl Comparison {
         Self {
             dataset: evidence.dataset.name().to_owned(),
             engine: evidence.engine,
-            teacher: TeacherResult::new(&evidence.teachers),
+            teacher: TeacherResult::new(&evidence.prepared),
             methods,
+            budget,
             setting: SettingSummary::new(&evidence),
-            reliability: reliability(evidence.teachers.iter().map(|run| &run.bins)),
-            budget: Vec::new(),
-            samples: evidence
-                .teachers
-                .first()
-                .map_or_else(Vec::new, |run| run.samples.clone()),
+            reliability: reliability(evidence.prepared.iter().map(|(_, run)| &run.bins)),
+            samples: evidence.prepared[0].1.samples.clone(),
         }
     }
 }
@@ -221,18 +246,27 @@ impl Comparison {
 impl SettingSummary {
     fn new(evidence: &Evidence) -> Self {
         let setting = evidence.setting;
-        let [train_rows, teacher_rows, validation_rows, test_rows] = evidence.rows;
+        let first = &evidence.prepared[0].0;
         Self {
+            scenario: setting.scenario.map(Scenario::name),
             seeds: setting.seeds,
             features: evidence.dataset.dim(),
             classes: evidence.dataset.classes(),
-            train_rows,
-            teacher_rows,
-            validation_rows,
-            test_rows,
+            train_rows: first.rows.len(),
+            labelled_rows: first
+                .train
+                .labels
+                .iter()
+                .filter(|&&label| label != IGNORE)
+                .count(),
+            teacher_rows: first.teacher_rows,
+            validation_rows: first.validation.labels.len(),
+            test_rows: first.test.labels.len(),
             label_noise: crate::spec::tidy(setting.label_noise),
             teacher_label_noise: crate::spec::tidy(setting.teacher_label_noise),
-            augment_teacher: setting.augment_teacher,
+            sensor_shift: crate::spec::tidy(setting.sensor_shift),
+            augment_teacher: setting.augment_teacher && evidence.dataset.image().is_some(),
+            bayes_accuracy: evidence.dataset.bayes_accuracy(),
             learning_rates: setting
                 .learning_rates
                 .iter()
@@ -245,8 +279,10 @@ impl SettingSummary {
 }
 
 impl TeacherResult {
-    fn new(runs: &[TeacherRun]) -> Self {
-        let spread = |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(of).collect());
+    fn new(seeds: &[(Prepared, TeacherRun)]) -> Self {
+        let runs: Vec<&TeacherRun> = seeds.iter().map(|(_, run)| run).collect();
+        let spread =
+            |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(|run| of(run)).collect());
         Self {
             train_accuracy: spread(|run| run.train_accuracy).mean,
             validation_accuracy: spread(|run| run.validation_accuracy).mean,
@@ -262,7 +298,13 @@ impl TeacherResult {
 
 impl MethodResult {
     /// `runs` by learning rate, then seed.
-    fn new(method: Preset, rates: &[f32], seeds: usize, runs: &[StudentRun]) -> Self {
+    fn new(
+        method: &Method,
+        setting: &Setting,
+        seeds: &[(Prepared, TeacherRun)],
+        runs: &[StudentRun],
+    ) -> Self {
+        let rates = &setting.learning_rates;
         let last = |of: fn(&StudentRun) -> &Vec<f64>, runs: &[StudentRun]| {
             Spread::of(
                 runs.iter()
@@ -271,7 +313,7 @@ impl MethodResult {
             )
         };
         let mut chosen = 0;
-        let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds).collect();
+        let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds.len()).collect();
         let means: Vec<f64> = by_rate
             .iter()
             .map(|runs| last(|run| &run.validation, runs).mean)
@@ -283,8 +325,9 @@ impl MethodResult {
         }
         let chosen_runs = by_rate[chosen];
         Self {
-            name: method.name(),
-            spec: method.spec(),
+            name: method.name.clone(),
+            selection: method.policy.map(|policy| policy.to_string()),
+            spec: method.preset.spec(),
             learning_rate: crate::spec::tidy(rates[chosen]),
             test_accuracy: last(|run| &run.test, chosen_runs),
             validation_accuracy: last(|run| &run.validation, chosen_runs),
@@ -301,9 +344,51 @@ impl MethodResult {
                     test: run.test.clone(),
                 })
                 .collect(),
+            choices: chosen_runs
+                .iter()
+                .zip(seeds)
+                .map(|(run, (seed, _))| selected(run, &seed.rows))
+                .collect(),
             seconds: runs.iter().map(|run| run.seconds).sum(),
         }
     }
+}
+
+/// The last of all methods as points of budget curves, each against chance.
+fn budget(all: &[Method], results: Vec<MethodResult>) -> Vec<BudgetPoint> {
+    let policies = all[all.len() - results.len()..]
+        .iter()
+        .map(|method| method.policy.unwrap_or_default());
+    let points: Vec<(Policy, MethodResult)> = policies.zip(results).collect();
+    let point = |(policy, result): &(Policy, MethodResult)| {
+        let control = points.iter().find(|(other, control)| {
+            other.score == Score::Random
+                && other.fraction == policy.fraction
+                && control.name == result.name
+        });
+        BudgetPoint {
+            method: result.name.clone(),
+            score: policy.score.name().to_owned(),
+            fraction: crate::spec::tidy(policy.fraction),
+            test_accuracy: result.test_accuracy.clone(),
+            vs_random: control.map(|(_, control)| {
+                Paired::difference(&result.test_accuracy, &control.test_accuracy)
+            }),
+        }
+    };
+    points.iter().map(point).collect()
+}
+
+/// The run's choices as rows of the data set.
+fn selected(run: &StudentRun, rows: &[u32]) -> Vec<Selected> {
+    let choice = |choice: &Choice| {
+        let kept = choice.selected.iter().zip(rows).filter(|(kept, _)| **kept);
+        Selected {
+            epoch: choice.epoch,
+            rows: kept.map(|(_, &row)| row).collect(),
+        }
+    };
+    run.choices.iter().map(choice).collect()
 }
 
 /// The test accuracy of the epoch that is best on validation data.

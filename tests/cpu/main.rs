@@ -8,6 +8,7 @@ mod arguments;
 )]
 #[path = "../parity/cases.rs"]
 mod cases;
+mod influence;
 mod levels;
 #[cfg(target_pointer_width = "64")]
 mod offsets;

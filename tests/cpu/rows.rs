@@ -3,7 +3,10 @@
 use super::cases::{Case, Kind, Rng};
 use super::run;
 use fused_kd::cpu::Parallelism;
-use fused_kd::spec::{LossSpec, Preset, Reduction, RowFlags, RowStats, Temperature};
+use fused_kd::cpu::{Plan, Rows, Student};
+use fused_kd::spec::{
+    Divergence, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel, Temperature,
+};
 
 /// Records and gradients as words, row by row.
 fn by_row(case: &Case) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -80,5 +83,37 @@ fn a_row_alone_is_the_row_in_a_batch() {
             kinds: vec![case.kinds[row]],
         };
         assert!(by_row(&alone) == [expected], "row {row}");
+    }
+}
+
+/// Probabilities on their way through the smallest numbers to 0 make nothing infinite.
+#[test]
+fn probabilities_may_underflow() {
+    for beta in [0.1, 0.4, 0.5, 0.9] {
+        let spec = LossSpec::builder()
+            .divergence(Divergence::JensenShannon { beta })
+            .temperature(Temperature::Fixed(1.0));
+        let plan = Plan::new(&spec.build().unwrap(), 3, StatsLevel::Full).unwrap();
+        for i in 0..4000 {
+            // The label leads by e⁶⁰; subnormal at −27, 0 at −44.
+            let (near, far) = (-20.0 - i as f32 * 0.01, -200.0);
+            for (s, t) in [(near, far), (far, near), (near, near)] {
+                let (student, teacher) = ([60.0, 0.0, s], [60.0, 0.0, t]);
+                let (mut gradient, mut stats) = ([0.0; 3], [RowStats::default()]);
+                plan.run(
+                    &Rows::new(&teacher, &[0]),
+                    Student::with_gradient(&student, &mut gradient),
+                    &mut stats,
+                    Parallelism::Serial,
+                )
+                .unwrap();
+                let kd = stats[0].kd;
+                assert!(
+                    (0.0..1e-9).contains(&kd),
+                    "β {beta}, {student:?}, {teacher:?}: {kd}"
+                );
+                assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+            }
+        }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) enum Kind {
     Infinity,
     /// A row that is −∞ throughout.
     AllMasked,
+    /// Whatever a property test drew.
+    Drawn,
 }
 
 impl Kind {
@@ -96,6 +98,7 @@ impl Kind {
 }
 
 /// One batch. Logits are rounded by each subject to its own types.
+#[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) spec: LossSpec,
     pub(crate) classes: usize,

@@ -27,7 +27,7 @@ impl Format {
     }
 
     /// The distance from `z` to its neighbour away from 0.
-    fn ulp(self, z: f64) -> f64 {
+    pub(crate) fn ulp(self, z: f64) -> f64 {
         let (digits, least) = match self {
             Self::F32 => return 0.0,
             Self::F16 => (10, -24),
@@ -64,45 +64,86 @@ impl Bounds {
 
 /// Runs the case on the subject and on the oracle, and compares everything.
 pub(crate) fn judge<S: Subject>(case: &Case) {
-    let widen = |row: &[f32], format: Format| -> Vec<f64> {
-        row.iter().map(|&z| format.round(f64::from(z))).collect()
-    };
-    let (student, teacher) = (
-        widen(&case.student, S::STUDENT),
-        widen(&case.teacher, S::TEACHER),
-    );
     let answer = S::answer(case);
-    let mut batch = Batch {
-        student: &student,
-        teacher: &teacher,
-        classes: case.classes,
-        labels: &case.labels,
-        weight: Some(&case.weight),
-        kd_weight: Some(&case.kd_weight),
-        tau: case.tau.as_deref(),
-        upstream: case.upstream,
-    };
-    if let Temperature::Dtd(dtd) = case.spec.temperature() {
-        // The oracle is fed the engine's own temperatures for loss and gradient.
-        let tau = answer
-            .tau
-            .as_deref()
-            .expect("the engine's own temperatures");
-        let truth = reference::dtd_temperatures(&dtd, &batch).unwrap();
-        for (row, (&tau, truth)) in tau.iter().zip(truth).enumerate() {
-            assert!(
-                (f64::from(tau) - truth).abs() <= 1e-3,
-                "{}: tau {tau}, oracle {truth}",
-                at(case, row)
-            );
-        }
-        batch.tau = Some(tau);
-    }
-    let truth = reference::run(&case.spec, &batch).unwrap();
-    total::<S>(case, &answer, &truth);
+    let truth = Truth::of::<S>(case, &answer);
+    total::<S>(case, &answer, &truth.output);
     for row in 0..case.labels.len() {
-        record::<S>(case, row, &answer.stats[row], &truth.stats[row]);
-        gradient::<S>(case, row, &batch, &answer, &truth);
+        record::<S>(case, row, &answer.stats[row], &truth.output.stats[row]);
+        gradient::<S>(case, row, &answer, &truth);
+    }
+}
+
+/// The oracle's answer on the logits as the subject's types hold them.
+pub(crate) struct Truth {
+    student: Vec<f64>,
+    teacher: Vec<f64>,
+    pub(crate) output: Output,
+}
+
+impl Truth {
+    /// With dynamic temperatures the oracle is fed the engine's own, after a look at them.
+    pub(crate) fn of<S: Subject>(case: &Case, answer: &Answer) -> Self {
+        let widen = |row: &[f32], format: Format| -> Vec<f64> {
+            row.iter().map(|&z| format.round(f64::from(z))).collect()
+        };
+        let student = widen(&case.student, S::STUDENT);
+        let teacher = widen(&case.teacher, S::TEACHER);
+        let mut batch = Batch {
+            student: &student,
+            teacher: &teacher,
+            classes: case.classes,
+            labels: &case.labels,
+            weight: Some(&case.weight),
+            kd_weight: Some(&case.kd_weight),
+            tau: case.tau.as_deref(),
+            upstream: case.upstream,
+        };
+        if let Temperature::Dtd(dtd) = case.spec.temperature() {
+            let tau = answer
+                .tau
+                .as_deref()
+                .expect("the engine's own temperatures");
+            let truth = reference::dtd_temperatures(&dtd, &batch).unwrap();
+            for (row, (&tau, truth)) in tau.iter().zip(truth).enumerate() {
+                assert!(
+                    (f64::from(tau) - truth).abs() <= 1e-3,
+                    "{}: tau {tau}, oracle {truth}",
+                    at(case, row)
+                );
+            }
+            batch.tau = Some(tau);
+        }
+        let output = reference::run(&case.spec, &batch).unwrap();
+        Self {
+            student,
+            teacher,
+            output,
+        }
+    }
+
+    /// What a row's gradient may be off before it is rounded to the student's type.
+    pub(crate) fn allowance<S: Subject>(&self, case: &Case, row: usize) -> f64 {
+        let oracle = &self.output.gradient[row * case.classes..(row + 1) * case.classes];
+        let largest = oracle.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+        S::BOUNDS.k * largest.max(self.output.bound[row])
+    }
+
+    /// Total variation has no gradient where q = p', and f32 cannot tell on which side it is.
+    pub(crate) fn is_at_a_kink(&self, case: &Case, row: usize) -> bool {
+        let stats = &self.output.stats[row];
+        let side = case.spec.side(stats.flags.contains(RowFlags::WRONG));
+        let refused = stats.flags.contains(RowFlags::NONFINITE);
+        if side.divergence != Divergence::TotalVariation || refused {
+            return false;
+        }
+        let classes = row * case.classes..(row + 1) * case.classes;
+        let (s, t) = (&self.student[classes.clone()], &self.teacher[classes]);
+        let target = reference::revise(&case.spec, t, case.labels[row], stats.tau);
+        let student = reference::revise(&case.spec, s, fused_kd::spec::IGNORE, stats.tau);
+        student
+            .iter()
+            .zip(target)
+            .any(|(&q, p)| (q - p).abs() < 1e-5 * q.max(p) || (q > 0.0 && q.max(p) < 1e-30))
     }
 }
 
@@ -125,8 +166,9 @@ fn absolute(spec: &LossSpec, truth: &ReferenceStats, lambdas: Option<(f64, f64)>
     kd * factor + ce
 }
 
+/// A bound that grows with an infinite truth allows nothing but that infinity.
 fn close(a: f64, b: f64, bound: f64) -> bool {
-    a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= bound
+    a == b || (a.is_nan() && b.is_nan()) || (b.is_finite() && (a - b).abs() <= bound)
 }
 
 fn total<S: Subject>(case: &Case, answer: &Answer, truth: &Output) {
@@ -135,7 +177,7 @@ fn total<S: Subject>(case: &Case, answer: &Answer, truth: &Output) {
         .stats
         .iter()
         .zip(&case.weight)
-        .filter(|(stats, _)| stats.loss.is_finite())
+        .filter(|(stats, w)| stats.loss.is_finite() && **w != 0.0)
         .map(|(stats, &w)| {
             S::BOUNDS.r * stats.loss.abs()
                 + S::BOUNDS.a * f64::from(w) * absolute(&case.spec, stats, None)
@@ -185,17 +227,16 @@ fn record<S: Subject>(case: &Case, row: usize, got: &RowStats, truth: &Reference
     }
 }
 
-fn gradient<S: Subject>(case: &Case, row: usize, batch: &Batch, answer: &Answer, truth: &Output) {
+fn gradient<S: Subject>(case: &Case, row: usize, answer: &Answer, truth: &Truth) {
+    if truth.is_at_a_kink(case, row) {
+        return;
+    }
     let classes = row * case.classes..(row + 1) * case.classes;
     let (got, oracle) = (
         &answer.gradient[classes.clone()],
-        &truth.gradient[classes.clone()],
+        &truth.output.gradient[classes],
     );
-    if is_at_a_kink(case, batch, row, truth) {
-        return;
-    }
-    let largest = oracle.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-    let bound = S::BOUNDS.k * largest.max(truth.bound[row]);
+    let bound = truth.allowance::<S>(case, row);
     for (c, (&g, &oracle)) in got.iter().zip(oracle).enumerate() {
         let g = f64::from(g);
         let rounded = S::STUDENT.round(oracle);
@@ -207,21 +248,4 @@ fn gradient<S: Subject>(case: &Case, row: usize, batch: &Batch, answer: &Answer,
             at(case, row)
         );
     }
-}
-
-/// Total variation has no gradient where q = p', and f32 cannot tell on which side it is.
-fn is_at_a_kink(case: &Case, batch: &Batch, row: usize, truth: &Output) -> bool {
-    let stats = &truth.stats[row];
-    let side = case.spec.side(stats.flags.contains(RowFlags::WRONG));
-    if side.divergence != Divergence::TotalVariation || stats.flags.contains(RowFlags::NONFINITE) {
-        return false;
-    }
-    let classes = row * case.classes..(row + 1) * case.classes;
-    let (s, t) = (&batch.student[classes.clone()], &batch.teacher[classes]);
-    let target = reference::revise(&case.spec, t, case.labels[row], stats.tau);
-    let student = reference::revise(&case.spec, s, fused_kd::spec::IGNORE, stats.tau);
-    student
-        .iter()
-        .zip(target)
-        .any(|(&q, p)| (q - p).abs() < 1e-5 * q.max(p) || (q > 0.0 && q.max(p) < 1e-30))
 }

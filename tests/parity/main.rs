@@ -1,11 +1,14 @@
 //! One suite for every engine: agreement with the f64 oracle within the contract's bounds.
 //!
 //! `cases` makes batches with every kind of row, `judge` holds an engine's answer against the
-//! oracle's, and each engine instantiates [`suite!`] once per pair of types.
+//! oracle's, `properties` are laws that hold on any batch that is `drawn`, and each engine
+//! instantiates [`suite!`] once per pair of types.
 
 mod cases;
 mod cpu;
+mod drawn;
 mod judge;
+mod properties;
 
 use cases::{Case, Kind, Rng};
 use fused_kd::spec::{
@@ -156,6 +159,8 @@ macro_rules! suite {
             fn every_kind_alone() {
                 crate::every_kind_alone::<$subject>();
             }
+
+            crate::properties::laws!($subject);
         }
     };
 }

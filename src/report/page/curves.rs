@@ -95,7 +95,11 @@ impl Series {
 
 fn panels(methods: &[MethodResult], quantity: &Quantity) -> Markup {
     let series = methods.iter().map(|method| Series::new(method, quantity));
-    let series: Vec<(&str, Series)> = methods.iter().map(|m| m.name).zip(series).collect();
+    let series: Vec<(&str, Series)> = methods
+        .iter()
+        .map(|m| m.name.as_str())
+        .zip(series)
+        .collect();
     let reference = series
         .iter()
         .find(|(name, _)| *name == "kd" && quantity.shared);

@@ -20,7 +20,7 @@ type Row<'a> = (&'a str, &'a Paired);
 pub(super) fn section(methods: &[MethodResult]) -> Markup {
     let against = |other: &'static str, of: fn(&MethodResult) -> &Option<Paired>| {
         let others = methods.iter().filter(|method| method.name != other);
-        let rows = others.filter_map(|method| Some((method.name, of(method).as_ref()?)));
+        let rows = others.filter_map(|method| Some((method.name.as_str(), of(method).as_ref()?)));
         (other, rows.collect::<Vec<Row>>())
     };
     let mut plots = vec![

@@ -1,8 +1,7 @@
 //! What was compared on what, and how reliable the teacher is.
 
 use crate::report::table::{layers, percent, seeds};
-use crate::spec::Preset;
-use crate::train::{Comparison, SettingSummary};
+use crate::train::{Comparison, Method, SettingSummary};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -70,10 +69,15 @@ fn details(comparison: &Comparison) -> Markup {
             summary { "The methods as formulas" }
             table.keys {
                 @for method in &comparison.methods {
-                    @if let Ok(preset) = Preset::from_name(method.name) {
+                    @if let Ok(Method { preset, .. }) = method.name.parse::<Method>() {
                         tr {
                             th scope="row" { (method.name) }
-                            td { (preset.formula()) br; span.muted { (preset.source()) } }
+                            td {
+                                @if let Some(selection) = &method.selection {
+                                    "on the samples that " (selection) " selects, CE on the others: "
+                                }
+                                (preset.formula()) br; span.muted { (preset.source()) }
+                            }
                         }
                     }
                 }

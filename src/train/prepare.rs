@@ -1,0 +1,163 @@
+//! One seed's data and teacher: the same for every method, so that methods are paired.
+
+use super::TrainError;
+use super::fit::{self, HostSamples, Samples};
+use super::setting::Setting;
+use super::student::trained;
+use super::summary::TeacherRun;
+use super::{inspect, metrics};
+use crate::data::{self, Dataset, Scaling, Split};
+use crate::engine::Engine;
+use crate::random::stream;
+use crate::spec::{IGNORE, Preset};
+use std::time::Instant;
+
+/// What a seed's students have in common.
+pub(crate) struct Prepared {
+    /// With the teacher's logits.
+    pub(crate) train: HostSamples,
+    pub(crate) validation: HostSamples,
+    pub(crate) test: HostSamples,
+    /// The training samples' rows in the data set.
+    pub(crate) rows: Vec<u32>,
+    /// Rows that the teacher was trained on.
+    pub(crate) teacher_rows: usize,
+}
+
+/// Splits the data, trains the seed's teacher, and gives its logits on the student's rows.
+pub(crate) fn teach<E: Engine + Default>(
+    dataset: &Dataset,
+    setting: &Setting,
+    seed: u64,
+) -> Result<(Prepared, TeacherRun), TrainError> {
+    let begin = Instant::now();
+    let split = Split::new(dataset, seed)?;
+    let pool = &split.train;
+    let for_student = setting.train_size.of(pool.len(), "train-size")?;
+    let for_teacher = setting
+        .teacher_train_size
+        .of(pool.len(), "teacher-train-size")?;
+    let rows = pool[..for_student].to_vec();
+    let scaling = Scaling::fit(dataset, pool)?;
+    let samples = |rows: &[u32], shifts| host_samples(dataset, &scaling, rows, shifts);
+    let classes = dataset.classes();
+
+    let mut train = samples(&rows, &NO_SHIFT);
+    data::corrupt_labels(&mut train.labels, classes, setting.label_noise, seed)?;
+    if let Some(labelled) = setting.labelled {
+        train
+            .labels
+            .iter_mut()
+            .skip(labelled)
+            .for_each(|label| *label = IGNORE);
+    }
+    let shifts = if setting.augment_teacher {
+        &SHIFTS[..]
+    } else {
+        &NO_SHIFT
+    };
+    let mut lessons = samples(&pool[pool.len() - for_teacher..], shifts);
+    data::sensor_shift(
+        &mut lessons.features,
+        dataset.dim(),
+        setting.sensor_shift,
+        seed,
+    )?;
+    // Another seed than the student's noise, so that both err independently.
+    let noise = setting.teacher_label_noise;
+    data::corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
+
+    let mut engine = E::default();
+    let streams = [stream::TEACHER_WEIGHTS, stream::TEACHER_ORDER];
+    let mut net = trained(
+        &mut engine,
+        &lessons,
+        &setting.teacher,
+        &Preset::Ce.spec(),
+        seed,
+        streams,
+    )?;
+    let validation = samples(&split.validation, &NO_SHIFT);
+    let test = samples(&split.test, &NO_SHIFT);
+    let mut logits = |of: &HostSamples| {
+        let samples = Samples::upload(&mut engine, of);
+        fit::logits(&mut engine, &mut net, &samples)
+    };
+    train.teacher = logits(&train);
+    let (of_validation, of_test) = (logits(&validation), logits(&test));
+    let train_accuracy = metrics::accuracy(&train.teacher, &train.labels, classes);
+    let run = TeacherRun {
+        train_accuracy,
+        wrong_train_labels: 1.0 - train_accuracy,
+        validation_accuracy: metrics::accuracy(&of_validation, &validation.labels, classes),
+        test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
+        train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
+        test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
+        bins: inspect::tally(&of_test, &test.labels, classes),
+        samples: inspect::samples(dataset, &rows, &train),
+        seconds: begin.elapsed().as_secs_f64(),
+    };
+    let prepared = Prepared {
+        train,
+        validation,
+        test,
+        rows,
+        teacher_rows: for_teacher,
+    };
+    Ok((prepared, run))
+}
+
+/// Rows and columns by which a picture is shifted.
+type Shift = (isize, isize);
+const NO_SHIFT: [Shift; 1] = [(0, 0)];
+const SHIFTS: [Shift; 5] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)];
+
+/// Scaled features of these rows, once per shift, and their labels.
+fn host_samples(
+    dataset: &Dataset,
+    scaling: &Scaling,
+    rows: &[u32],
+    shifts: &[Shift],
+) -> HostSamples {
+    let shifts = if dataset.image().is_some() {
+        shifts
+    } else {
+        &NO_SHIFT
+    };
+    let width = dataset.dim();
+    let mut features = Vec::with_capacity(rows.len() * width * shifts.len());
+    for &shift in shifts {
+        for &row in rows {
+            let row = &dataset.features()[row as usize * width..][..width];
+            let start = features.len();
+            match dataset.image() {
+                Some(image) if shift != (0, 0) => features.extend(shifted(row, image, shift)),
+                _ => features.extend_from_slice(row),
+            }
+            scaling.apply_row(&mut features[start..]);
+        }
+    }
+    HostSamples {
+        features,
+        labels: rows
+            .iter()
+            .map(|&row| dataset.labels()[row as usize])
+            .collect(),
+        teacher: Vec::new(),
+        classes: dataset.classes(),
+        variants: shifts.len(),
+    }
+}
+
+/// A picture shifted by whole pixels; what comes in from outside is 0.
+fn shifted(picture: &[f32], (height, width): (usize, usize), (down, right): Shift) -> Vec<f32> {
+    let pixel = |i: usize| {
+        let (y, x) = (i / width, i % width);
+        let y = y.checked_add_signed(-down).filter(|&y| y < height)?;
+        let x = x.checked_add_signed(-right).filter(|&x| x < width)?;
+        Some(picture[y * width + x])
+    };
+    (0..picture.len())
+        .map(|i| pixel(i).unwrap_or(0.0))
+        .collect()
+}
