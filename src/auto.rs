@@ -1,6 +1,9 @@
 //! Which engines there are on this machine, and which one runs: the only place that chooses.
 
-use crate::train::{self, Comparison, Progress, Setting, TrainError};
+use crate::data::Dataset;
+use crate::train::{
+    self, Comparison, Model, Predictions, Progress, Run, RunConfig, Setting, TrainError,
+};
 use crate::{cpu, reference};
 use std::fmt;
 use std::str::FromStr;
@@ -92,6 +95,39 @@ pub fn compare(
             train::compare::<reference::Harness>(engine.name(), setting, progress)
         }
         _ => train::compare::<cpu::Harness>(engine.name(), setting, progress),
+    }
+}
+
+/// Makes one run on the engine of this name.
+///
+/// # Errors
+/// [`TrainError`] names the file, the setting or the argument.
+pub fn train(
+    engine: EngineName,
+    config: &RunConfig,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Run, TrainError> {
+    let engine = engine.resolve();
+    match engine {
+        EngineName::Reference => train::run::<reference::Harness>(engine.name(), config, progress),
+        _ => train::run::<cpu::Harness>(engine.name(), config, progress),
+    }
+}
+
+/// What a student makes of these rows of a data set, on the engine of this name: the bits of the run
+/// that trained it, where engine, data and rows are the same.
+///
+/// # Errors
+/// [`TrainError::Data`] for data with another number of features, and for rows that do not exist.
+pub fn predict(
+    engine: EngineName,
+    model: &Model,
+    dataset: &Dataset,
+    rows: &[u32],
+) -> Result<Predictions, TrainError> {
+    match engine.resolve() {
+        EngineName::Reference => train::predict::<reference::Harness>(model, dataset, rows),
+        _ => train::predict::<cpu::Harness>(model, dataset, rows),
     }
 }
 

@@ -356,7 +356,8 @@ impl Bar {
                 }
                 bar.tick();
             }
-            _ => {
+            Progress::Epoch => {}
+            Progress::Teacher | Progress::Student => {
                 if let Some(bar) = self.0.get() {
                     bar.inc(1);
                 }

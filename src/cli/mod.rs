@@ -10,8 +10,10 @@ mod failure;
 mod loss;
 mod npy;
 mod output;
+mod predict;
 mod presets;
 mod terminal;
+mod train;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -20,6 +22,10 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   fused-kd compare                 train a teacher and students on real data, all methods
+  fused-kd train --config run.toml --out run1
+                                   one run, and the student that it trains
+  fused-kd predict --model run1/student.safetensors --data csv:new.csv
+                                   what the student makes of other rows
   fused-kd presets                 the published methods, with formula and source
   fused-kd presets lr              one method's parameters, the keys of --set
   fused-kd devices                 the engines that can run here
@@ -40,6 +46,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Compare(compare::Arguments),
+    Train(train::Arguments),
+    Predict(predict::Arguments),
     Loss(loss::Arguments),
     Presets(presets::Arguments),
     Devices(devices::Arguments),
@@ -49,6 +57,8 @@ impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Compare(arguments) => compare::run(&arguments),
+            Self::Train(arguments) => train::run(&arguments),
+            Self::Predict(arguments) => predict::run(&arguments),
             Self::Loss(arguments) => loss::run(&arguments),
             Self::Presets(arguments) => presets::run(&arguments),
             Self::Devices(arguments) => devices::run(&arguments),

@@ -88,10 +88,58 @@ impl OutputDirectory {
         if self.exists {
             return &self.path;
         }
-        match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
+        parent(&self.path)
+    }
+}
+
+/// One file of results that does not exist yet, or that may be replaced.
+pub(super) struct OutputFile(PathBuf);
+
+impl OutputFile {
+    /// Checks that there is room for the file, before any work is done for it.
+    pub(super) fn new(path: &Path, force: bool) -> Result<Self, Report> {
+        let name = path.display();
+        match path.symlink_metadata() {
+            Ok(_) if !force => Err(failed(
+                format_args!("`{name}` exists already"),
+                "choose another name, or replace it with --force",
+            )),
+            Ok(metadata) if metadata.is_dir() => Err(failed(
+                format_args!("`{name}` is a directory"),
+                "choose another name",
+            )),
+            _ if !parent(path).is_dir() => Err(failed(
+                format_args!(
+                    "`{}` is not a directory: no place for `{name}`",
+                    parent(path).display()
+                ),
+                "create it first",
+            )),
+            _ => Ok(Self(path.to_path_buf())),
         }
+    }
+
+    /// Has `write` write a hidden file on the same file system, and then moves it to its place.
+    pub(super) fn fill(&self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Report> {
+        let try_fill = || {
+            let hidden = tempfile::Builder::new()
+                .prefix(".fused-kd-")
+                .tempdir_in(parent(&self.0))?;
+            let staging = hidden.path().join("result");
+            write(&staging)?;
+            fs::rename(&staging, &self.0)
+        };
+        try_fill()
+            .map_err(|error| failed(error, "check permissions and free space"))
+            .wrap_err_with(|| format!("cannot write `{}`", self.0.display()))
+    }
+}
+
+/// The directory that a path is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
     }
 }
 

@@ -44,6 +44,23 @@ impl Scaling {
         })
     }
 
+    /// A scaling that was fitted before: finite means, and a deviation greater than 0.
+    pub(crate) fn from_parts(mean: Vec<f64>, deviation: f64) -> Self {
+        Self { mean, deviation }
+    }
+
+    /// μⱼ, one for each feature.
+    #[must_use]
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// σ.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
     /// All rows of `dataset` scaled, `[len, dim]` row-major and without unit; finite, because what
     /// `f32` cannot hold becomes its largest value.
     ///

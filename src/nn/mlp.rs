@@ -4,6 +4,9 @@ use super::optimiser::Updater;
 use crate::engine::{Engine, Form, Product};
 use crate::random::Philox;
 
+/// A layer's weights `[inputs, outputs]` and biases `[outputs]`, on the host.
+pub(crate) type Parameters = [Vec<f32>; 2];
+
 /// Weights and biases, and room for a batch of activations and gradients.
 pub(crate) struct Mlp<E: Engine> {
     layers: Vec<Layer<E>>,
@@ -32,17 +35,30 @@ impl<E: Engine> Mlp<E> {
         capacity: usize,
         random: &mut Philox,
     ) -> Self {
+        let drawn = sizes.windows(2).map(|pair| {
+            let spread = (2.0 / pair[0] as f32).sqrt();
+            let weights = (0..pair[0] * pair[1]).map(|_| spread * random.normal());
+            [weights.collect(), vec![0.0; pair[1]]]
+        });
+        let drawn: Vec<Parameters> = drawn.collect();
+        Self::with_parameters(engine, sizes, &drawn, capacity)
+    }
+
+    /// A network of these layer sizes with parameters that the host has, layer by layer.
+    pub(crate) fn with_parameters(
+        engine: &mut E,
+        sizes: &[usize],
+        parameters: &[Parameters],
+        capacity: usize,
+    ) -> Self {
         let last = sizes.len().saturating_sub(2);
-        let layers = sizes.windows(2).enumerate().map(|(i, pair)| {
+        let pairs = sizes.windows(2).zip(parameters).enumerate();
+        let layers = pairs.map(|(i, (pair, parameters))| {
             let (inputs, outputs) = (pair[0], pair[1]);
-            let spread = (2.0 / inputs as f32).sqrt();
-            let weights: Vec<f32> = (0..inputs * outputs)
-                .map(|_| spread * random.normal())
-                .collect();
             Layer {
                 inputs,
                 outputs,
-                parameters: [engine.upload(&weights), engine.zeros(outputs)],
+                parameters: parameters.each_ref().map(|values| engine.upload(values)),
                 gradients: [engine.zeros(inputs * outputs), engine.zeros(outputs)],
                 activation: engine.zeros(capacity * outputs),
                 delta: engine.zeros(if i == last { 0 } else { capacity * outputs }),
@@ -52,6 +68,23 @@ impl<E: Engine> Mlp<E> {
             layers: layers.collect(),
             capacity,
         }
+    }
+
+    /// The parameters of all layers, read back.
+    pub(crate) fn parameters(&self, engine: &mut E) -> Vec<Parameters> {
+        let mut read = |from: &E::Buf, len: usize| {
+            let mut values = vec![0.0; len];
+            engine.download(from, &mut values);
+            values
+        };
+        let layer = |layer: &Layer<E>| {
+            let [weights, bias] = &layer.parameters;
+            [
+                read(weights, layer.inputs * layer.outputs),
+                read(bias, layer.outputs),
+            ]
+        };
+        self.layers.iter().map(layer).collect()
     }
 
     /// Rows that there is room for.

@@ -4,6 +4,6 @@
 mod mlp;
 mod optimiser;
 
-pub(crate) use mlp::Mlp;
+pub(crate) use mlp::{Mlp, Parameters};
 pub use optimiser::Optimiser;
 pub(crate) use optimiser::Updater;

@@ -2,10 +2,12 @@
 
 mod files;
 mod page;
+mod run;
 mod scale;
 mod svg;
 mod table;
 
 pub use files::files;
 pub use page::html;
+pub use run::{run_summary, run_tables};
 pub use table::{BUDGET_COLUMNS, COLUMNS, budget_rows, preamble, rows};

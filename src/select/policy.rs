@@ -24,7 +24,8 @@ pub struct Policy {
 }
 
 /// Which end of a score is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Keep {
     /// The samples with the highest scores.

@@ -4,7 +4,8 @@ use crate::spec::RowStats;
 
 /// A number per training sample. Fields of [`RowStats`] are those of the student as it is when the
 /// selection is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Score {
     /// How much a step on the sample helps the validation loss: `Σ_c (q1_c − e_y,c) u_c` with
@@ -108,6 +109,8 @@ mod tests {
     fn every_score_has_its_own_name() {
         for (i, (name, score)) in Score::ALL.into_iter().enumerate() {
             assert_eq!((score as usize, score.name()), (i, name));
+            let written = serde_json::to_string(&score).unwrap();
+            assert_eq!(written, format!("\"{name}\""));
         }
     }
 }

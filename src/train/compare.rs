@@ -4,7 +4,7 @@ use super::method::Method;
 use super::prepare::{Prepared, teach};
 use super::recipe::{Learner, Recipe};
 use super::setting::Setting;
-use super::student::learn;
+use super::student::{Lesson, learn};
 use super::summary::{Comparison, Evidence, StudentRun, TeacherRun};
 use crate::data::DataError;
 use crate::engine::Engine;
@@ -51,6 +51,8 @@ pub enum Progress {
     Teacher,
     /// A student is trained.
     Student,
+    /// An epoch of a teacher or a student is over.
+    Epoch,
 }
 
 /// Trains a teacher per seed and a student per seed, method and learning rate. Runs are made in
@@ -76,7 +78,7 @@ pub(crate) fn compare<E: Engine + Default>(
         .par_iter()
         .with_max_len(1)
         .map(|&seed| {
-            let taught = teach::<E>(&dataset, setting, seed);
+            let taught = teach::<E>(&dataset, setting, seed, progress);
             progress(Progress::Teacher);
             taught
         })
@@ -99,11 +101,17 @@ pub(crate) fn compare<E: Engine + Default>(
                 recipe,
                 ..setting.student.clone()
             };
-            let run = learn::<E>(&prepared[seed].0, &learner, method, seeds[seed]);
+            let lesson = Lesson {
+                learner: &learner,
+                spec: &method.preset.spec(),
+                policy: method.policy,
+                seed: seeds[seed],
+            };
+            let learned = learn::<E>(&prepared[seed].0, &lesson, progress)?;
             progress(Progress::Student);
-            run
+            Ok(learned.run)
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, TrainError>>()?;
 
     Ok(Comparison::new(Evidence {
         engine: engine_name,

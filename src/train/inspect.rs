@@ -2,7 +2,7 @@
 //! errors.
 
 use super::fit::HostSamples;
-use super::metrics::labelled;
+use super::metrics::{confidence, labelled};
 use crate::data::Dataset;
 use crate::engine::top;
 use crate::reference;
@@ -28,8 +28,7 @@ pub(super) struct Tally {
 pub(super) fn tally(logits: &[f32], labels: &[i32], classes: usize) -> [Tally; BINS] {
     let mut bins = [Tally::default(); BINS];
     for (row, top, label) in labelled(logits, labels, classes) {
-        let max = f64::from(row[top]);
-        let confidence = 1.0 / row.iter().map(|&z| (f64::from(z) - max).exp()).sum::<f64>();
+        let confidence = confidence(row, top);
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
         bin.rows += 1;
         bin.hits += usize::from(top == label);

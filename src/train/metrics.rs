@@ -102,6 +102,12 @@ pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     sum / f64::max(rows, 1.0)
 }
 
+/// The probability, at τ = 1, of the class that is a row's arg-max.
+pub(super) fn confidence(row: &[f32], top: usize) -> f64 {
+    let max = f64::from(row[top]);
+    1.0 / row.iter().map(|&z| (f64::from(z) - max).exp()).sum::<f64>()
+}
+
 /// Rows with a label: logits, arg-max, label.
 pub(super) fn labelled<'a>(
     logits: &'a [f32],

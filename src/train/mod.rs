@@ -8,8 +8,10 @@ pub(crate) mod fit;
 mod inspect;
 mod method;
 mod metrics;
+mod model;
 mod prepare;
 mod recipe;
+mod run;
 mod scenario;
 mod selector;
 mod setting;
@@ -22,7 +24,13 @@ pub use compare::{Progress, TrainError};
 pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
+pub(crate) use model::predict;
+pub use model::{About, Model, ModelError, Predictions};
 pub use recipe::{Learner, Recipe, Schedule};
+pub(crate) use run::run;
+pub use run::{
+    BestEpoch, ConfigError, Run, RunConfig, RunResult, RunRows, StudentScores, TeacherScores,
+};
 pub use scenario::Scenario;
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{

@@ -1,11 +1,10 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
-use super::TrainError;
 use super::fit::{self, HostSamples, Samples};
 use super::setting::Setting;
 use super::student::trained;
 use super::summary::TeacherRun;
-use super::{inspect, metrics};
+use super::{Progress, TrainError, inspect, metrics};
 use crate::data::{self, Dataset, Scaling, Split};
 use crate::engine::Engine;
 use crate::random::stream;
@@ -22,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) rows: Vec<u32>,
     /// Rows that the teacher was trained on.
     pub(crate) teacher_rows: usize,
+    /// How all features were scaled.
+    pub(crate) scaling: Scaling,
 }
 
 /// Splits the data, trains the seed's teacher, and gives its logits on the student's rows.
@@ -29,6 +30,7 @@ pub(crate) fn teach<E: Engine + Default>(
     dataset: &Dataset,
     setting: &Setting,
     seed: u64,
+    progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
     let split = Split::new(dataset, seed)?;
@@ -76,6 +78,7 @@ pub(crate) fn teach<E: Engine + Default>(
         &Preset::Ce.spec(),
         seed,
         streams,
+        &|| progress(Progress::Epoch),
     )?;
     let validation = samples(&split.validation, &NO_SHIFT);
     let test = samples(&split.test, &NO_SHIFT);
@@ -103,17 +106,18 @@ pub(crate) fn teach<E: Engine + Default>(
         test,
         rows,
         teacher_rows: for_teacher,
+        scaling,
     };
     Ok((prepared, run))
 }
 
 /// Rows and columns by which a picture is shifted.
-type Shift = (isize, isize);
-const NO_SHIFT: [Shift; 1] = [(0, 0)];
+pub(super) type Shift = (isize, isize);
+pub(super) const NO_SHIFT: [Shift; 1] = [(0, 0)];
 const SHIFTS: [Shift; 5] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)];
 
 /// Scaled features of these rows, once per shift, and their labels.
-fn host_samples(
+pub(super) fn host_samples(
     dataset: &Dataset,
     scaling: &Scaling,
     rows: &[u32],

@@ -107,11 +107,11 @@ impl Default for Setting {
             augment_teacher: true,
             student: Learner {
                 hidden: vec![32],
-                recipe: recipe(40, 32, 0.05),
+                recipe: recipe(150, 32, 0.05),
             },
             teacher: Learner {
                 hidden: vec![256, 256],
-                recipe: recipe(40, 64, 0.05),
+                recipe: recipe(150, 64, 0.05),
             },
             learning_rates: vec![0.005, 0.02, 0.05, 0.1],
         }

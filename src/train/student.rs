@@ -1,12 +1,11 @@
 //! One student: training under a method, and what is kept of the run.
 
-use super::TrainError;
 use super::fit::{self, Fit, HostSamples, Samples};
-use super::method::Method;
 use super::prepare::Prepared;
 use super::recipe::{Learner, Recipe};
 use super::selector::{self, Selector};
 use super::summary::StudentRun;
+use super::{Progress, TrainError};
 use crate::engine::Engine;
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
@@ -17,29 +16,50 @@ use std::time::Instant;
 /// Where batches are evaluated, and the most rows of a training step unless a recipe has more.
 const CAPACITY: usize = 256;
 
+/// What a student is trained on, beside its data.
+pub(crate) struct Lesson<'a> {
+    pub(crate) learner: &'a Learner,
+    pub(crate) spec: &'a LossSpec,
+    /// Which samples the teacher supervises; all where there is no policy.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) seed: u64,
+}
+
+/// A trained student, on the engine that it was trained on.
+pub(crate) struct Learned<E: Engine> {
+    pub(crate) run: StudentRun,
+    pub(crate) engine: E,
+    pub(crate) net: Mlp<E>,
+}
+
 /// Trains one student.
 pub(crate) fn learn<E: Engine + Default>(
     prepared: &Prepared,
-    learner: &Learner,
-    method: &Method,
-    seed: u64,
-) -> Result<StudentRun, TrainError> {
+    lesson: &Lesson,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Learned<E>, TrainError> {
     let begin = Instant::now();
-    let (mut engine, spec) = (E::default(), method.preset.spec());
-    let engine = &mut engine;
+    let Lesson {
+        learner,
+        spec,
+        policy,
+        seed,
+    } = *lesson;
+    let mut own_engine = E::default();
+    let engine = &mut own_engine;
     let host = &prepared.train;
     let samples = Samples::upload(engine, host);
     let validation = Samples::upload(engine, &prepared.validation);
     let test = Samples::upload(engine, &prepared.test);
-    let plan = engine.plan(&spec, host.classes)?;
-    let mut selector = match method.policy {
+    let plan = engine.plan(spec, host.classes)?;
+    let mut selector = match policy {
         None => None,
         Some(policy) => {
             let given = averaged_el2n::<E>(policy, host, learner, seed)?;
             Some(Selector::new(
                 engine,
                 policy,
-                &spec,
+                spec,
                 &host.labels,
                 &validation,
                 given,
@@ -66,12 +86,17 @@ pub(crate) fn learn<E: Engine + Default>(
         run.loss.push(loss);
         run.validation.push(fit::accuracy(engine, net, &validation));
         run.test.push(fit::accuracy(engine, net, &test));
+        progress(Progress::Epoch);
     })?;
     run.choices = selector
         .map(|selector| selector.choices)
         .unwrap_or_default();
     run.seconds = begin.elapsed().as_secs_f64();
-    Ok(run)
+    Ok(Learned {
+        run,
+        engine: own_engine,
+        net,
+    })
 }
 
 /// A network trained on `host` alone, with weights and order of the seed's own streams.
@@ -82,6 +107,7 @@ pub(crate) fn trained<E: Engine>(
     spec: &LossSpec,
     seed: u64,
     [weights, order]: [u64; 2],
+    after_epoch: &dyn Fn(),
 ) -> Result<Mlp<E>, TrainError> {
     let samples = Samples::upload(engine, host);
     let plan = engine.plan(spec, host.classes)?;
@@ -96,9 +122,14 @@ pub(crate) fn trained<E: Engine>(
         engine,
         &mut net,
         &mut Philox::new(seed, order),
-        |_, _, _| {},
+        |_, _, _| after_epoch(),
     )?;
     Ok(net)
+}
+
+/// Layer sizes, input first.
+pub(super) fn sizes(features: usize, learner: &Learner, classes: usize) -> Vec<usize> {
+    [&[features], &learner.hidden[..], &[classes]].concat()
 }
 
 /// A new network of the learner's sizes.
@@ -108,7 +139,7 @@ fn network<E: Engine>(
     learner: &Learner,
     random: &mut Philox,
 ) -> Mlp<E> {
-    let sizes = [&[host.width()], &learner.hidden[..], &[host.classes]].concat();
+    let sizes = sizes(host.width(), learner, host.classes);
     Mlp::new(engine, &sizes, learner.recipe.batch.max(CAPACITY), random)
 }
 
@@ -138,7 +169,7 @@ fn averaged_el2n<E: Engine + Default>(
         let engine = &mut E::default();
         let streams = [stream::PROXIES + 2 * run, stream::PROXIES + 2 * run + 1];
         let ce = Preset::Ce.spec();
-        let mut net = trained(engine, host, &learner, &ce, seed, streams)?;
+        let mut net = trained(engine, host, &learner, &ce, seed, streams, &|| {})?;
         let samples = Samples::upload(engine, host);
         let plan = engine.plan(&ce, host.classes)?;
         let stats = selector::stats(engine, &mut net, &samples, &plan)?;

@@ -332,18 +332,11 @@ impl MethodResult {
             test_accuracy: last(|run| &run.test, chosen_runs),
             validation_accuracy: last(|run| &run.validation, chosen_runs),
             best_validation_test_accuracy: Spread::of(
-                chosen_runs.iter().map(best_on_validation).collect(),
+                chosen_runs.iter().map(test_of_best).collect(),
             ),
             vs_kd: None,
             vs_ce: None,
-            curves: chosen_runs
-                .iter()
-                .map(|run| Curve {
-                    loss: run.loss.clone(),
-                    validation: run.validation.clone(),
-                    test: run.test.clone(),
-                })
-                .collect(),
+            curves: chosen_runs.iter().map(curve).collect(),
             choices: chosen_runs
                 .iter()
                 .zip(seeds)
@@ -379,8 +372,17 @@ fn budget(all: &[Method], results: Vec<MethodResult>) -> Vec<BudgetPoint> {
     points.iter().map(point).collect()
 }
 
+/// The run, epoch by epoch.
+pub(super) fn curve(run: &StudentRun) -> Curve {
+    Curve {
+        loss: run.loss.clone(),
+        validation: run.validation.clone(),
+        test: run.test.clone(),
+    }
+}
+
 /// The run's choices as rows of the data set.
-fn selected(run: &StudentRun, rows: &[u32]) -> Vec<Selected> {
+pub(super) fn selected(run: &StudentRun, rows: &[u32]) -> Vec<Selected> {
     let choice = |choice: &Choice| {
         let kept = choice.selected.iter().zip(rows).filter(|(kept, _)| **kept);
         Selected {
@@ -391,13 +393,19 @@ fn selected(run: &StudentRun, rows: &[u32]) -> Vec<Selected> {
     run.choices.iter().map(choice).collect()
 }
 
-/// The test accuracy of the epoch that is best on validation data.
-fn best_on_validation(run: &StudentRun) -> f64 {
+/// The epoch, from 0, that is best on validation data, the first of equals.
+pub(super) fn best_on_validation(run: &StudentRun) -> usize {
     let mut best = 0;
     for (epoch, &accuracy) in run.validation.iter().enumerate() {
         if accuracy > run.validation[best] {
             best = epoch;
         }
     }
+    best
+}
+
+/// The test accuracy of that epoch.
+fn test_of_best(run: &StudentRun) -> f64 {
+    let best = best_on_validation(run);
     run.test.get(best).copied().unwrap_or(0.0)
 }

@@ -1,0 +1,88 @@
+//! One run as text for people and as CSV for programs.
+
+use crate::train::{Curve, Run, RunResult, Selected};
+
+/// A run in a few lines.
+#[must_use]
+pub fn run_summary(result: &RunResult) -> String {
+    let (rows, teacher, student) = (&result.rows, &result.teacher, &result.student);
+    let labelled = match rows.labelled == rows.train {
+        true => String::new(),
+        false => format!(", {} of them with a label", rows.labelled),
+    };
+    let selection = match &result.selection {
+        None => String::new(),
+        Some(policy) => format!("\nselection {policy}"),
+    };
+    let best = &student.best_epoch;
+    format!(
+        "{name}: {test} test rows, {validation} for validation; seed {seed}, engine {engine}\n\
+         teacher {teacher_sizes}: {teacher_rows} training rows; test accuracy {accuracy} %, wrong on \
+         {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %\n\
+         student {student_sizes}, {preset}: {train} training rows{labelled}{selection}\n\
+         test accuracy       {test_accuracy} %, calibration error {student_calibration:.1} %\n\
+         validation accuracy {validation_accuracy} %\n\
+         best epoch          {epoch}, by validation accuracy ({best_validation} %): test accuracy \
+         {best_test} %",
+        name = result.dataset,
+        test = rows.test,
+        validation = rows.validation,
+        seed = result.seed,
+        engine = result.engine,
+        teacher_sizes = sizes(&teacher.sizes),
+        teacher_rows = rows.teacher,
+        accuracy = percent(teacher.test_accuracy),
+        wrong = 100.0 * teacher.wrong_train_labels,
+        calibration = 100.0 * teacher.test_calibration_error,
+        student_sizes = sizes(&student.sizes),
+        preset = result.preset,
+        train = rows.train,
+        test_accuracy = percent(student.test_accuracy),
+        student_calibration = 100.0 * student.test_calibration_error,
+        validation_accuracy = percent(student.validation_accuracy),
+        epoch = best.epoch,
+        best_validation = percent(best.validation_accuracy),
+        best_test = percent(best.test_accuracy),
+    )
+}
+
+fn sizes(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join("-")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2}", 100.0 * share)
+}
+
+/// The files of a run's directory beside its student and its configuration, by name: its curve, and
+/// its selection if there is one.
+#[must_use]
+pub fn run_tables(run: &Run) -> Vec<(&'static str, String)> {
+    let mut tables = vec![("curve.csv", curve_csv(&run.curve))];
+    if !run.choices.is_empty() {
+        tables.push(("selection.csv", selection_csv(&run.choices)));
+    }
+    tables
+}
+
+/// One line per epoch, after it.
+fn curve_csv(curve: &Curve) -> String {
+    let mut csv = String::from("epoch,loss,validation_accuracy,test_accuracy\n");
+    let accuracies = curve.validation.iter().zip(&curve.test);
+    for (i, (loss, (validation, test))) in curve.loss.iter().zip(accuracies).enumerate() {
+        csv += &format!("{},{loss},{validation},{test}\n", i + 1);
+    }
+    csv
+}
+
+/// One line per choice and row of the data set that it lets the teacher supervise, from an epoch on.
+fn selection_csv(choices: &[Selected]) -> String {
+    let mut csv = String::from("from_epoch,row\n");
+    for choice in choices {
+        for row in &choice.rows {
+            csv += &format!("{},{row}\n", choice.epoch + 1);
+        }
+    }
+    csv
+}

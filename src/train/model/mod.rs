@@ -1,0 +1,234 @@
+//! A trained student by itself: what it takes to predict, and where it came from.
+
+mod file;
+mod predictions;
+
+pub use file::ModelError;
+pub use predictions::Predictions;
+
+use super::TrainError;
+use super::fit::{self, Samples};
+use super::prepare::{NO_SHIFT, host_samples};
+use super::run::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, RunConfig, RunResult};
+use crate::data::{DataError, Dataset, Scaling};
+use crate::engine::Engine;
+use crate::nn::{Mlp, Parameters};
+use serde::{Deserialize, Serialize};
+
+/// A GiB of them.
+pub(super) const MOST_PARAMETERS: usize = 1 << 28;
+
+/// A student's network, the scaling of its features, and where both came from.
+///
+/// As a file (safetensors, little-endian, see [`Model::to_bytes`]): `layer.{i}.weight`
+/// `[inputs, outputs]` and `layer.{i}.bias` `[outputs]` in `f32`, layers numbered from 0;
+/// `scaling.mean` `[features]` and `scaling.scale` `[1]` in `f64`, as training computes with; and the
+/// metadata entry `fused-kd`, an [`About`] as JSON. A row's logits are
+/// `x₀ = (x − mean) / scale`, `xᵢ₊₁ = max(0, xᵢ·weightᵢ + biasᵢ)`, the last layer without the maximum.
+#[derive(Clone, PartialEq)]
+pub struct Model {
+    about: About,
+    parameters: Vec<Parameters>,
+    scaling: Scaling,
+}
+
+/// Where a student came from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct About {
+    /// The version of this description: 1.
+    pub format: u32,
+    /// Layer sizes: features, hidden layers, classes.
+    pub sizes: Vec<usize>,
+    /// Classes.
+    pub classes: usize,
+    /// Rows of a forward, on which the last bits of logits may depend.
+    pub rows_at_once: usize,
+    /// Rows that the student trained on.
+    pub train_rows: usize,
+    /// Those of them that had a label.
+    pub labelled_rows: usize,
+    /// The version of this crate that trained it.
+    pub version: String,
+    /// The preset that the loss started from.
+    pub method: String,
+    /// The data's name.
+    pub data: String,
+    /// What everything random was drawn from.
+    pub seed: u64,
+    /// The engine.
+    pub engine: String,
+    /// On the run's test rows.
+    pub test_accuracy: f64,
+    /// The run's configuration, with every key, as TOML.
+    pub config: String,
+}
+
+impl About {
+    pub(super) fn new(
+        result: &RunResult,
+        config: &RunConfig,
+        rows_at_once: usize,
+    ) -> Result<Self, TrainError> {
+        let config = config.to_toml().map_err(|error| TrainError::Setting {
+            name: "the configuration",
+            given: "this".to_owned(),
+            expected: format!("what TOML can hold ({error})"),
+        })?;
+        Ok(Self {
+            format: 1,
+            sizes: result.student.sizes.clone(),
+            classes: result.student.sizes.last().copied().unwrap_or(0),
+            rows_at_once,
+            train_rows: result.rows.train,
+            labelled_rows: result.rows.labelled,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            method: result.preset.to_owned(),
+            data: result.dataset.clone(),
+            seed: result.seed,
+            engine: result.engine.to_owned(),
+            test_accuracy: result.student.test_accuracy,
+            config,
+        })
+    }
+
+    /// Why no network of these sizes is accepted, if so.
+    fn contradiction(&self) -> Option<String> {
+        let Self { sizes, classes, .. } = self;
+        if self.format != 1 {
+            return Some(format!("format {}: this version reads 1", self.format));
+        }
+        if !(2..=MOST_LAYERS + 2).contains(&sizes.len()) || sizes.contains(&0) {
+            return Some(format!(
+                "sizes {}: a network has features, at most {MOST_LAYERS} hidden layers and classes",
+                Sizes(sizes)
+            ));
+        }
+        let hidden = &sizes[1..sizes.len() - 1];
+        if hidden.iter().any(|&size| size > LARGEST_LAYER) || parameter_count(sizes).is_none() {
+            return Some(format!(
+                "sizes {}: at most {LARGEST_LAYER} units of a hidden layer and {MOST_PARAMETERS} \
+                 parameters",
+                Sizes(sizes)
+            ));
+        }
+        if sizes.last() != Some(classes) {
+            return Some(format!("{classes} classes, but sizes {}", Sizes(sizes)));
+        }
+        if !(1..=LARGEST_BATCH).contains(&self.rows_at_once) {
+            return Some(format!(
+                "rows-at-once {}: between 1 and {LARGEST_BATCH}",
+                self.rows_at_once
+            ));
+        }
+        None
+    }
+}
+
+/// The number of parameters of a network of these sizes, if it is at most [`MOST_PARAMETERS`].
+pub(super) fn parameter_count(sizes: &[usize]) -> Option<usize> {
+    let layer = |pair: &[usize]| pair[0].checked_add(1)?.checked_mul(pair[1]);
+    let count = sizes
+        .windows(2)
+        .try_fold(0_usize, |sum, pair| sum.checked_add(layer(pair)?))?;
+    (count <= MOST_PARAMETERS).then_some(count)
+}
+
+/// Layer sizes as people write them: 64-32-10.
+struct Sizes<'a>(&'a [usize]);
+
+impl std::fmt::Display for Sizes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        // A hostile list may be long.
+        let shown = &self.0[..self.0.len().min(MOST_LAYERS + 2)];
+        let sizes: Vec<String> = shown.iter().map(usize::to_string).collect();
+        f.write_str(&sizes.join("-"))?;
+        f.write_str(if shown.len() < self.0.len() {
+            "-…"
+        } else {
+            ""
+        })
+    }
+}
+
+/// Without the parameters, which nobody wants to read.
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Model");
+        debug.field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    pub(super) fn new(about: About, parameters: Vec<Parameters>, scaling: Scaling) -> Self {
+        Self {
+            about,
+            parameters,
+            scaling,
+        }
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// How features are scaled before the network sees them.
+    #[must_use]
+    pub fn scaling(&self) -> &Scaling {
+        &self.scaling
+    }
+
+    /// Features per row.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.about.sizes[0]
+    }
+
+    /// Classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.about.classes
+    }
+}
+
+/// The logits of these rows of a data set.
+pub(crate) fn predict<E: Engine + Default>(
+    model: &Model,
+    dataset: &Dataset,
+    rows: &[u32],
+) -> Result<Predictions, TrainError> {
+    let problem = if dataset.dim() != model.features() {
+        let (given, needed) = (dataset.dim(), model.features());
+        Some(format!(
+            "rows of {given} features, but the student takes {needed}"
+        ))
+    } else {
+        let beyond = rows.iter().find(|&&row| row as usize >= dataset.len());
+        beyond.map(|row| format!("{} rows, but row {row} is asked for", dataset.len()))
+    };
+    if let Some(problem) = problem {
+        return Err(TrainError::Data(DataError::Dataset {
+            name: dataset.name().to_owned(),
+            problem,
+        }));
+    }
+    let mut host = host_samples(dataset, &model.scaling, rows, &NO_SHIFT);
+    // Labels beyond the student's classes are never its answer.
+    host.classes = model.classes();
+    let (mut engine, about) = (E::default(), &model.about);
+    let mut net = Mlp::with_parameters(
+        &mut engine,
+        &about.sizes,
+        &model.parameters,
+        about.rows_at_once,
+    );
+    let samples = Samples::upload(&mut engine, &host);
+    Ok(Predictions {
+        logits: fit::logits(&mut engine, &mut net, &samples),
+        labels: host.labels,
+        classes: host.classes,
+    })
+}
