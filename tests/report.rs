@@ -218,6 +218,37 @@ fn everything_that_is_drawn_is_in_the_files() {
 }
 
 #[test]
+fn scenarios_and_budgets_are_told() {
+    let scenario = [
+        "--scenario",
+        "scarce-labels",
+        "--data",
+        "synthetic:rows=600",
+    ];
+    let budget = ["--fractions", "0.25,1", "--scores", "el2n,random"];
+    let short = ["--methods", "ce,lr-ds", "--seeds", "2", "--lr-grid", "0.05"];
+    let results = Results::of(&[&scenario[..], &budget, &short].concat());
+    check(&results);
+    let page = results.page();
+    let page = Document::parse(&page).unwrap();
+    assert!(headings(&page).contains(&"How many rows need a teacher?"));
+    let points = results.text("budget.csv").lines().count() - 1;
+    assert_eq!(
+        with_class(&page, "point").len() + with_class(&page, "hollow").len(),
+        points + results.text("reliability.csv").lines().count() - 1
+    );
+    let facts = with_class(&page, "facts")[0];
+    let facts: Vec<&str> = facts.descendants().filter_map(|node| node.text()).collect();
+    for words in [
+        "scarce-labels: ",
+        "no classifier is better",
+        "100 of them labelled",
+    ] {
+        assert!(facts.iter().any(|fact| fact.contains(words)), "{facts:?}");
+    }
+}
+
+#[test]
 fn a_page_of_little_is_a_page() {
     let one = Results::of(&["--methods", "kd", "--seeds", "1", "--lr-grid", "0.05"]);
     check(&one);

@@ -17,63 +17,79 @@ pub const COLUMNS: [&str; 6] = [
 /// What stands above the table: the data, and how reliable the teacher is.
 #[must_use]
 pub fn preamble(comparison: &Comparison) -> String {
-    let (setting, teacher) = (&comparison.setting, &comparison.teacher);
-    let noise = |share: f64| match share {
-        0.0 => String::new(),
-        share => format!(", {:.0} % of the labels wrong", 100.0 * share),
-    };
-    let scenario = setting
-        .scenario
-        .map_or(String::new(), |name| format!("{name}; "));
-    let bayes = setting
-        .bayes_accuracy
-        .as_ref()
-        .map_or(String::new(), |bayes| {
-            format!(
-                "; no classifier is better than {:.1} %",
-                100.0 * bayes.accuracy
-            )
-        });
-    let labelled = if setting.labelled_rows < setting.train_rows {
-        format!(", {} of them labelled", setting.labelled_rows)
-    } else {
-        String::new()
-    };
-    let sensor = if setting.sensor_shift > 0.0 {
-        format!(" of another sensor ({})", setting.sensor_shift)
-    } else {
-        String::new()
-    };
-    let sizes = |learner| layers(setting, learner);
+    let (setting, reliability) = (&comparison.setting, &comparison.teacher);
+    let scenario = setting.scenario.map(|name| format!("{name}; "));
+    let ceiling = ceiling(setting).map(|ceiling| format!("; {ceiling}"));
     format!(
-        "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{bayes}\n\
-         student {student}: {train} training rows{labelled}{noise}\n\
-         teacher {teacher_sizes}: {rows} training rows{sensor}{teacher_noise}{shifted}; test accuracy {accuracy}, \
+        "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{ceiling}\n\
+         student {student}\n\
+         teacher {teacher}; test accuracy {accuracy}, \
          wrong on {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %",
+        scenario = scenario.unwrap_or_default(),
         name = comparison.dataset,
         test = setting.test_rows,
         validation = setting.validation_rows,
         seeds = seeds(setting),
         engine = comparison.engine,
-        student = sizes(&setting.student),
-        train = setting.train_rows,
-        noise = noise(setting.label_noise),
-        teacher_sizes = sizes(&setting.teacher),
-        rows = setting.teacher_rows,
-        teacher_noise = noise(setting.teacher_label_noise),
-        shifted = if setting.augment_teacher {
-            ", shifted by up to a pixel"
-        } else {
-            ""
-        },
-        accuracy = percent(&teacher.test_accuracy_over_seeds),
-        wrong = 100.0 * teacher.wrong_train_labels,
-        calibration = 100.0 * teacher.test_calibration_error,
+        ceiling = ceiling.unwrap_or_default(),
+        student = student(setting),
+        teacher = teacher(setting),
+        accuracy = percent(&reliability.test_accuracy_over_seeds),
+        wrong = 100.0 * reliability.wrong_train_labels,
+        calibration = 100.0 * reliability.test_calibration_error,
     )
 }
 
+/// The best that any method could reach, where that is known.
+pub(super) fn ceiling(setting: &SettingSummary) -> Option<String> {
+    let best = 100.0 * setting.bayes_accuracy.as_ref()?.accuracy;
+    Some(format!("no classifier is better than {best:.1} %"))
+}
+
+/// The student's layers and what it learns from.
+pub(super) fn student(setting: &SettingSummary) -> String {
+    let labelled = if setting.labelled_rows < setting.train_rows {
+        format!(", {} of them labelled", setting.labelled_rows)
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: {} training rows{labelled}{}",
+        layers(setting, &setting.student),
+        setting.train_rows,
+        noise(setting.label_noise)
+    )
+}
+
+/// The teacher's layers and what it learned from.
+pub(super) fn teacher(setting: &SettingSummary) -> String {
+    let sensor = if setting.sensor_shift > 0.0 {
+        format!(" of another sensor ({})", setting.sensor_shift)
+    } else {
+        String::new()
+    };
+    let shifted = if setting.augment_teacher {
+        ", shifted by up to a pixel"
+    } else {
+        ""
+    };
+    format!(
+        "{}: {} training rows{sensor}{}{shifted}",
+        layers(setting, &setting.teacher),
+        setting.teacher_rows,
+        noise(setting.teacher_label_noise)
+    )
+}
+
+fn noise(share: f64) -> String {
+    match share {
+        0.0 => String::new(),
+        share => format!(", {:.0} % of the labels wrong", 100.0 * share),
+    }
+}
+
 /// The sizes of a network's layers, from the features to the classes.
-pub(super) fn layers(setting: &SettingSummary, learner: &Learner) -> String {
+fn layers(setting: &SettingSummary, learner: &Learner) -> String {
     let sizes = [&[setting.features], &learner.hidden[..], &[setting.classes]].concat();
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
     sizes.join("-")

@@ -36,9 +36,10 @@ pub(super) fn section(points: &[BudgetPoint]) -> Markup {
     };
     super::section(
         "How many rows need a teacher?",
-        "Each line ranks the training rows by one score, and the teacher supervises only the share \
-         at its top; a line above the grey one, random rows with ± one standard deviation, has \
-         found the rows that matter; full points differ from random by an interval that leaves out 0.",
+        "Each line ranks the training rows by one score: the teacher supervises the share that comes \
+         first, the others have their labels alone. A line above the grey one, random rows with ± one \
+         standard deviation, has found the rows that matter; full points differ from random by an \
+         interval that leaves out 0.",
         &["budget.csv", "results.json"],
         figures,
     )

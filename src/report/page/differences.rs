@@ -9,11 +9,11 @@ use maud::{Markup, html};
 
 /// More dots than these say nothing.
 const MOST_SEEDS: usize = 20;
-const WIDTH: f64 = 556.0;
+const WIDTH: f64 = 572.0;
 const ROW: f64 = 28.0;
 const TOP: f64 = 8.0;
 const LEFT: f64 = 78.0;
-const RIGHT: f64 = 392.0;
+const RIGHT: f64 = 384.0;
 
 type Row<'a> = (&'a str, &'a Paired);
 

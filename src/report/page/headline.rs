@@ -1,42 +1,28 @@
 //! What was compared on what, and how reliable the teacher is.
 
-use crate::report::table::{layers, percent, seeds};
-use crate::train::{Comparison, Method, SettingSummary};
+use crate::report::table::{ceiling, percent, seeds, student, teacher};
+use crate::train::{Comparison, Method, Scenario, SettingSummary};
 use maud::{Markup, html};
 use serde_json::Value;
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
-    let (setting, teacher) = (&comparison.setting, &comparison.teacher);
+    let (setting, reliability) = (&comparison.setting, &comparison.teacher);
     let share = |share: f64| format!("{:.1} %", 100.0 * share);
     html! {
         header {
             h1 { "What students make of their teacher: " (comparison.dataset) }
             p.reading {
                 "Each method trains the same student, on the same rows and under the same teacher, "
-                "once per seed; only the loss differs, and the learning rate that suits it. Revision can help where the teacher is wrong."
+                "once per seed; only the loss differs, and the learning rate that suits it."
             }
             div.tiles {
-                (tile(&(percent(&teacher.test_accuracy_over_seeds) + " %"), "teacher’s test accuracy"))
-                (tile(&share(teacher.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
-                (tile(&share(teacher.test_calibration_error), "teacher’s calibration error on test rows"))
+                (tile(&(percent(&reliability.test_accuracy_over_seeds) + " %"), "teacher’s test accuracy"))
+                (tile(&share(reliability.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
+                (tile(&share(reliability.test_calibration_error), "teacher’s calibration error on test rows"))
                 (tile(&seeds(setting), &format!("on the engine {}", comparison.engine)))
             }
             dl.facts {
-                dt { "Data" }
-                dd {
-                    (comparison.dataset) ": " (setting.features) " features, " (setting.classes)
-                    " classes; " (setting.test_rows) " test rows"
-                }
-                dt { "Student" }
-                dd { (layers(setting, &setting.student)) ", " (rows(setting.train_rows, setting.label_noise)) }
-                dt { "Teacher" }
-                dd {
-                    (layers(setting, &setting.teacher)) ", "
-                    (rows(setting.teacher_rows, setting.teacher_label_noise))
-                    @if setting.augment_teacher { ", shifted by up to a pixel" }
-                }
-                dt { "Chosen on" }
-                dd { (setting.validation_rows) " validation rows: learning rates and best epochs" }
+                @for (what, text) in facts(comparison) { dt { (what) } dd { (text) } }
             }
             (details(comparison))
         }
@@ -47,12 +33,30 @@ fn tile(number: &str, what: &str) -> Markup {
     html! { div { strong { (number) } span { (what) } } }
 }
 
-fn rows(rows: usize, noise: f64) -> String {
-    let noise = match noise {
-        0.0 => String::new(),
-        share => format!(", {:.0} % of the labels wrong", 100.0 * share),
-    };
-    format!("{rows} training rows{noise}")
+fn facts(comparison: &Comparison) -> Vec<(&'static str, String)> {
+    let setting = &comparison.setting;
+    let (features, classes) = (setting.features, setting.classes);
+    let named = |name| Scenario::ALL.into_iter().find(|(known, _)| *known == name);
+    let scenario = setting.scenario.and_then(named);
+    let scenario = scenario.map(|(name, of)| ("Scenario", format!("{name}: {}", of.models())));
+    let data = format!(
+        "{}: {features} features, {classes} classes; {} test rows{}",
+        comparison.dataset,
+        setting.test_rows,
+        ceiling(setting).map_or_else(String::new, |ceiling| format!("; {ceiling}"))
+    );
+    let chosen = format!(
+        "{} validation rows: learning rates and best epochs",
+        setting.validation_rows
+    );
+    let mut facts = Vec::from_iter(scenario);
+    facts.extend([
+        ("Data", data),
+        ("Student", student(setting)),
+        ("Teacher", teacher(setting)),
+        ("Chosen on", chosen),
+    ]);
+    facts
 }
 
 fn details(comparison: &Comparison) -> Markup {

@@ -14,7 +14,7 @@ const BARS: [f64; 2] = [38.0, 212.0];
 const ROW: f64 = 44.0;
 const FULL: f64 = 38.0;
 /// Classes that are drawn at most, those that matter first.
-const MOST_CLASSES: usize = 12;
+const MOST_CLASSES: usize = 10;
 /// Larger pictures than these are too many pixels to draw as shapes.
 const MOST_PIXELS: usize = 64 * 64;
 /// Levels that the style sheet has a shade for, besides none.

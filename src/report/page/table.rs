@@ -12,13 +12,15 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
         .collect();
     let methods = comparison.methods.iter().zip(rows(comparison));
     let table = html! {
-        table.results {
-            thead { tr { @for &column in &kept { th scope="col" { (COLUMNS[column]) } } } }
-            tbody {
-                @for (method, cells) in methods {
-                    tr.clear[is_clear(method)] {
-                        th scope="row" { (cells[0]) }
-                        @for &column in &kept[1..] { td { (minus(&cells[column])) } }
+        div.scroll {
+            table.results {
+                thead { tr { @for &column in &kept { th scope="col" { (COLUMNS[column]) } } } }
+                tbody {
+                    @for (method, cells) in methods {
+                        tr.clear[is_clear(method)] {
+                            th scope="row" { (cells[0]) }
+                            @for &column in &kept[1..] { td { (minus(&cells[column])) } }
+                        }
                     }
                 }
             }
