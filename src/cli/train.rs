@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     #[arg(long, requires = "out")]
     force: bool,
     /// Print the configuration with every key, as TOML that reads again, and train nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     dry_run: bool,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]

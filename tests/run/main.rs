@@ -149,6 +149,25 @@ fn a_run_says_what_came_of_it() {
 }
 
 #[test]
+fn a_run_is_that_of_a_comparison() {
+    let config = config(
+        "[student]\nepochs = 4\n[teacher]\nepochs = 6\nhidden = [32]\n[loss]\npreset = \"lr\"\n[select]",
+    );
+    let run = train(&config, EngineName::Cpu);
+    let mut setting = config.setting.clone();
+    setting.methods = vec!["lr-ds".parse().unwrap()];
+    setting.learning_rates = vec![setting.student.recipe.learning_rate];
+    setting.seeds = 1;
+    let comparison = auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap();
+    let curve = &comparison.methods[0].curves[0];
+    assert_eq!(curve.loss, run.curve.loss);
+    assert_eq!(curve.test, run.curve.test);
+    assert_eq!(comparison.methods[0].choices[0], run.choices);
+    let teacher = &run.result.teacher;
+    assert_eq!(comparison.teacher.test_accuracy, teacher.test_accuracy);
+}
+
+#[test]
 fn the_example_runs() {
     let text = include_str!("../../examples/run.toml");
     let mut config = config(text);

@@ -274,6 +274,7 @@ fn what_cannot_be_is_named_and_leaves_nothing() {
         ("train --config binary.toml", 1, "binary.toml"),
         ("train --out taken", 1, "--force"),
         ("train --force", 2, "--out"),
+        ("train --dry-run --format json", 2, "--format"),
         (
             "predict --model none.safetensors --data digits",
             1,
