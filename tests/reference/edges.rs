@@ -1,45 +1,12 @@
 //! Every edge of the oracle: masks, rows without a label, rows that are off, not finite or refused.
 
+use crate::{
+    DECOUPLED, INFINITE, LABEL_REVISION, LABEL_SMOOTHING, MASKED, batch, kd_only, of, revising,
+};
 use fused_kd::reference::{Batch, Output, run, run_flagged};
 use fused_kd::spec::{
-    ArgumentError, Divergence, IGNORE, LossSpec, LossSpecBuilder, Preset, Revision, RowFlags,
-    Temperature,
+    ArgumentError, Divergence, IGNORE, LossSpec, Preset, Revision, RowFlags, Temperature,
 };
-
-const MASKED: f64 = f64::NEG_INFINITY;
-const INFINITE: f64 = f64::INFINITY;
-const LABEL_REVISION: Revision = Revision::LabelRevision { eta: 0.8 };
-const LABEL_SMOOTHING: Revision = Revision::LabelSmoothing { epsilon: 0.1 };
-const DECOUPLED: Divergence = Divergence::Decoupled {
-    alpha: 1.0,
-    beta: 8.0,
-};
-
-/// Rows without weights at upstream 1; tests change what they are about.
-fn batch<'a>(student: &'a [f64], teacher: &'a [f64], labels: &'a [i32]) -> Batch<'a> {
-    Batch {
-        student,
-        teacher,
-        classes: student.len() / labels.len().max(1),
-        labels,
-        weight: None,
-        kd_weight: None,
-        tau: None,
-        upstream: 1.0,
-    }
-}
-
-fn kd_only() -> LossSpecBuilder {
-    LossSpec::builder().weights(1.0, 0.0)
-}
-
-fn of(divergence: Divergence) -> LossSpec {
-    kd_only().divergence(divergence).build().unwrap()
-}
-
-fn revising(revision: Revision) -> LossSpec {
-    kd_only().revision(revision).build().unwrap()
-}
 
 fn close(a: f64, b: f64, tolerance: f64) {
     assert!((a - b).abs() <= tolerance, "{a} and {b}");
