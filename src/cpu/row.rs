@@ -53,15 +53,8 @@ pub(super) fn row<S: Element, T: Element>(
     let wrong = of_t.label.is_some_and(|t_y| t_y < of_t.max);
     let full = level == StatsLevel::Full;
     let scores = Scores::of(&extremes, y, student.read(), teacher, full);
-    let k = 1.0 / inputs.tau;
-    let standardised = match spec.temperature() {
-        Temperature::Standardised { .. } => Some([
-            Standardised::of(student.read(), of_s.maximum(), of_s.classes()),
-            Standardised::of(teacher, of_t.maximum(), of_t.classes()),
-        ]),
-        _ => None,
-    };
-    let [k_s, k_t] = standardised.map_or([k, k], |rows| rows.map(|row| k * row.inverse));
+    let (s, k) = (student.read(), 1.0 / inputs.tau);
+    let ([k_s, k_t], standardised) = inverse_temperatures(spec, k, &extremes, s, teacher);
     let shift = of_s.shift();
     let at = |start| others(student.read(), start, y);
     let tempered = Softmax::new(
@@ -96,7 +89,7 @@ pub(super) fn row<S: Element, T: Element>(
         label: of_s.label,
         maximum: of_s.maximum(),
         y,
-        standardised: standardised.map(|[of_student, _]| of_student),
+        standardised,
         factors: Factors {
             kd: if dead { 0.0 } else { scale * kd_factor * slope },
             ce: if of_s.label.is_some() {
@@ -106,31 +99,15 @@ pub(super) fn row<S: Element, T: Element>(
             },
         },
     };
-    let value = match divergence {
-        Divergence::ForwardKl => gradient.run(&ForwardKl, &mut student, teacher),
-        Divergence::ReverseKl => gradient.run(&ReverseKl, &mut student, teacher),
-        Divergence::JensenShannon { beta } => {
-            gradient.run(&JensenShannon { beta }, &mut student, teacher)
-        }
-        Divergence::TotalVariation => gradient.run(&TotalVariation, &mut student, teacher),
-        Divergence::MseProbs => gradient.run(&MseProbs, &mut student, teacher),
-        Divergence::MseLogits => gradient.run(&MseLogits, &mut student, teacher),
-        Divergence::Decoupled { alpha, beta } => {
-            let rule = Decoupled {
-                alpha,
-                beta: if masks.s_others && masks.p_others {
-                    beta
-                } else {
-                    0.0
-                },
-                student: tempered.y,
-                target: gradient.target.label,
-            };
-            gradient
-                .without_label(extremes.teacher.unmasked)
-                .run(&rule, &mut student, teacher)
-        }
-    };
+    let unmasked = of_t.unmasked;
+    let value = run(
+        divergence,
+        gradient,
+        &masks,
+        unmasked,
+        &mut student,
+        teacher,
+    );
     let kd = if infinite {
         f32::INFINITY
     } else {
@@ -156,6 +133,60 @@ pub(super) fn row<S: Element, T: Element>(
     };
     scores.write(&extremes, teacher.len(), &mut stats);
     stats
+}
+
+/// `1/τ` for the student and for the teacher; with standardised logits each row's own spread is part
+/// of it, and the student's mean and spread are needed again for the gradient.
+fn inverse_temperatures<S: Element, T: Element>(
+    spec: &LossSpec,
+    k: f32,
+    extremes: &Extremes,
+    s: &[S],
+    t: &[T],
+) -> ([f32; 2], Option<Standardised>) {
+    if !matches!(spec.temperature(), Temperature::Standardised { .. }) {
+        return ([k, k], None);
+    }
+    let (of_s, of_t) = (&extremes.student, &extremes.teacher);
+    let student = Standardised::of(s, of_s.maximum(), of_s.classes());
+    let teacher = Standardised::of(t, of_t.maximum(), of_t.classes());
+    ([k * student.inverse, k * teacher.inverse], Some(student))
+}
+
+/// Writes the gradient by the divergence's rule; returns D without its factor.
+fn run<S: Element, T: Element>(
+    divergence: Divergence,
+    gradient: Gradient,
+    masks: &Masks,
+    unmasked: u32,
+    student: &mut RowLogits<S>,
+    teacher: &[T],
+) -> f32 {
+    match divergence {
+        Divergence::ForwardKl => gradient.run(&ForwardKl, student, teacher),
+        Divergence::ReverseKl => gradient.run(&ReverseKl, student, teacher),
+        Divergence::JensenShannon { beta } => {
+            gradient.run(&JensenShannon { beta }, student, teacher)
+        }
+        Divergence::TotalVariation => gradient.run(&TotalVariation, student, teacher),
+        Divergence::MseProbs => gradient.run(&MseProbs, student, teacher),
+        Divergence::MseLogits => gradient.run(&MseLogits, student, teacher),
+        Divergence::Decoupled { alpha, beta } => {
+            let rule = Decoupled {
+                alpha,
+                beta: if masks.s_others && masks.p_others {
+                    beta
+                } else {
+                    0.0
+                },
+                student: gradient.student.y,
+                target: gradient.target.label,
+            };
+            gradient
+                .without_label(unmasked)
+                .run(&rule, student, teacher)
+        }
+    }
 }
 
 /// A row with NaN, +∞ or nothing but masks: NaN throughout, or 0 where its weight is 0.
