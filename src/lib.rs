@@ -30,6 +30,7 @@
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
 //! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
+//! - `select` (feature `train`): which samples the teacher supervises;
 //! - `data`, `train`, `report` (feature `train`): a small harness that trains teachers and students
 //!   on real data; `fused-kd compare` runs it;
 //! - `auto` (feature `train`): the only place that chooses an engine.

@@ -150,7 +150,7 @@ fn the_default_teacher_beats_the_student_and_errs() {
             setting
                 .learning_rates
                 .iter()
-                .any(|&rate| f64::from(rate) - method.learning_rate < 1e-6)
+                .any(|&rate| (f64::from(rate) - method.learning_rate).abs() < 1e-6)
         );
         assert!(method.test_accuracy.mean > 0.8, "{}", method.name);
     }

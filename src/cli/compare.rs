@@ -240,17 +240,8 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let out = arguments
-        .out
-        .as_deref()
-        .map(|path| OutputDirectory::new(path, arguments.force));
-    let out = out.transpose()?;
-    let engine = arguments.engine.resolve();
-    if arguments.engine == EngineName::Auto {
-        terminal::note(format_args!(
-            "engine {engine}, the fastest that is available here"
-        ));
-    }
+    let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
+    let engine = terminal::chosen(arguments.engine);
     let scenarios: Vec<Option<Scenario>> = match arguments.scenario {
         None => vec![None],
         Some(Scenarios::One(scenario)) => vec![Some(scenario)],

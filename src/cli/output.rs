@@ -46,6 +46,11 @@ impl OutputDirectory {
         Ok(output)
     }
 
+    /// The same where results are written only if somebody asked for them.
+    pub(super) fn asked_for(path: Option<&Path>, force: bool) -> Result<Option<Self>, Report> {
+        path.map(|path| Self::new(path, force)).transpose()
+    }
+
     /// The directory's path.
     pub(super) fn path(&self) -> &Path {
         &self.path

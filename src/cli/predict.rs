@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = Model::load(&arguments.model).map_err(Report::from_err)?;
     let dataset = arguments.data.load().map_err(Report::from_err)?;
     let rows = rows(arguments.rows, &dataset, model.about())?;
-    let engine = arguments.engine.resolve();
+    let engine = terminal::chosen(arguments.engine);
     let predictions = auto::predict(engine, &model, &dataset, &rows)
         .map_err(Report::from_err)
         .wrap_err_with(|| format!("`{}` cannot predict these rows", arguments.model.display()))?;

@@ -1,6 +1,7 @@
 //! Standard output for results, standard error for everything else.
 
 use super::failure::Failure;
+use crate::auto::EngineName;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
@@ -47,6 +48,17 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
 /// Says what the user may want to know.
 pub(super) fn note(text: impl Display) {
     to_stderr(format_args!("note: {text}"));
+}
+
+/// The engine that runs; says so where that was not the user's own choice.
+pub(super) fn chosen(engine: EngineName) -> EngineName {
+    let resolved = engine.resolve();
+    if engine == EngineName::Auto {
+        note(format_args!(
+            "engine {engine}: {resolved}, the fastest that is available here"
+        ));
+    }
+    resolved
 }
 
 /// Says what is legal and yet probably not meant.

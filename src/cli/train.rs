@@ -64,17 +64,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.dry_run {
         return terminal::print(resolved.trim_end());
     }
-    let out = arguments
-        .out
-        .as_deref()
-        .map(|path| OutputDirectory::new(path, arguments.force));
-    let out = out.transpose()?;
-    let engine = arguments.engine.resolve();
-    if arguments.engine == EngineName::Auto {
-        terminal::note(format_args!(
-            "engine {engine}, the fastest that is available here"
-        ));
-    }
+    let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
+    let engine = terminal::chosen(arguments.engine);
     let bar = bar(&config);
     let run = auto::train(engine, &config, &|progress| match progress {
         Progress::Epoch => bar.inc(1),

@@ -287,16 +287,6 @@ impl LossSpec {
         self.0.reduction
     }
 
-    /// The factor that `divergence` carries at temperature `tau`: τ², or 1.
-    #[must_use]
-    pub fn tau_factor(&self, divergence: Divergence, tau: f32) -> f32 {
-        if self.0.temperature_squared && divergence.is_tempered() {
-            tau * tau
-        } else {
-            1.0
-        }
-    }
-
     /// What is legal for rows of `classes` classes and yet probably not meant.
     #[must_use]
     pub fn warnings(&self, classes: usize) -> Vec<SpecWarning> {

@@ -220,6 +220,7 @@ mod tests {
     use crate::data::{Scaling, Source, Split, corrupt_labels};
     use crate::reference::Harness;
     use crate::train::fit::{Fit, HostSamples};
+    use crate::train::prepare::{NO_SHIFT, host_samples};
     use crate::train::{Optimiser, Recipe, Schedule};
 
     /// Digits: training rows, of which some labels are wrong, and validation rows.
@@ -227,24 +228,7 @@ mod tests {
         let dataset = Source::Digits.load().unwrap();
         let split = Split::new(&dataset, 3).unwrap();
         let scaling = Scaling::fit(&dataset, &split.train).unwrap();
-        let host = |rows: &[u32]| {
-            let mut features = Vec::new();
-            for &row in rows {
-                let start = features.len();
-                features.extend_from_slice(dataset.row(row as usize).unwrap());
-                scaling.apply_row(&mut features[start..]);
-            }
-            HostSamples {
-                features,
-                labels: rows
-                    .iter()
-                    .map(|&row| dataset.labels()[row as usize])
-                    .collect(),
-                teacher: Vec::new(),
-                classes: 10,
-                variants: 1,
-            }
-        };
+        let host = |rows: &[u32]| host_samples(&dataset, &scaling, rows, &NO_SHIFT);
         let (mut train, validation) = (host(&split.train[..300]), host(&split.validation));
         let truth = train.labels.clone();
         corrupt_labels(&mut train.labels, 10, noise, 3).unwrap();
@@ -303,7 +287,7 @@ mod tests {
             total[0] = 0.0;
             row(engine, net, &plan, &batch, &mut total)?;
             sum += total[0] * batch.rows as f64;
-            Ok(())
+            Ok::<(), ArgumentError>(())
         })
         .unwrap();
         sum / samples.rows() as f64

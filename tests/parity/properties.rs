@@ -44,7 +44,9 @@ fn bits(answer: &Answer) -> (u32, Vec<u32>, &[u8]) {
 
 /// Loss, gradient and records are the oracle's, within the contract's bounds; no loss is negative.
 pub(crate) fn the_oracle_is_met<S: Subject>() {
-    check(case(spec(), logit), |case| judge::<S>(&case));
+    check(case(spec(), logit), |case| {
+        judge::<S>(&case);
+    });
 }
 
 /// A softmax does not see a constant, so its gradients have none.

@@ -81,10 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
     check(arguments, &spec)?;
     let output = OutputDirectory::new(&arguments.out, arguments.force)?;
-    let engine = arguments.engine.resolve();
-    if engine != arguments.engine {
-        terminal::note(format_args!("engine {}: {engine}", arguments.engine));
-    }
+    let engine = terminal::chosen(arguments.engine);
     let (evaluation, summary) = compute(arguments, &spec, engine)?;
     summary.warnings.iter().for_each(terminal::warn);
     output.fill(&RESULTS, |directory| {
