@@ -62,6 +62,7 @@
 //! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
 //! program.
 
+mod batch;
 pub mod cpu;
 pub mod reference;
 pub mod spec;

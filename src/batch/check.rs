@@ -2,18 +2,18 @@
 
 use super::rows::Rows;
 use super::student::{RowLogits, Student};
-use crate::spec::{ArgumentError, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
+use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
 
 /// The strides of a call.
 #[derive(Clone, Copy)]
-pub(super) struct Strides {
-    pub(super) student: usize,
-    pub(super) gradient: usize,
-    pub(super) teacher: usize,
+pub(crate) struct Strides {
+    pub(crate) student: usize,
+    pub(crate) gradient: usize,
+    pub(crate) teacher: usize,
 }
 
 /// Checks everything that a call is given; returns the strides.
-pub(super) fn call<S, T>(
+pub(crate) fn call<S, T>(
     spec: &LossSpec,
     level: StatsLevel,
     classes: usize,
@@ -46,7 +46,7 @@ pub(super) fn call<S, T>(
 }
 
 /// Lengths and strides of the matrices.
-pub(super) fn matrices<S, T>(
+pub(crate) fn matrices<S, T>(
     classes: usize,
     rows: &Rows<T>,
     student: &Student<S>,
@@ -80,7 +80,7 @@ pub(super) fn matrices<S, T>(
 }
 
 /// Length and stride of the teacher's logits.
-pub(super) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, ArgumentError> {
+pub(crate) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, ArgumentError> {
     let stride = rows.teacher_stride.unwrap_or(classes);
     let names = ["teacher", "teacher stride"];
     matrix(
@@ -93,7 +93,7 @@ pub(super) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, Argume
     Ok(stride)
 }
 
-pub(super) fn matrix(
+pub(crate) fn matrix(
     [name, stride_name]: [&'static str; 2],
     given: usize,
     stride: usize,
@@ -125,7 +125,7 @@ pub(super) fn matrix(
     Ok(())
 }
 
-pub(super) fn length(
+pub(crate) fn length(
     argument: &'static str,
     given: usize,
     needed: usize,
@@ -144,7 +144,7 @@ pub(super) fn length(
 }
 
 /// Labels and weights.
-pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
+pub(crate) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
     let b = rows.labels.len();
     labels(rows.labels, classes)?;
     for (argument, values) in [("weight", rows.weight), ("kd_weight", rows.kd_weight)] {
@@ -157,7 +157,7 @@ pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), Argume
 }
 
 /// Labels are classes or [`IGNORE`].
-pub(super) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError> {
+pub(crate) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError> {
     for (row, &given) in labels.iter().enumerate() {
         if given != IGNORE && usize::try_from(given).map_or(true, |y| y >= classes) {
             return Err(ArgumentError::Label {
@@ -168,6 +168,17 @@ pub(super) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError
         }
     }
     Ok(())
+}
+
+/// The dynamic temperatures that a specification asks for.
+pub(crate) fn dtd(spec: &LossSpec) -> Result<Dtd, ArgumentError> {
+    match spec.temperature() {
+        Temperature::Dtd(dtd) => Ok(dtd),
+        _ => Err(ArgumentError::Unused {
+            argument: "tau",
+            why: "the specification's temperature is not \"dtd\"",
+        }),
+    }
 }
 
 fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError> {
