@@ -66,6 +66,8 @@ mod batch;
 pub mod cpu;
 pub mod reference;
 pub mod spec;
+#[cfg(feature = "wgpu")]
+pub mod wgsl;
 
 #[cfg(feature = "train")]
 pub mod auto;

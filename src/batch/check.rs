@@ -35,13 +35,7 @@ pub(crate) fn call<S, T>(
     }
     row_inputs(classes, rows)?;
     temperatures(spec, rows)?;
-    if !rows.upstream.is_finite() {
-        return Err(ArgumentError::Scalar {
-            argument: "upstream",
-            given: rows.upstream,
-            expected: "finite",
-        });
-    }
+    upstream(rows.upstream)?;
     Ok(strides)
 }
 
@@ -182,26 +176,45 @@ pub(crate) fn dtd(spec: &LossSpec) -> Result<Dtd, ArgumentError> {
 }
 
 fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError> {
+    tau_is_expected(spec, rows.tau.is_some())?;
+    let Some(tau) = rows.tau else { return Ok(()) };
+    length("tau", tau.len(), rows.labels.len(), rows.labels.len())?;
+    let holds = |tau: f32| tau > 0.0 && tau.is_finite();
+    per_row("tau", tau, holds, "finite and greater than 0")
+}
+
+/// Temperatures per row are given where, and only where, the specification asks for them.
+pub(crate) fn tau_is_expected(spec: &LossSpec, given: bool) -> Result<(), ArgumentError> {
     let argument = "tau";
-    match (spec.temperature(), rows.tau) {
-        (Temperature::PerRow | Temperature::Dtd(_), Some(tau)) => {
-            length(argument, tau.len(), rows.labels.len(), rows.labels.len())?;
-            let holds = |tau: f32| tau > 0.0 && tau.is_finite();
-            per_row(argument, tau, holds, "finite and greater than 0")
-        }
-        (Temperature::PerRow, None) => Err(ArgumentError::Missing {
+    match (spec.temperature(), given) {
+        (Temperature::PerRow, false) => Err(ArgumentError::Missing {
             argument,
             why: "the specification's temperature is \"per-row\"; give one value per row",
         }),
-        (Temperature::Dtd(_), None) => Err(ArgumentError::Missing {
+        (Temperature::Dtd(_), false) => Err(ArgumentError::Missing {
             argument,
             why: "the specification's temperature is \"dtd\"; compute it with dtd_temperatures",
         }),
-        (_, Some(_)) => Err(ArgumentError::Unused {
-            argument,
-            why: "the specification has one temperature for all rows; use temperature \"per-row\"",
-        }),
-        (_, None) => Ok(()),
+        (Temperature::Fixed(_) | Temperature::Standardised { .. }, true) => {
+            Err(ArgumentError::Unused {
+                argument,
+                why: "the specification has one temperature for all rows; use temperature \"per-row\"",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What everything is multiplied by is a number.
+pub(crate) fn upstream(given: f32) -> Result<(), ArgumentError> {
+    if given.is_finite() {
+        Ok(())
+    } else {
+        Err(ArgumentError::Scalar {
+            argument: "upstream",
+            given,
+            expected: "finite",
+        })
     }
 }
 

@@ -1,0 +1,24 @@
+//! The WGSL engine: any GPU that Vulkan, Metal or Direct3D 12 reach, through [`wgpu`].
+
+mod arguments;
+mod buffers;
+mod call;
+mod chunk;
+mod error;
+mod kernel;
+mod layout;
+mod options;
+mod pieces;
+mod pipelines;
+mod plan;
+mod regime;
+mod source;
+mod workspace;
+
+pub use crate::batch::{Counts, Element, Rows, Student};
+pub use buffers::{Buffers, Slice};
+pub use call::Call;
+pub use error::{Error, Unavailable};
+pub use options::{Checks, Options, Regime, Subgroups};
+pub use plan::Plan;
+pub use wgpu;
