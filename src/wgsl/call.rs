@@ -177,7 +177,7 @@ impl<'a> Binder<'a> {
         scale: [f32; 4],
     ) -> Result<Self, Error> {
         let layout = Workspace::new(plan, arguments.rows);
-        let device = &plan.device;
+        let device = plan.device();
         let (workspace, offset) = match arguments.workspace {
             Some(given) => (given.slice.buffer.clone(), given.slice.offset),
             None => (storage(plan, "workspace", layout.bytes)?, 0),
@@ -249,17 +249,17 @@ impl<'a> Binder<'a> {
             resource: self.binding(kernel, slot, chunk),
         };
         let entries: Vec<_> = kernel.slots().iter().map(entry).collect();
-        let pipelines = &self.plan.pipelines;
+        let (pipeline, layout) = self.plan.pipelines.get(&self.plan.shape, kernel);
         let group = self
             .plan
-            .device
+            .device()
             .create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(kernel.entry_point()),
-                layout: &pipelines.layout(kernel),
+                layout: &layout,
                 entries: &entries,
             });
         self.call.dispatches.push(Dispatch {
-            pipeline: pipelines.pipeline(kernel),
+            pipeline,
             group,
             workgroups: self.workgroups(kernel, chunk),
         });
@@ -405,7 +405,7 @@ fn storage(plan: &Plan, name: &'static str, size: u64) -> Result<wgpu::Buffer, E
             given: most,
         });
     }
-    Ok(plan.device.create_buffer(&wgpu::BufferDescriptor {
+    Ok(plan.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some(name),
         size,
         usage: wgpu::BufferUsages::STORAGE,

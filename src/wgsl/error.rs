@@ -82,6 +82,9 @@ pub enum Error {
         /// What would be right.
         planned: &'static str,
     },
+    /// A plan that was made on another device.
+    #[error("the plan was made on another device than this Gpu's: make it with Gpu::plan")]
+    OtherDevice,
     /// A buffer that ends before its data.
     #[error(
         "{argument} needs {needed} bytes from byte {offset} of its buffer, which has {size} bytes"

@@ -50,6 +50,14 @@ pub(super) enum Module {
 }
 
 impl Module {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Row(..) => "row",
+            Self::Prologue(..) => "prologue",
+            Self::Batch(..) => "batch",
+        }
+    }
+
     pub(super) fn text(self) -> String {
         match self {
             Self::Row(store, reduce, span) => source::row(store, reduce, span),
@@ -150,7 +158,7 @@ impl Shape {
     }
 
     /// The constants of a kernel's pipeline: those that its module declares.
-    pub(super) fn constants(&self, kernel: Kernel) -> Vec<(&'static str, f64)> {
+    pub(super) fn constants(&self, kernel: Kernel) -> Vec<(&'static str, u32)> {
         let (lanes, workgroup) = (self.lanes(kernel), self.options.workgroup);
         let mut constants = vec![("WORKGROUP", workgroup), ("LANES", lanes)];
         let formats = [
@@ -159,7 +167,8 @@ impl Shape {
         ];
         match kernel {
             Kernel::Groups | Kernel::Omegas => constants.extend(formats),
-            Kernel::Scale { counts } => {
+            Kernel::Scale { .. } | Kernel::Temperatures | Kernel::Total => {
+                let counts = kernel == Kernel::Scale { counts: true };
                 // With nothing to count, the host's numbers stay.
                 let reduction = match self.spec.reduction() {
                     Reduction::Mean if counts => 1,
@@ -168,7 +177,6 @@ impl Shape {
                 };
                 constants.push(("REDUCTION", reduction));
             }
-            Kernel::Temperatures | Kernel::Total => {}
             Kernel::Row {
                 in_place,
                 level,
@@ -195,8 +203,7 @@ impl Shape {
                 }
             }
         }
-        let float = |(name, value)| (name, f64::from(value));
-        constants.into_iter().map(float).collect()
+        constants
     }
 
     /// The phases of a split row, in order: those that this specification has.

@@ -30,7 +30,7 @@ pub enum Subgroups {
 }
 
 /// What stands around the kernels' memory accesses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Checks {
     /// Bounds and loops are checked, as in every other WGSL.

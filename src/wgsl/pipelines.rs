@@ -1,4 +1,4 @@
-//! Pipelines of a plan, each compiled when a call first needs it and shared from then on.
+//! Compiled kernels, shared by all plans and calls that need the same.
 
 use super::kernel::{Kernel, Module, Shape};
 use super::layout::binding_type;
@@ -6,63 +6,98 @@ use super::options::Checks;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// The pipelines of one device, each compiled when a call first needs it.
 #[derive(Debug)]
 pub(super) struct Pipelines {
     device: wgpu::Device,
-    shape: Shape,
     made: Mutex<Made>,
 }
 
 #[derive(Debug, Default)]
 struct Made {
-    modules: HashMap<Module, wgpu::ShaderModule>,
+    modules: HashMap<(Module, Checks), wgpu::ShaderModule>,
     layouts: HashMap<&'static [u32], wgpu::BindGroupLayout>,
-    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    pipelines: HashMap<Key, wgpu::ComputePipeline>,
+}
+
+/// All that a pipeline depends on: numbers that stay in the parameter block do not count.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    module: Module,
+    checks: Checks,
+    entry_point: &'static str,
+    constants: Vec<(&'static str, u32)>,
 }
 
 impl Pipelines {
-    pub(super) fn new(device: wgpu::Device, shape: Shape) -> Self {
+    pub(super) fn new(device: &wgpu::Device) -> Self {
         Self {
-            device,
-            shape,
+            device: device.clone(),
             made: Mutex::default(),
         }
     }
 
-    /// The layout of the kernel's bind group; kernels with the same slots share it.
-    pub(super) fn layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.layout(&self.device, kernel)
+    pub(super) fn device(&self) -> &wgpu::Device {
+        &self.device
     }
 
-    pub(super) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    /// A kernel and the layout of its bind group.
+    pub(super) fn get(
+        &self,
+        shape: &Shape,
+        kernel: Kernel,
+    ) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
+        let key = Key {
+            module: shape.module(kernel),
+            checks: shape.options.checks,
+            entry_point: kernel.entry_point(),
+            constants: shape.constants(kernel),
+        };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = made.pipelines.get(&kernel) {
-            return pipeline.clone();
-        }
-        let module = made.module(&self.device, &self.shape, kernel);
         let layout = made.layout(&self.device, kernel);
+        if let Some(pipeline) = made.pipelines.get(&key) {
+            return (pipeline.clone(), layout);
+        }
+        let module = made.module(&self.device, key.module, key.checks);
+        // Others may compile meanwhile; where two compile the same, the first one stays.
+        drop(made);
+        let pipeline = self.compile(&key, &module, &layout);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        (
+            made.pipelines.entry(key).or_insert(pipeline).clone(),
+            layout,
+        )
+    }
+
+    fn compile(
+        &self,
+        key: &Key,
+        module: &wgpu::ShaderModule,
+        layout: &wgpu::BindGroupLayout,
+    ) -> wgpu::ComputePipeline {
+        let label = Some(key.entry_point);
         let layout = self
             .device
             .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                bind_group_layouts: &[Some(&layout)],
+                label,
+                bind_group_layouts: &[Some(layout)],
                 ..Default::default()
             });
-        let descriptor = wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.entry_point()),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some(kernel.entry_point()),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &self.shape.constants(kernel),
-                // Every kernel writes workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        };
-        let pipeline = self.device.create_compute_pipeline(&descriptor);
-        made.pipelines.insert(kernel, pipeline.clone());
-        pipeline
+        let float = |&(name, value): &(_, u32)| (name, f64::from(value));
+        let constants: Vec<(&str, f64)> = key.constants.iter().map(float).collect();
+        self.device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label,
+                layout: Some(&layout),
+                module,
+                entry_point: label,
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    // Every kernel writes workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            })
     }
 }
 
@@ -70,16 +105,15 @@ impl Made {
     fn module(
         &mut self,
         device: &wgpu::Device,
-        shape: &Shape,
-        kernel: Kernel,
+        module: Module,
+        checks: Checks,
     ) -> wgpu::ShaderModule {
-        let module = shape.module(kernel);
         let make = || {
             let descriptor = wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.entry_point()),
+                label: Some(module.name()),
                 source: wgpu::ShaderSource::Wgsl(module.text().into()),
             };
-            match shape.options.checks {
+            match checks {
                 Checks::Checked => device.create_shader_module(descriptor),
                 Checks::Unchecked => {
                     let checks = wgpu::ShaderRuntimeChecks::unchecked();
@@ -91,9 +125,11 @@ impl Made {
                 }
             }
         };
-        self.modules.entry(module).or_insert_with(make).clone()
+        let made = self.modules.entry((module, checks));
+        made.or_insert_with(make).clone()
     }
 
+    /// Kernels with the same slots share their layout.
     fn layout(&mut self, device: &wgpu::Device, kernel: Kernel) -> wgpu::BindGroupLayout {
         let make = || {
             let entry = |&slot: &u32| wgpu::BindGroupLayoutEntry {
@@ -112,9 +148,7 @@ impl Made {
                 entries: &entries,
             })
         };
-        self.layouts
-            .entry(kernel.slots())
-            .or_insert_with(make)
-            .clone()
+        let made = self.layouts.entry(kernel.slots());
+        made.or_insert_with(make).clone()
     }
 }

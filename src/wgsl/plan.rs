@@ -10,15 +10,15 @@ use super::regime::MOST_PARTS;
 use super::source::REDUCE_BYTES;
 use super::workspace::Workspace;
 use crate::spec::LossSpec;
+use std::sync::Arc;
 
 /// One loss over rows of `V` classes on one device: checked once, bound to buffers as often as they
 /// change, recorded as often as it runs.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) device: wgpu::Device,
     pub(super) limits: wgpu::Limits,
     pub(super) shape: Shape,
-    pub(super) pipelines: Pipelines,
+    pub(super) pipelines: Arc<Pipelines>,
 }
 
 /// Storage buffers that the row program binds; a split row needs one more.
@@ -38,6 +38,25 @@ impl Plan {
         classes: usize,
         options: Options,
     ) -> Result<Self, Error> {
+        Self::sharing(&Arc::new(Pipelines::new(device)), spec, classes, options)
+    }
+
+    /// Another plan on the same device, which shares what is compiled: a loss that differs in
+    /// weights, temperatures or other numbers alone, as along a schedule, compiles nothing.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn with(&self, spec: &LossSpec, classes: usize, options: Options) -> Result<Self, Error> {
+        Self::sharing(&self.pipelines, spec, classes, options)
+    }
+
+    pub(super) fn sharing(
+        pipelines: &Arc<Pipelines>,
+        spec: &LossSpec,
+        classes: usize,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let device = pipelines.device();
         let classes = LossSpec::check_classes(classes)?;
         let limits = device.limits();
         check_options(&options)?;
@@ -53,10 +72,9 @@ impl Plan {
             splits: limits.max_storage_buffers_per_shader_stage > STORAGE_BUFFERS,
         };
         Ok(Self {
-            device: device.clone(),
             limits,
             shape,
-            pipelines: Pipelines::new(device.clone(), shape),
+            pipelines: Arc::clone(pipelines),
         })
     }
 
@@ -119,6 +137,10 @@ impl Plan {
         tau: impl Into<Slice<'a>>,
     ) -> Result<Call, Error> {
         Call::temperatures(self, buffers, tau.into())
+    }
+
+    pub(super) fn device(&self) -> &wgpu::Device {
+        self.pipelines.device()
     }
 
     /// What offsets of bindings are multiples of.

@@ -35,13 +35,13 @@ pub(super) fn lanes(classes: u32, workgroup: u32) -> u32 {
     narrow.map_or(workgroup, |&(_, lanes)| lanes.min(workgroup))
 }
 
-/// Words of workgroup memory for logits: both rows of every seat where they fit beside what
-/// reductions need, else 1.
+/// Words of workgroup memory for logits: room for both rows of every seat where they fit beside
+/// what reductions need, else 1. Rounded up, so that a few pipelines serve every V.
 pub(super) fn cache(classes: u32, workgroup: u32, lanes: u32, memory: u32) -> u32 {
     let words = u64::from(workgroup / lanes) * 2 * u64::from(classes);
     let free = memory.saturating_sub(workgroup * REDUCE_BYTES) / 4;
     if words <= u64::from(free) {
-        words as u32
+        (words as u32).next_power_of_two().min(free)
     } else {
         1
     }
@@ -71,7 +71,8 @@ mod tests {
     fn both_rows_of_every_seat_are_cached_or_none() {
         assert_eq!(cache(1536, 256, 256, 16 << 10), 3072);
         assert_eq!(cache(1537, 256, 256, 16 << 10), 1);
-        assert_eq!(cache(10, 256, 8, 16 << 10), 640);
+        assert_eq!(cache(10, 256, 8, 16 << 10), 1024);
+        assert_eq!(cache(16, 256, 8, 16 << 10), 1024);
         assert_eq!(cache(i32::MAX as u32, 256, 4, 16 << 10), 1);
     }
 }
