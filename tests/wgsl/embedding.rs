@@ -1,7 +1,7 @@
 //! Inside somebody else's program: their buffers, offsets, encoder and memory.
 
 use crate::cases::{Case, Kind, Rng};
-use crate::rig::{OnDevice, Place, Rig};
+use crate::rig::{Bits, OnDevice, Place, Rig};
 use fused_kd::spec::{LossSpec, LossSpecBuilder, Preset, Reduction, StatsLevel};
 use fused_kd::wgsl::{Buffers, Counts, Element, Error, Options, Slice, wgpu};
 use half::{bf16, f16};
@@ -15,8 +15,13 @@ fn reduced(preset: Preset, reduction: Reduction) -> LossSpec {
     spec.build().unwrap()
 }
 
-/// Strides and offsets move rows and change nothing else, neither in them nor around them.
+/// Strides and offsets move rows and change nothing else, neither in them nor around them. Two halves
+/// of a word are summed together, so that these may round differently.
 fn anywhere<S: Element, T: Element>(rig: &Rig) {
+    let same = |moved: &Bits, dense: &Bits| match size_of::<S>() {
+        4 => assert_eq!(moved, dense),
+        _ => moved.agrees_with(dense),
+    };
     for classes in [3, 10, 100] {
         let case = case(&Preset::LrMse.spec(), 9, classes);
         let plan = rig.plan::<S, T>(&case, Options::default());
@@ -26,11 +31,16 @@ fn anywhere<S: Element, T: Element>(rig: &Rig) {
                 offset,
                 stride: classes + more,
             };
-            let places = [place(offset, more), place(offset + 2, more), place(2 * offset, 1)];
+            let places = [
+                place(offset, more),
+                place(offset + 2, more),
+                place(2 * offset, 1),
+            ];
             let on_device = OnDevice::placed::<S, T>(rig, &case, places);
-            assert_eq!(on_device.run::<S>(&plan), dense, "{classes} {offset} {more}");
+            let moved = on_device.run::<S>(&plan);
+            same(&moved, &dense);
             rig.submit(&[&plan.bind(&on_device.buffers().in_place()).unwrap()]);
-            assert_eq!(on_device.bits_in_place::<S>(), dense, "in place");
+            same(&on_device.bits_in_place::<S>(), &dense);
         }
     }
 }
@@ -71,7 +81,10 @@ fn vectors_may_share_a_buffer_with_what_is_read() {
     rig.submit(&[&plan.bind(&call).unwrap()]);
     let bytes = rig.read(&written);
     assert_eq!(bytes[256..260], expected.total.to_le_bytes());
-    assert_eq!(&bytes[512..512 + 9 * 64], bytemuck::cast_slice::<_, u8>(&expected.stats));
+    assert_eq!(
+        &bytes[512..512 + 9 * 64],
+        bytemuck::cast_slice::<_, u8>(&expected.stats)
+    );
 }
 
 /// A call may be recorded as often as wanted, and calls in one submission follow each other.
@@ -83,7 +96,8 @@ fn calls_follow_each_other_in_one_submission() {
         Case::new(&mut Rng::new(6), &Preset::LrMse.spec(), 20, 10, &Kind::TAME),
     );
     let plan = rig.plan::<f32, f32>(&one, Options::default());
-    let expected = [&one, &two].map(|case| OnDevice::dense::<f32, f32>(rig, case).run::<f32>(&plan));
+    let expected =
+        [&one, &two].map(|case| OnDevice::dense::<f32, f32>(rig, case).run::<f32>(&plan));
     // Both use the same memory of the caller's.
     let workspace = rig.empty(plan.workspace_bytes(30), wgpu::BufferUsages::STORAGE);
     let [a, b] = [&one, &two].map(|case| OnDevice::dense::<f32, f32>(rig, case));
@@ -101,7 +115,9 @@ fn a_workspace_that_is_too_small_is_refused() {
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
     let needed = plan.workspace_bytes(30);
     let small = rig.empty(needed - 4, wgpu::BufferUsages::STORAGE);
-    let error = plan.bind(&on_device.buffers().workspace(&small)).unwrap_err();
+    let error = plan
+        .bind(&on_device.buffers().workspace(&small))
+        .unwrap_err();
     let expected = Error::Size {
         argument: "workspace",
         needed,
@@ -130,7 +146,8 @@ fn upstream_in_device_memory_is_upstream() {
             for value in [0.5_f32, -8.0] {
                 rig.submit(&[&plan.bind(&buffers().upstream(value)).unwrap()]);
                 let expected = on_device.bits::<f32>();
-                rig.queue.write_buffer(&upstream, 0, bytemuck::bytes_of(&value));
+                rig.queue
+                    .write_buffer(&upstream, 0, bytemuck::bytes_of(&value));
                 rig.submit(&[&call]);
                 assert_eq!(on_device.bits::<f32>(), expected, "{reduction:?} {known:?}");
             }

@@ -1,7 +1,7 @@
 //! Regimes agree, and the one that runs is the one that the shape suggests.
 
 use crate::cases::{Case, Kind, Rng};
-use crate::rig::{Bits, OnDevice, Rig};
+use crate::rig::{OnDevice, Rig};
 use fused_kd::spec::Preset;
 use fused_kd::wgsl::{Checks, Options, Regime, Subgroups};
 
@@ -18,20 +18,6 @@ fn few_rows_of_many_classes_are_split_where_the_device_can() {
     OnDevice::dense::<f32, f32>(&eight, &case).run::<f32>(&plan);
 }
 
-/// The same numbers but for rounding; tops and flags to the bit.
-fn agree(a: &Bits, b: &Bits) {
-    let close = |a: u32, b: u32| {
-        let (a, b) = (f32::from_bits(a), f32::from_bits(b));
-        a == b || (a - b).abs() <= 1e-4 * b.abs().max(1e-3)
-    };
-    assert!(close(a.total, b.total));
-    for (a, b) in a.stats.iter().zip(&b.stats) {
-        assert!(a[..13].iter().zip(&b[..13]).all(|(&a, &b)| close(a, b)));
-        assert_eq!(a[13..], b[13..]);
-    }
-    assert!(a.gradient.iter().zip(&b.gradient).all(|(&a, &b)| close(a, b)));
-}
-
 #[test]
 fn every_regime_gives_the_same_numbers() {
     let Some(rig) = Rig::usual() else { return };
@@ -44,11 +30,11 @@ fn every_regime_gives_the_same_numbers() {
         };
         let options = Options::default();
         let usual = run(options);
-        agree(&run(options.regime(Regime::Split { parts: 2 })), &usual);
-        agree(&run(options.regime(Regime::Split { parts: 64 })), &usual);
-        agree(&run(options.regime(Regime::Whole { lanes: 8 })), &usual);
-        agree(&run(options.workgroup(64)), &usual);
-        agree(&run(options.subgroups(Subgroups::Never)), &usual);
+        run(options.regime(Regime::Split { parts: 2 })).agrees_with(&usual);
+        run(options.regime(Regime::Split { parts: 64 })).agrees_with(&usual);
+        run(options.regime(Regime::Whole { lanes: 8 })).agrees_with(&usual);
+        run(options.workgroup(64)).agrees_with(&usual);
+        run(options.subgroups(Subgroups::Never)).agrees_with(&usual);
         // Checks are no part of the arithmetic.
         assert_eq!(run(options.checks(Checks::Unchecked)), usual);
     }

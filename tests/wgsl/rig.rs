@@ -49,12 +49,11 @@ impl Rig {
             ..Default::default()
         };
         change(&mut required_limits);
-        let (device, queue) =
-            pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-                required_limits,
-                ..Default::default()
-            }))
-            .unwrap();
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            required_limits,
+            ..Default::default()
+        }))
+        .unwrap();
         Some(Self { device, queue })
     }
 
@@ -144,7 +143,10 @@ impl Place {
     fn taken_out<E: Element>(self, case: &Case, bytes: &[u8]) -> Vec<u32> {
         let all: Vec<E> = bytemuck::pod_collect_to_vec(bytes);
         let mut rows = Vec::new();
-        for (i, z) in all[..self.offset + case.labels.len() * self.stride].iter().enumerate() {
+        for (i, z) in all[..self.offset + case.labels.len() * self.stride]
+            .iter()
+            .enumerate()
+        {
             match i.checked_sub(self.offset) {
                 Some(i) if i % self.stride < case.classes => rows.push(z.to_f32().to_bits()),
                 _ => assert_eq!(z.to_f32(), E::from_f32(SENTINEL).to_f32(), "element {i}"),
@@ -183,6 +185,23 @@ pub(crate) struct Bits {
 impl Bits {
     pub(crate) fn total(&self) -> f32 {
         f32::from_bits(self.total)
+    }
+
+    /// The same numbers but for rounding; tops and flags to the bit.
+    #[track_caller]
+    pub(crate) fn agrees_with(&self, other: &Self) {
+        let close = |a: u32, b: u32| {
+            let (a, b) = (f32::from_bits(a), f32::from_bits(b));
+            // The least that f16 tells apart is 6e-8, and at 1 it is 1e-3.
+            a == b || (a - b).abs() <= 1e-3 * b.abs().max(1e-4)
+        };
+        assert!(close(self.total, other.total));
+        for (a, b) in self.stats.iter().zip(&other.stats) {
+            assert!(a[..13].iter().zip(&b[..13]).all(|(&a, &b)| close(a, b)));
+            assert_eq!(a[13..], b[13..]);
+        }
+        let mut pairs = self.gradient.iter().zip(&other.gradient);
+        assert!(pairs.all(|(&a, &b)| close(a, b)));
     }
 }
 
@@ -228,7 +247,8 @@ impl<'a> OnDevice<'a> {
     /// All of it, the gradient apart.
     pub(crate) fn buffers(&self) -> Buffers<'_> {
         let [s, t, g] = self.places;
-        let at = |buffer, place: Place, element| Slice::new(buffer, (place.offset * element) as u64);
+        let at =
+            |buffer, place: Place, element| Slice::new(buffer, (place.offset * element) as u64);
         let student = at(&self.student, s, self.element);
         let teacher = at(&self.teacher, t, self.teacher_element);
         let mut buffers = Buffers::new(self.case.labels.len(), student, teacher, &self.labels)
