@@ -33,7 +33,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// What plans of this device share.
-    pipelines: Arc<Pipelines>,
+    pub(super) pipelines: Arc<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
