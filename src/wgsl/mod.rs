@@ -54,6 +54,8 @@ mod arguments;
 mod buffers;
 mod call;
 mod chunk;
+#[doc(hidden)]
+pub mod described;
 mod error;
 mod gpu;
 mod kernel;

@@ -4,6 +4,8 @@
 //! oracle's, `properties` are laws that hold on any batch that is `drawn`, and each engine
 //! instantiates [`suite!`] once per pair of types.
 
+#[cfg(feature = "wgpu")]
+mod browser;
 mod cases;
 mod cpu;
 mod drawn;
