@@ -43,10 +43,10 @@ impl Gpu {
         }
         self.guarded(|| {
             let batch = Batch::upload(self, rows, &student)?;
-            let total = self.upload("total", &[0; 4])?;
-            let records = self.upload("stats", bytemuck::cast_slice(stats))?;
+            let total = self.room("total", 4)?;
+            let records = self.room("stats", size_of_val(stats))?;
             let gradient = match &student.logits {
-                RowLogits::Apart(_, g) => Some(self.upload("gradient", bytemuck::cast_slice(g))?),
+                RowLogits::Apart(_, g) => Some(self.room("gradient", size_of_val::<[S]>(g))?),
                 RowLogits::Alone(_) | RowLogits::InPlace(_) => None,
             };
             let mut buffers = batch.buffers(rows, strides).total(&total);
@@ -110,7 +110,7 @@ impl Gpu {
         }
         self.guarded(|| {
             let batch = Batch::upload(self, rows, student)?;
-            let on_device = self.upload("tau", bytemuck::cast_slice(tau))?;
+            let on_device = self.room("tau", size_of_val(tau))?;
             let buffers = batch.buffers(rows, strides);
             let call = plan.bind_temperatures(&buffers, &on_device)?;
             self.finish(self.recorded(&call), &[&on_device], |read| {
