@@ -46,7 +46,7 @@ impl Gpu {
             let total = self.room("total", 4)?;
             let records = self.room("stats", size_of_val(stats))?;
             let gradient = match &student.logits {
-                RowLogits::Apart(_, g) => Some(self.room("gradient", size_of_val::<[S]>(g))?),
+                RowLogits::Apart(_, g) => Some(self.room("gradient", size_of_val(*g))?),
                 RowLogits::Alone(_) | RowLogits::InPlace(_) => None,
             };
             let mut buffers = batch.buffers(rows, strides).total(&total);
