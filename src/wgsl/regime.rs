@@ -3,8 +3,10 @@
 use super::options::Regime;
 use super::source::REDUCE_BYTES;
 
-/// Up to so many classes, so many lanes per row; beyond, a workgroup.
-const LANES: [(u32, u32); 4] = [(4, 4), (16, 8), (32, 16), (64, 32)];
+/// Up to so many classes, so many lanes per row; beyond, a workgroup. Lanes that see several classes
+/// make up for the reductions, of which there are about ten, and rows within a subgroup need no
+/// barrier.
+const LANES: [(u32, u32); 4] = [(4, 4), (16, 8), (64, 16), (512, 32)];
 
 /// A row is split where at least so many classes are left to each part …
 const CLASSES_PER_PART: u32 = 4096;
@@ -56,8 +58,9 @@ mod tests {
         let whole = |lanes| Regime::Whole { lanes };
         let split = |parts| Regime::Split { parts };
         assert_eq!(choose(256, 10, 256, true), whole(8));
-        assert_eq!(choose(256, 64, 256, true), whole(32));
-        assert_eq!(choose(256, 65, 256, true), whole(256));
+        assert_eq!(choose(256, 64, 256, true), whole(16));
+        assert_eq!(choose(256, 100, 256, true), whole(32));
+        assert_eq!(choose(256, 1000, 256, true), whole(256));
         assert_eq!(choose(1, 8191, 256, true), whole(256));
         assert_eq!(choose(1, 8192, 256, true), split(2));
         assert_eq!(choose(1, 151_936, 256, true), split(32));
