@@ -10,7 +10,7 @@ use crate::reference::{self, Batch};
 use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
 #[cfg(feature = "wgpu")]
 use crate::wgsl::{self, Gpu, GpuOptions};
-use miette::{IntoDiagnostic, Report};
+use miette::Report;
 use std::path::Path;
 
 /// What a batch comes to.
@@ -55,7 +55,7 @@ impl RowEngine {
             EngineName::Wgpu | EngineName::WgpuSoftware => {
                 let software = engine == EngineName::WgpuSoftware;
                 let gpu = Gpu::new(&GpuOptions::default().software(software));
-                Some(gpu.into_diagnostic()?)
+                Some(gpu.map_err(Report::msg)?)
             }
             _ => None,
         };
