@@ -67,3 +67,8 @@ suite!(f16_f16, Cpu<f16, f16>, 600_000, &SIZES);
 suite!(bf16_bf16, Cpu<bf16, bf16>, 600_000, &SIZES);
 suite!(f32_bf16, Cpu<f32, bf16>, 60_000, &SIZES);
 suite!(bf16_f32, Cpu<bf16, f32>, 60_000, &SIZES);
+
+#[test]
+fn golden_vectors() {
+    super::golden::golden_vectors::<Cpu<f32, f32>>();
+}

@@ -1,14 +1,15 @@
 //! One suite for every engine: agreement with the f64 oracle within the contract's bounds.
 //!
 //! `cases` makes batches with every kind of row, `judge` holds an engine's answer against the
-//! oracle's, `properties` are laws that hold on any batch that is `drawn`, and each engine
-//! instantiates [`suite!`] once per pair of types.
+//! oracle's, `golden` against vectors that the oracle has no part in, `properties` are laws that hold
+//! on any batch that is `drawn`, and each engine instantiates [`suite!`] once per pair of types.
 
 #[cfg(feature = "wgpu")]
 mod browser;
 mod cases;
 mod cpu;
 mod drawn;
+mod golden;
 mod judge;
 mod properties;
 #[cfg(feature = "wgpu")]

@@ -169,3 +169,8 @@ fn very_many_rows() {
         judge::<Wgsl<f32, f32, Usual>>(&case);
     }
 }
+
+#[test]
+fn golden_vectors() {
+    super::golden::golden_vectors::<Wgsl<f32, f32, Usual>>();
+}
