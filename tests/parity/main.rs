@@ -157,10 +157,9 @@ pub(crate) fn every_specification<S: Subject>() {
         }
     }
     println!("total variation: the gradient of {skipped} of {rows} rows has a kink");
-    // A sample of them may be worse.
-    let most = if S::EFFORT.one_in[0] == 1 { 4 } else { 2 };
+    // A sample may be all kinks.
     assert!(
-        most * skipped <= rows,
+        S::EFFORT.one_in[0] > 1 || 4 * skipped < rows,
         "too few gradients are judged: {skipped} of {rows} skipped"
     );
 }
