@@ -194,7 +194,7 @@ fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError>
     }
 }
 
-fn per_row(
+pub(super) fn per_row(
     argument: &'static str,
     values: &[f32],
     holds: impl Fn(f32) -> bool,

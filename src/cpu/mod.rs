@@ -30,6 +30,7 @@ mod check;
 mod divergence;
 mod element;
 mod extremes;
+mod feature;
 mod gradient;
 #[cfg(feature = "train")]
 mod harness;
@@ -47,6 +48,7 @@ mod sweep;
 mod target;
 
 pub use element::Element;
+pub use feature::{FeaturePlan, FeatureRows};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
