@@ -75,6 +75,8 @@ pub mod cli;
 pub mod data;
 #[cfg(feature = "train")]
 mod engine;
+#[cfg(feature = "train")]
+pub mod feature;
 #[cfg(all(test, feature = "train"))]
 mod harness_parity;
 #[cfg(feature = "train")]

@@ -19,6 +19,7 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
         ("curves.csv", curves(methods)),
         ("selections.csv", selections(methods)),
         ("reliability.csv", reliability(comparison)),
+        ("similarity.csv", similarity(methods)),
         ("budget.csv", budget(comparison)),
         ("samples.json", json(&comparison.samples)),
         ("samples.csv", samples(&comparison.samples)),
@@ -57,7 +58,11 @@ fn results(methods: &[MethodResult]) -> String {
 /// One line per method and other method.
 fn differences(methods: &[MethodResult]) -> String {
     let lines = methods.iter().flat_map(|method| {
-        let others = [("kd", &method.vs_kd), ("ce", &method.vs_ce)];
+        let others = [
+            ("kd", &method.vs_kd),
+            ("ce", &method.vs_ce),
+            ("lr", &method.vs_lr),
+        ];
         others
             .into_iter()
             .filter(|(other, _)| *other != method.name)
@@ -126,6 +131,29 @@ fn reliability(comparison: &Comparison) -> String {
         )
     });
     table("from,to,confidence,accuracy,rows", lines)
+}
+
+/// One line per method and seed, where there are feature terms.
+fn similarity(methods: &[MethodResult]) -> String {
+    let lines = methods.iter().flat_map(|method| {
+        let similarity = method.similarity.iter();
+        similarity.flat_map(move |s| {
+            (0..s.inherit_before.per_seed.len()).map(move |seed| {
+                format!(
+                    "{},{seed},{},{},{},{}",
+                    method.name,
+                    s.inherit_before.per_seed[seed],
+                    s.inherit_after.per_seed[seed],
+                    s.explore_before.per_seed[seed],
+                    s.explore_after.per_seed[seed]
+                )
+            })
+        })
+    });
+    table(
+        "method,seed,inherit_before,inherit_after,explore_before,explore_after",
+        lines,
+    )
 }
 
 fn budget(comparison: &Comparison) -> String {

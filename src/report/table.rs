@@ -169,3 +169,28 @@ pub fn budget_rows(comparison: &Comparison) -> Vec<[String; BUDGET_COLUMNS.len()
     };
     comparison.budget.iter().map(row).collect()
 }
+
+/// The columns of the table of similarities: linear CKA of the halves of the student's features to
+/// the features of what supervises it.
+pub const SIMILARITY_COLUMNS: [&str; 3] = [
+    "method",
+    "CKA of the inheriting half, before → after",
+    "CKA of the exploring half, before → after",
+];
+
+/// The rows of the table of similarities; none where no method has feature terms.
+#[must_use]
+pub fn similarity_rows(comparison: &Comparison) -> Vec<[String; SIMILARITY_COLUMNS.len()]> {
+    let row = |method: &MethodResult| {
+        let similarity = method.similarity.as_ref()?;
+        let change = |before: &Spread, after: &Spread| {
+            format!("{:.3} → {:.3} ± {:.3}", before.mean, after.mean, after.std)
+        };
+        Some([
+            method.name.clone(),
+            change(&similarity.inherit_before, &similarity.inherit_after),
+            change(&similarity.explore_before, &similarity.explore_after),
+        ])
+    };
+    comparison.methods.iter().filter_map(row).collect()
+}

@@ -24,10 +24,10 @@ fn a_call_refuses_every_bad_argument_and_writes_nothing() {
     let plan = FeaturePlan::new(&SPEC, 2).unwrap();
     let (x, y) = ([1.0_f32; 4], [1.0_f32; 4]);
     let [short, nan, negative] = [&[1.0][..], &[1.0, f32::NAN], &[-1.0, 1.0]];
-    type Change<'a> = fn(FeatureRows<'a, f32>) -> FeatureRows<'a, f32>;
+    /// Rows, features, lengths of gradient and distances, and the words of the error.
+    type Refused<'a> = (FeatureRows<'a, f32>, &'a [f32], usize, usize, &'a str);
     let rows = FeatureRows::new(&y, 2);
-    let same: Change = |rows| rows;
-    let cases: [(FeatureRows<f32>, &[f32], usize, usize, &str); 9] = [
+    let cases: [Refused; 9] = [
         (
             FeatureRows::new(&y[..3], 2),
             &x,
@@ -43,7 +43,7 @@ fn a_call_refuses_every_bad_argument_and_writes_nothing() {
             2,
             "target has 4 elements, but 5",
         ),
-        (same(rows), &x[..2], 4, 2, "student has 2 elements, but 4"),
+        (rows, &x[..2], 4, 2, "student has 2 elements, but 4"),
         (rows, &x, 3, 2, "gradient has 3 elements, but 4"),
         (rows, &x, 4, 1, "distances has 1 elements, but 2"),
         (rows.weight(short), &x, 4, 2, "weight has 1 elements, but 2"),
