@@ -34,6 +34,33 @@ pub(crate) struct Target<'a, E: Engine> {
     pub(crate) lambdas: &'a [f32],
 }
 
+impl<E: Engine> Part<E> {
+    /// Encodes the half of these features, rows of `width` values, and adds `± λ · dist` to `total[0]`;
+    /// the gradient replaces what the encoder made.
+    fn compare(
+        &mut self,
+        engine: &mut E,
+        features: &E::Buf,
+        width: usize,
+        target: &Target<E>,
+        lambda: f32,
+        total: &mut E::Buf,
+    ) -> Result<(), ArgumentError> {
+        let rows = target.rows;
+        engine.gather_columns(features, width, &self.channels, rows, &mut self.half);
+        self.encoder.forward(engine, &self.half, rows);
+        let batch = FeatureBatch {
+            rows,
+            student: self.encoder.logits_mut(),
+            target: target.features,
+            weight: target.weight,
+            upstream: lambda,
+            total,
+        };
+        engine.feature(&self.loss, batch)
+    }
+}
+
 impl<E: Engine> Encoders<E> {
     /// One encoder per loss from these channels of the student's `width` features to `to` features,
     /// each a linear map, for batches of up to `capacity` rows.
@@ -72,25 +99,33 @@ impl<E: Engine> Encoders<E> {
         gradient: &mut E::Buf,
         total: &mut E::Buf,
     ) -> Result<(), ArgumentError> {
-        let rows = target.rows;
-        for (part, &upstream) in self.parts.iter_mut().zip(target.lambdas) {
-            let encoder = &mut part.encoder;
-            engine.gather_columns(features, self.width, &part.channels, rows, &mut part.half);
-            encoder.forward(engine, &part.half, rows);
-            let batch = FeatureBatch {
-                rows,
-                student: encoder.logits_mut(),
-                target: target.features,
-                weight: target.weight,
-                upstream,
-                total,
-            };
-            engine.feature(&part.loss, batch)?;
-            encoder.backward(engine, &part.half, rows);
-            encoder.input_gradient(engine, rows, &mut part.gradient);
-            engine.add_columns(&part.gradient, &part.channels, rows, gradient, self.width);
+        let (rows, width) = (target.rows, self.width);
+        for (part, &lambda) in self.parts.iter_mut().zip(target.lambdas) {
+            part.compare(engine, features, width, target, lambda, total)?;
+            part.encoder.backward(engine, &part.half, rows);
+            part.encoder
+                .input_gradient(engine, rows, &mut part.gradient);
+            engine.add_columns(&part.gradient, &part.channels, rows, gradient, width);
         }
         Ok(())
+    }
+
+    /// The mean distance of each half from the target, over all rows.
+    pub(crate) fn distances(
+        &mut self,
+        engine: &mut E,
+        features: &E::Buf,
+        target: &Target<E>,
+    ) -> Result<Vec<f32>, ArgumentError> {
+        let width = self.width;
+        let of_part = |part: &mut Part<E>| {
+            let mut total = engine.zeros(1);
+            part.compare(engine, features, width, target, 1.0, &mut total)?;
+            let mut signed = [0.0];
+            engine.download(&total, &mut signed);
+            Ok(signed[0].abs())
+        };
+        self.parts.iter_mut().map(of_part).collect()
     }
 
     /// One step of the optimiser on all encoders.

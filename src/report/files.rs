@@ -1,7 +1,8 @@
 //! A comparison as files: the page, and every number behind it as JSON and CSV.
 
 use super::page;
-use crate::train::{Comparison, MethodResult, Paired, RevisedSample};
+use crate::spec::Relation;
+use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarities, Spread};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -133,25 +134,39 @@ fn reliability(comparison: &Comparison) -> String {
     table("from,to,confidence,accuracy,rows", lines)
 }
 
-/// One line per method and seed, where there are feature terms.
+/// One line per method and seed, where there are feature terms; a method without them has similarities
+/// alone.
 fn similarity(methods: &[MethodResult]) -> String {
+    let of_seed = |method: &MethodResult, similarity: &Similarities, seed: usize| {
+        let distance = |relation| {
+            let found = method.distances.iter().find(|d| d.relation == relation);
+            found.map_or([String::new(), String::new()], |d| {
+                [&d.before, &d.after].map(|spread| spread.per_seed[seed].to_string())
+            })
+        };
+        let cka = |spread: &Spread| spread.per_seed[seed].to_string();
+        let [inherit, explore] = [Relation::Inherit, Relation::Explore].map(distance);
+        let cells = [
+            method.name.clone(),
+            seed.to_string(),
+            cka(&similarity.inherit_before),
+            cka(&similarity.inherit_after),
+            cka(&similarity.explore_before),
+            cka(&similarity.explore_after),
+        ];
+        [&cells[..], &inherit, &explore].concat().join(",")
+    };
     let lines = methods.iter().flat_map(|method| {
         let similarity = method.similarity.iter();
-        similarity.flat_map(move |s| {
-            (0..s.inherit_before.per_seed.len()).map(move |seed| {
-                format!(
-                    "{},{seed},{},{},{},{}",
-                    method.name,
-                    s.inherit_before.per_seed[seed],
-                    s.inherit_after.per_seed[seed],
-                    s.explore_before.per_seed[seed],
-                    s.explore_after.per_seed[seed]
-                )
-            })
+        similarity.flat_map(move |similarity| {
+            let seeds = 0..similarity.inherit_before.per_seed.len();
+            seeds.map(move |seed| of_seed(method, similarity, seed))
         })
     });
     table(
-        "method,seed,inherit_before,inherit_after,explore_before,explore_after",
+        "method,seed,inherit_before,inherit_after,explore_before,explore_after,\
+         inherit_distance_before,inherit_distance_after,\
+         explore_distance_before,explore_distance_after",
         lines,
     )
 }

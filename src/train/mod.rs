@@ -38,6 +38,6 @@ pub use scenario::Scenario;
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{
     BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, Similarities,
-    Similarity, TeacherResult,
+    Similarity, TeacherResult, TermDistance, TermDistances,
 };
 pub use term::{Term, Terms};

@@ -1,6 +1,6 @@
 //! A network that learns: a step under a teacher, or of two networks under each other.
 
-use super::fit::{Batch, row};
+use super::fit::{Batch, Samples, in_batches, row};
 use crate::engine::Engine;
 use crate::feature::{Encoders, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
@@ -59,6 +59,42 @@ impl<'n, E: Engine> Pupil<'n, E> {
         self.learn(engine, step, &peer.teaching(&step.batch))?;
         self.forward(engine, step);
         peer.learn(engine, step, &self.teaching(&step.batch))
+    }
+
+    /// The mean distance of each feature term over samples, with the encoders as they are; of none
+    /// without terms. `peer` is the network that takes the teacher's place.
+    pub(crate) fn distances(
+        &mut self,
+        engine: &mut E,
+        samples: &Samples<E>,
+        mut peer: Option<&mut Mlp<E>>,
+    ) -> Result<Vec<f64>, ArgumentError> {
+        let Some(encoders) = &mut self.encoders else {
+            return Ok(Vec::new());
+        };
+        let mut means = Vec::new();
+        in_batches(engine, self.net, samples, |engine, net, batch| {
+            let features = match &mut peer {
+                None => batch.factor,
+                Some(peer) => {
+                    peer.forward(engine, batch.x, batch.rows);
+                    peer.features(batch.x).0
+                }
+            };
+            let target = Target {
+                rows: batch.rows,
+                features,
+                weight: None,
+                lambdas: &[],
+            };
+            let of_batch = encoders.distances(engine, net.features(batch.x).0, &target)?;
+            means.resize(of_batch.len(), 0.0);
+            let share = batch.rows as f64 / samples.rows() as f64;
+            let sums = means.iter_mut().zip(of_batch);
+            sums.for_each(|(mean, of_batch)| *mean += share * f64::from(of_batch));
+            Ok::<(), ArgumentError>(())
+        })?;
+        Ok(means)
     }
 
     fn forward(&mut self, engine: &mut E, step: &Step<E>) {

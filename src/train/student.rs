@@ -5,7 +5,7 @@ use super::prepare::Prepared;
 use super::pupil::Pupil;
 use super::recipe::{Learner, Recipe};
 use super::selector::{self, Selector};
-use super::summary::{Similarity, StudentRun};
+use super::summary::{Similarity, StudentRun, TermDistance};
 use super::term::Term;
 use super::{Progress, TrainError};
 use crate::engine::Engine;
@@ -88,6 +88,11 @@ pub(crate) fn learn<E: Engine + Default>(
         None => None,
         Some(peer) => Some(lesson.pupil(engine, peer, &samples, stream::PEER_ENCODERS)?),
     };
+    let begun = pupil.distances(
+        engine,
+        &samples,
+        other.as_mut().map(|other| &mut *other.net),
+    )?;
     let fit = Fit {
         samples: &samples,
         plan: &plan,
@@ -108,6 +113,19 @@ pub(crate) fn learn<E: Engine + Default>(
             progress(Progress::Epoch);
         },
     )?;
+    let done = pupil.distances(
+        engine,
+        &samples,
+        other.as_mut().map(|other| &mut *other.net),
+    )?;
+    let terms = lesson.terms.iter().zip(begun.into_iter().zip(done));
+    run.distances = terms
+        .map(|(term, (before, after))| TermDistance {
+            relation: term.relation,
+            before,
+            after,
+        })
+        .collect();
     let after = lesson.halves(prepared, engine, &mut net, peer.as_mut(), &test);
     run.similarity = before.zip(after).map(|(before, after)| Similarity {
         inherit_before: before[0],

@@ -11,7 +11,7 @@ use super::setting::Setting;
 use super::term::Term;
 use crate::data::{BayesAccuracy, Dataset};
 use crate::select::{Policy, Score};
-use crate::spec::{IGNORE, LossSpec, Preset};
+use crate::spec::{IGNORE, LossSpec, Preset, Relation};
 use serde::Serialize;
 
 /// One teacher.
@@ -39,6 +39,7 @@ pub(super) struct StudentRun {
     pub(super) test: Vec<f64>,
     pub(super) choices: Vec<Choice>,
     pub(super) similarity: Option<Similarity>,
+    pub(super) distances: Vec<TermDistance>,
     pub(super) seconds: f64,
 }
 
@@ -189,6 +190,8 @@ pub struct MethodResult {
     /// How alike the halves of the student's features are to those of what supervises it; none where
     /// no method has feature terms.
     pub similarity: Option<Similarities>,
+    /// How far the halves' factors are from their target; one per feature term.
+    pub distances: Vec<TermDistances>,
     /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
     #[serde(skip)]
     pub curves: Vec<Curve>,
@@ -242,6 +245,46 @@ impl Similarities {
             explore_before: spread(|s| s.explore_before),
             explore_after: spread(|s| s.explore_after),
         })
+    }
+}
+
+/// The mean distance of a feature term over the training rows, without its λ, before and after
+/// training: what its loss is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TermDistance {
+    /// The half.
+    pub relation: Relation,
+    /// Before training, with encoders that have learned nothing.
+    pub before: f64,
+    /// After training.
+    pub after: f64,
+}
+
+/// [`TermDistance`] over seeds, at the chosen learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TermDistances {
+    /// The half.
+    pub relation: Relation,
+    /// Before training.
+    pub before: Spread,
+    /// After training.
+    pub after: Spread,
+}
+
+impl TermDistances {
+    fn of(runs: &[StudentRun]) -> Vec<Self> {
+        let spread = |i: usize, of: fn(&TermDistance) -> f64| {
+            Spread::of(runs.iter().map(|run| of(&run.distances[i])).collect())
+        };
+        let terms = runs.first().map_or(&[][..], |run| &run.distances[..]);
+        let of_term = |(i, term): (usize, &TermDistance)| Self {
+            relation: term.relation,
+            before: spread(i, |d| d.before),
+            after: spread(i, |d| d.after),
+        };
+        terms.iter().enumerate().map(of_term).collect()
     }
 }
 
@@ -408,6 +451,7 @@ impl MethodResult {
             vs_ce: None,
             vs_lr: None,
             similarity: Similarities::of(chosen_runs),
+            distances: TermDistances::of(chosen_runs),
             curves: chosen_runs.iter().map(curve).collect(),
             choices: chosen_runs
                 .iter()

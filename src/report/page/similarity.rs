@@ -29,9 +29,11 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
         "What do the halves learn?",
         "Linear centred kernel alignment between a half of the student's last hidden layer and the last \
          hidden layer of what supervises it (the teacher's; for mutual learning the other student's), on \
-         the test rows: 1 for the same features up to rotation and scale, 0 for nothing in common. \
-         Methods without feature terms show what the halves do by themselves. The measure does not see \
-         signs: a half that has learned the exact opposite is as alike as one that has learned the same.",
+         the test rows: 1 for the same features up to rotation and scale, 0 for nothing in common; and \
+         the mean distance of the feature terms on the training rows. \
+         Methods without feature terms show what the halves do by themselves. CKA does \
+         not see signs: a half from which an encoder can tell the exact opposite of the factor has gone \
+         as far as the distance lets it, and is as alike as one that tells the factor itself.",
         &["similarity.csv", "results.json"],
         table,
     )

@@ -7,7 +7,7 @@ use crate::train::Learner;
 use crate::train::model::Predictions;
 use crate::train::prepare::Prepared;
 use crate::train::student;
-use crate::train::summary::{self, Similarity, StudentRun, TeacherRun};
+use crate::train::summary::{self, Similarity, StudentRun, TeacherRun, TermDistance};
 use crate::train::term::Term;
 use serde::Serialize;
 
@@ -98,6 +98,8 @@ pub struct StudentScores {
     /// How alike the halves of its features are to those of what supervised it, where there are feature
     /// terms.
     pub similarity: Option<Similarity>,
+    /// How far their factors are from their target; one per feature term.
+    pub distances: Vec<TermDistance>,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -197,6 +199,7 @@ impl StudentScores {
                 test_accuracy: at(&run.test, best),
             },
             similarity: run.similarity,
+            distances: run.distances.clone(),
             seconds: run.seconds,
         }
     }
