@@ -12,7 +12,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
     }
     let table = html! {
         div.scroll {
-            table.similarities {
+            table.results {
                 thead { tr { @for column in SIMILARITY_COLUMNS { th scope="col" { (column) } } } }
                 tbody {
                     @for cells in &rows {
