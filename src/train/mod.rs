@@ -6,6 +6,7 @@
 mod compare;
 pub(crate) mod fit;
 mod inspect;
+mod look;
 mod method;
 mod metrics;
 mod model;

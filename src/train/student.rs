@@ -1,19 +1,20 @@
 //! One student: training under a method, and what is kept of the run.
 
 use super::fit::{self, Fit, HostSamples, Samples};
+use super::look::Scene;
 use super::prepare::Prepared;
 use super::pupil::Pupil;
 use super::recipe::{Learner, Recipe};
 use super::selector::{self, Selector};
-use super::summary::{Similarity, StudentRun, TermDistance};
+use super::summary::StudentRun;
 use super::term::Term;
 use super::{Progress, TrainError};
 use crate::engine::Engine;
-use crate::feature::{Centred, Encoders, Split};
+use crate::feature::{Encoders, Split};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
 use crate::select::{Policy, Score};
-use crate::spec::{LossSpec, Preset, Relation, SpecError};
+use crate::spec::{LossSpec, Preset, SpecError};
 use std::time::Instant;
 
 /// Where batches are evaluated, and the most rows of a training step unless a recipe has more.
@@ -82,17 +83,18 @@ pub(crate) fn learn<E: Engine + Default>(
     let mut random = |weights| network(engine, host, learner, &mut Philox::new(seed, weights));
     let mut net = random(stream::STUDENT_WEIGHTS);
     let mut peer = lesson.mutual.then(|| random(stream::PEER_WEIGHTS));
-    let before = lesson.halves(prepared, engine, &mut net, peer.as_mut(), &test);
     let mut pupil = lesson.pupil(engine, &mut net, &samples, stream::ENCODERS)?;
     let mut other = match &mut peer {
         None => None,
         Some(peer) => Some(lesson.pupil(engine, peer, &samples, stream::PEER_ENCODERS)?),
     };
-    let begun = pupil.distances(
-        engine,
-        &samples,
-        other.as_mut().map(|other| &mut *other.net),
-    )?;
+    let scene = Scene {
+        lesson,
+        teacher: prepared.features.as_ref(),
+        train: &samples,
+        test: &test,
+    };
+    let before = scene.look(engine, &mut pupil, other.as_mut())?;
     let fit = Fit {
         samples: &samples,
         plan: &plan,
@@ -113,26 +115,8 @@ pub(crate) fn learn<E: Engine + Default>(
             progress(Progress::Epoch);
         },
     )?;
-    let done = pupil.distances(
-        engine,
-        &samples,
-        other.as_mut().map(|other| &mut *other.net),
-    )?;
-    let terms = lesson.terms.iter().zip(begun.into_iter().zip(done));
-    run.distances = terms
-        .map(|(term, (before, after))| TermDistance {
-            relation: term.relation,
-            before,
-            after,
-        })
-        .collect();
-    let after = lesson.halves(prepared, engine, &mut net, peer.as_mut(), &test);
-    run.similarity = before.zip(after).map(|(before, after)| Similarity {
-        inherit_before: before[0],
-        inherit_after: after[0],
-        explore_before: before[1],
-        explore_after: after[1],
-    });
+    let after = scene.look(engine, &mut pupil, other.as_mut())?;
+    after.keep(before, lesson, &mut run);
     run.choices = selector
         .map(|selector| selector.choices)
         .unwrap_or_default();
@@ -180,28 +164,6 @@ impl Lesson<'_> {
     /// Features of the student: its last hidden layer.
     fn features(&self) -> usize {
         self.learner.hidden.last().copied().unwrap_or(0)
-    }
-
-    /// How alike the inheriting and the exploring half of the student's features are to the features
-    /// of what supervises it, on the test rows; where that is asked for.
-    fn halves<E: Engine>(
-        &self,
-        prepared: &Prepared,
-        engine: &mut E,
-        net: &mut Mlp<E>,
-        peer: Option<&mut Mlp<E>>,
-        test: &Samples<E>,
-    ) -> Option<[f64; 2]> {
-        let of_teacher = prepared.features.as_ref()?;
-        let of_peer = peer.map(|peer| fit::features(engine, peer, test));
-        let of_peer = of_peer.map(|(values, width)| Centred::of(&values, width));
-        let (values, width) = fit::features(engine, net, test);
-        let half = |relation| {
-            let channels = self.split.channels(relation, width, self.seed);
-            let half = Centred::of_channels(&values, width, &channels);
-            half.cka(of_peer.as_ref().unwrap_or(of_teacher))
-        };
-        Some([Relation::Inherit, Relation::Explore].map(half))
     }
 }
 
