@@ -11,7 +11,7 @@ override REDUCTION: u32 = 1u;
 @group(0) @binding(13) var<storage, read_write> total_out: u32;
 @group(0) @binding(14) var<storage, read> upstream: f32;
 
-const SUM = 0u;
+const NOTHING_TO_COUNT = 0u;
 const MEAN = 1u;
 const RIGHT = 1u;
 const WRONG = 2u;
@@ -20,7 +20,8 @@ fn inverse(n: u32) -> f32 {
   return select(1.0 / f32(n), 0.0, n == 0u);
 }
 
-// 1/N of right and of wrong rows: all rows with a weight other than 0, or those within each group.
+// 1/N of right and of wrong rows (of all rows with a weight other than 0, or of those within each
+// group), and upstream.
 @compute @workgroup_size(WORKGROUP)
 fn scale(@builtin(local_invocation_index) local: u32) {
   let lane = only_lane(local);
@@ -28,21 +29,21 @@ fn scale(@builtin(local_invocation_index) local: u32) {
   for (var row = local; row < params.rows; row += WORKGROUP) {
     if (REDUCTION == MEAN) {
       if (!is_present(WEIGHT_PRESENT) || !is_zero(weight[row])) { counts.x += 1u; }
-    } else if (REDUCTION != SUM) {
+    } else if (REDUCTION != NOTHING_TO_COUNT) {
       counts.x += select(0u, 1u, workspace[row] == RIGHT);
       counts.y += select(0u, 1u, workspace[row] == WRONG);
     }
   }
   counts = count(lane, counts);
   if (local != 0u) { return; }
-  var factor = 1.0;
-  if (is_present(UPSTREAM_PRESENT)) { factor = upstream; }
-  if (REDUCTION == SUM) {
-    scale_out = Scale(1.0, 1.0, factor, 0u);
-  } else if (REDUCTION == MEAN) {
-    scale_out = Scale(inverse(counts.x), inverse(counts.x), factor, 0u);
-  } else {
-    scale_out = Scale(inverse(counts.x), inverse(counts.y), factor, 0u);
+  // What is not known here, the host has written.
+  if (is_present(UPSTREAM_PRESENT)) { scale_out.upstream = upstream; }
+  if (REDUCTION == MEAN) {
+    scale_out.inverse_right = inverse(counts.x);
+    scale_out.inverse_wrong = inverse(counts.x);
+  } else if (REDUCTION != NOTHING_TO_COUNT) {
+    scale_out.inverse_right = inverse(counts.x);
+    scale_out.inverse_wrong = inverse(counts.y);
   }
 }
 

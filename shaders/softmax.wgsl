@@ -8,8 +8,9 @@ struct Share {
   log_rest: f32,
 }
 
-const ABSENT = Share(0.0, LOG_ZERO, 1.0, 0.0);
-const ALONE = Share(1.0, 0.0, 0.0, LOG_ZERO);
+// Functions, because naga 30 takes no constant of a structure beside overrides that size arrays.
+fn absent() -> Share { return Share(0.0, LOG_ZERO, 1.0, 0.0); }
+fn alone() -> Share { return Share(1.0, 0.0, 0.0, LOG_ZERO); }
 
 // softmax(k z). The other classes' exponentials are relative to their own maximum (`shift`), so
 // that they never vanish beside a label that is far ahead.
@@ -24,9 +25,9 @@ struct Softmax {
 
 // From S' and the bits of the label's logit; MASKED where there is no label.
 fn softmax(k: f32, shift: f32, others: f32, label: u32) -> Softmax {
-  if (!(others > 0.0)) { return Softmax(shift, k, 0.0, 0.0, 0.0, ALONE); }
+  if (!(others > 0.0)) { return Softmax(shift, k, 0.0, 0.0, 0.0, alone()); }
   let log_others = logarithm(others);
-  if (label == MASKED) { return Softmax(shift, k, others, 1.0 / others, log_others, ABSENT); }
+  if (label == MASKED) { return Softmax(shift, k, others, 1.0 / others, log_others, absent()); }
   let x = (value(label) - shift) * k;
   let ahead = exponential(-abs(x));
   let u = x - log_others;

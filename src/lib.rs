@@ -29,6 +29,7 @@
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
 //! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - `wgsl` (feature `wgpu`): the engine for GPUs, over the caller's device, buffers and encoder;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
 //! - `feature` (feature `train`): inheritance and exploration, on the teacher's factor;
 //! - `select` (feature `train`): which samples the teacher supervises;
@@ -67,12 +68,15 @@
 //! # Features
 //!
 //! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
-//! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
-//! program.
+//! parallel. `serde`: the types of `spec` in files. `wgpu` (default): the engine for GPUs. `train`:
+//! the harness. `cli` (default): the program.
 
+mod batch;
 pub mod cpu;
 pub mod reference;
 pub mod spec;
+#[cfg(feature = "wgpu")]
+pub mod wgsl;
 
 #[cfg(feature = "train")]
 pub mod auto;

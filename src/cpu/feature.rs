@@ -1,9 +1,8 @@
 //! Distances of feature vectors: norms, distance and gradient while a row is in the cache.
 
-use super::check::{length, matrix, per_row};
-use super::student::RowLogits;
-use super::sweep::{Block, LANES, store, sum};
-use super::{Element, Parallelism, Student};
+use super::Parallelism;
+use crate::batch::check::{length, matrix, per_row};
+use crate::batch::{Element, RowLogits, Student};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
 
 /// A feature loss over rows of `D` features: checked once, run often.
@@ -82,6 +81,11 @@ impl<'a, T> FeatureRows<'a, T> {
         self.weight.map_or(1.0, |w| w[row])
     }
 }
+
+/// Features per block. Loops over a block have no branches, so the compiler makes vectors of them.
+const LANES: usize = 16;
+
+type Block = [f32; LANES];
 
 /// Features per stretch of rows that one thread works on; rows are never split.
 const STRETCH: usize = 16_384;
@@ -383,15 +387,17 @@ fn sums<S: Element, T: Element>(
     measure: impl Fn(f32) -> f32,
     slope: impl Fn(f32) -> f32,
 ) -> [f32; 2] {
-    sum(x.len(), |start, [apart, along]: &mut [Block; 2]| {
+    let [mut apart, mut along] = [[0.0_f64; LANES]; 2];
+    for start in (0..x.len()).step_by(LANES) {
         let (x, y) = (load(x, start), load(y, start));
         for i in 0..LANES {
             let unit = of_x.unit(x[i]);
             let d = unit - of_y.unit(y[i]);
-            apart[i] += measure(d);
-            along[i] += slope(d) * unit;
+            apart[i] += f64::from(measure(d));
+            along[i] += f64::from(slope(d) * unit);
         }
-    })
+    }
+    [apart, along].map(|lanes| lanes.iter().sum::<f64>() as f32)
 }
 
 /// `scale · a (slope(d) − x̂ along)/‖x‖` over the features, where there is room for it.
@@ -434,7 +440,9 @@ fn write<S: Element, T: Element>(
             // The power comes last: a tiny ‖x‖ may have a gradient beyond the range of f32.
             block[i] = turned * factor * of_x.power;
         }
-        store(out, start, &block);
+        for (value, lane) in out[start..].iter_mut().zip(block) {
+            *value = S::from_f32(lane);
+        }
     }
 }
 

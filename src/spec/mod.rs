@@ -19,6 +19,7 @@
 mod divergence;
 mod error;
 mod feature;
+mod format;
 #[cfg(feature = "train")]
 mod keys;
 mod loss;
@@ -33,6 +34,7 @@ mod temperature;
 pub use divergence::Divergence;
 pub use error::{ArgumentError, SpecError, SpecWarning};
 pub use feature::{Distance, FeatureSpec, Relation};
+pub use format::Format;
 pub use loss::{LossSpec, LossSpecBuilder, Reduction, Side};
 pub use params::RowParams;
 pub use preset::Preset;

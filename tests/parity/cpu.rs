@@ -1,32 +1,16 @@
 //! The CPU engine in the suite.
 
 use super::cases::Case;
-use super::judge::{Bounds, Format};
+use super::judge::Bounds;
 use super::{Answer, Subject, suite};
 use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{RowStats, StatsLevel, Temperature};
+use fused_kd::spec::{Format, RowStats, StatsLevel, Temperature};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
 struct Cpu<S, T>(PhantomData<(S, T)>);
 
-trait Formatted: Element {
-    const FORMAT: Format;
-}
-
-impl Formatted for f32 {
-    const FORMAT: Format = Format::F32;
-}
-
-impl Formatted for f16 {
-    const FORMAT: Format = Format::F16;
-}
-
-impl Formatted for bf16 {
-    const FORMAT: Format = Format::Bf16;
-}
-
-impl<S: Formatted, T: Formatted> Subject for Cpu<S, T> {
+impl<S: Element, T: Element> Subject for Cpu<S, T> {
     const STUDENT: Format = S::FORMAT;
     const TEACHER: Format = T::FORMAT;
     const BOUNDS: Bounds = Bounds::CPU;
@@ -83,3 +67,8 @@ suite!(f16_f16, Cpu<f16, f16>, 600_000, &SIZES);
 suite!(bf16_bf16, Cpu<bf16, bf16>, 600_000, &SIZES);
 suite!(f32_bf16, Cpu<f32, bf16>, 60_000, &SIZES);
 suite!(bf16_f32, Cpu<bf16, f32>, 60_000, &SIZES);
+
+#[test]
+fn golden_vectors() {
+    super::golden::golden_vectors::<Cpu<f32, f32>>();
+}
