@@ -1,29 +1,14 @@
 //! The CPU engine in the suite, and what only it can be asked.
 
 use super::cases::{Case, Kind, Rng};
-use super::judge::{Bounds, Format};
+use super::judge::Bounds;
 use super::{Answer, Subject, specifications, suite};
 use fused_kd::cpu::{Element, FeaturePlan, FeatureRows, Parallelism, Student};
+use fused_kd::spec::Format;
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
 struct Cpu<S, T>(PhantomData<(S, T)>);
-
-trait Formatted: Element {
-    const FORMAT: Format;
-}
-
-impl Formatted for f32 {
-    const FORMAT: Format = Format::F32;
-}
-
-impl Formatted for f16 {
-    const FORMAT: Format = Format::F16;
-}
-
-impl Formatted for bf16 {
-    const FORMAT: Format = Format::Bf16;
-}
 
 fn typed<E: Element>(row: &[f32]) -> Vec<E> {
     row.iter().map(|&z| E::from_f32(z)).collect()
@@ -46,7 +31,7 @@ fn run<S: Element, T: Element>(case: &Case, parallelism: Parallelism) -> Answer 
     }
 }
 
-impl<S: Formatted, T: Formatted> Subject for Cpu<S, T> {
+impl<S: Element, T: Element> Subject for Cpu<S, T> {
     const STUDENT: Format = S::FORMAT;
     const TARGET: Format = T::FORMAT;
     const BOUNDS: Bounds = Bounds::CPU;

@@ -3,43 +3,42 @@
 use super::cases::Case;
 use super::{Answer, Subject};
 use fused_kd::reference::{FeatureBatch, FeatureOutput, features};
-use fused_kd::spec::Distance;
+use fused_kd::spec::{Distance, Format};
 use half::{bf16, f16};
 
-/// A type of features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    F32,
-    F16,
-    Bf16,
+/// How a type of features rounds.
+pub(crate) trait Rounding {
+    /// The value of the type that is nearest to `z` as `f32`, ties to even.
+    fn round(self, z: f64) -> f64;
+    /// The largest relative error of rounding to the type.
+    fn epsilon(self) -> f64;
+    /// What rounding to the type may move `z` by: one unit in its last place.
+    fn ulp(self, z: f64) -> f64;
 }
 
-impl Format {
-    /// The value of the type that is nearest to `z` as `f32`, ties to even.
-    pub(crate) fn round(self, z: f64) -> f64 {
+impl Rounding for Format {
+    fn round(self, z: f64) -> f64 {
         let z = z as f32;
         f64::from(match self {
-            Self::F32 => z,
             Self::F16 => f16::from_f32(z).to_f32(),
             Self::Bf16 => bf16::from_f32(z).to_f32(),
+            _ => z,
         })
     }
 
-    /// The largest relative error of rounding to the type.
-    pub(crate) fn epsilon(self) -> f64 {
+    fn epsilon(self) -> f64 {
         match self {
-            Self::F32 => f64::powi(2.0, -24),
             Self::F16 => f64::powi(2.0, -11),
             Self::Bf16 => f64::powi(2.0, -8),
+            _ => f64::powi(2.0, -24),
         }
     }
 
-    /// What rounding to the type may move `z` by: one unit in its last place.
     fn ulp(self, z: f64) -> f64 {
         let least = match self {
-            Self::F32 => return 0.0,
             Self::F16 => f64::powi(2.0, -24),
             Self::Bf16 => f64::powi(2.0, -133),
+            _ => return 0.0,
         };
         (2.0 * self.epsilon() * z.abs()).max(least)
     }

@@ -11,7 +11,8 @@ mod judge;
 mod oracle;
 
 use cases::{Case, Kind, Rng};
-use fused_kd::spec::{Distance, FeatureSpec, Relation};
+use fused_kd::spec::{Distance, FeatureSpec, Format, Relation};
+use judge::Rounding;
 
 /// What an engine computed for a case.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ impl Answer {
 /// An engine under test, with its student's and target's types.
 pub(crate) trait Subject {
     /// How the gradient is rounded.
-    const STUDENT: judge::Format;
-    const TARGET: judge::Format;
+    const STUDENT: Format;
+    const TARGET: Format;
     const BOUNDS: judge::Bounds;
 
     /// Runs the case on features rounded to these types.
