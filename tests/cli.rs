@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use assert_cmd::Command;
 use fused_kd::spec::{LossSpec, Preset};
+use fused_kd::train::RunConfig;
 use serde_json::Value;
 use support::npy::{self, array, bytes};
 use tempfile::TempDir;
@@ -115,6 +116,20 @@ fn presets_are_listed_and_printed() {
         assert_eq!(toml::from_str::<LossSpec>(&toml).unwrap(), preset.spec());
         let one = json(&succeed(here, &format!("presets {name} --format json")));
         assert_eq!(&one, entry);
+    }
+    for name in ["ie-kd", "dml", "ie-dml"] {
+        assert!(table.contains(name), "{name}");
+        let list = list.as_array().unwrap();
+        let entry = list.iter().find(|entry| entry["name"] == name).unwrap();
+        assert_eq!(entry["mutual"] == true, name.ends_with("dml"));
+        let terms = entry["terms"].as_array().map_or(0, Vec::len);
+        assert_eq!(terms, if name.starts_with("ie") { 2 } else { 0 });
+        // A whole file for a run, because these are no losses of logits alone.
+        let config = RunConfig::from_toml(&succeed(here, &format!("presets {name}"))).unwrap();
+        assert_eq!(
+            (config.terms.len(), config.mutual),
+            (terms, entry["mutual"] == true)
+        );
     }
     let (code, _, error) = run(here, "presets lrr");
     assert!(code == 2 && error.contains("lr-mse"), "{error}");

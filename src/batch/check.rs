@@ -218,7 +218,7 @@ pub(crate) fn upstream(given: f32) -> Result<(), ArgumentError> {
     }
 }
 
-fn per_row(
+pub(crate) fn per_row(
     argument: &'static str,
     values: &[f32],
     holds: impl Fn(f32) -> bool,

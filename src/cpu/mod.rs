@@ -28,6 +28,7 @@
 
 mod divergence;
 mod extremes;
+mod feature;
 mod gradient;
 #[cfg(feature = "train")]
 mod harness;
@@ -43,6 +44,7 @@ mod sweep;
 mod target;
 
 pub use crate::batch::{Counts, Element, Rows, Student};
+pub use feature::{FeaturePlan, FeatureRows};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
