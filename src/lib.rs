@@ -62,9 +62,12 @@
 //! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
 //! program.
 
+mod batch;
 pub mod cpu;
 pub mod reference;
 pub mod spec;
+#[cfg(feature = "wgpu")]
+pub mod wgsl;
 
 #[cfg(feature = "train")]
 pub mod auto;

@@ -5,9 +5,9 @@ use super::divergence::{Pair, Rule};
 use super::extremes::others;
 use super::softmax::Softmax;
 use super::standardise::{Pullback, Standardised};
-use super::student::RowLogits;
 use super::sweep::{Block, LANES, store, sum};
 use super::target::Target;
+use crate::batch::RowLogits;
 
 /// Student and revised target of one row, and what the gradient is multiplied by.
 pub(super) struct Gradient {

@@ -1,10 +1,10 @@
 //! Influence of each row on a validation loss, through the last layer.
 
 use super::Element;
-use super::check::{labels as check_labels, length, matrix};
 use super::extremes::{Extremes, NO_LABEL, others};
 use super::softmax::{Softmax, sum_of_others};
 use super::sweep::{LANES, load, sum};
+use crate::batch::check::{labels as check_labels, length, matrix};
 use crate::spec::{ArgumentError, IGNORE};
 
 /// `influence_b = Σ_c (q1_c − e_y,c) u_c` with `q1 = softmax(s)` (TracIn of the last layer, Pruthi

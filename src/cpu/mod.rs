@@ -26,9 +26,7 @@
 //! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
 //! bits, whatever the number of threads.
 
-mod check;
 mod divergence;
-mod element;
 mod extremes;
 mod gradient;
 #[cfg(feature = "train")]
@@ -38,18 +36,14 @@ mod math;
 mod plan;
 mod prologue;
 mod row;
-mod rows;
 mod scores;
 mod softmax;
 mod standardise;
-mod student;
 mod sweep;
 mod target;
 
-pub use element::Element;
+pub use crate::batch::{Counts, Element, Rows, Student};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
 pub use plan::{Parallelism, Plan};
-pub use rows::{Counts, Rows};
-pub use student::Student;

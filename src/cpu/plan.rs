@@ -1,13 +1,10 @@
 //! A plan: one loss over rows of V classes, and the batch that it is run over.
 
-use super::check::{self, Strides};
 use super::row::{RowInputs, row};
-use super::rows::{Counts, Rows};
-use super::student::{RowLogits, Student};
 use super::{Element, prologue};
-use crate::spec::{
-    ArgumentError, Dtd, LossSpec, Reduction, RowFlags, RowStats, SpecError, StatsLevel, Temperature,
-};
+use crate::batch::check::{self, Strides};
+use crate::batch::{Counts, RowLogits, Rows, Student};
+use crate::spec::{ArgumentError, LossSpec, Reduction, RowFlags, RowStats, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,15 +122,7 @@ impl Plan {
         student: &Student<S>,
         tau: &mut [f32],
     ) -> Result<(), ArgumentError> {
-        let dtd: Dtd = match self.spec.temperature() {
-            Temperature::Dtd(dtd) => dtd,
-            _ => {
-                return Err(ArgumentError::Unused {
-                    argument: "tau",
-                    why: "the specification's temperature is not \"dtd\"",
-                });
-            }
-        };
+        let dtd = check::dtd(&self.spec)?;
         let strides = check::matrices(self.classes, rows, student)?;
         check::row_inputs(self.classes, rows)?;
         let b = rows.labels.len();

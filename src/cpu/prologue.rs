@@ -1,11 +1,11 @@
 //! What has to be known of a whole batch before its rows: counts, and dynamic temperatures.
 
 use super::Element;
-use super::check::Strides;
 use super::extremes::{Extremes, NO_LABEL};
-use super::rows::{Counts, Rows};
 use super::softmax::sum_of_others;
 use super::sweep::load;
+use crate::batch::check::Strides;
+use crate::batch::{Counts, Rows};
 use crate::spec::{Dtd, IGNORE, Normalise, Omega};
 
 /// Rows with a weight other than 0.

@@ -9,8 +9,8 @@ use super::gradient::{Factors, Gradient};
 use super::scores::Scores;
 use super::softmax::{Softmax, sum_of_others};
 use super::standardise::Standardised;
-use super::student::RowLogits;
 use super::target::Target;
+use crate::batch::RowLogits;
 use crate::spec::{
     Divergence, IGNORE, LossSpec, Revision, RowFlags, RowStats, StatsLevel, Temperature,
 };

@@ -17,6 +17,7 @@
 
 mod divergence;
 mod error;
+mod format;
 #[cfg(feature = "train")]
 mod keys;
 mod loss;
@@ -30,6 +31,7 @@ mod temperature;
 
 pub use divergence::Divergence;
 pub use error::{ArgumentError, SpecError, SpecWarning};
+pub use format::Format;
 pub use loss::{LossSpec, LossSpecBuilder, Reduction, Side};
 pub use params::RowParams;
 pub use preset::Preset;

@@ -1,32 +1,16 @@
 //! The CPU engine in the suite.
 
 use super::cases::Case;
-use super::judge::{Bounds, Format};
+use super::judge::Bounds;
 use super::{Answer, Subject, suite};
 use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{RowStats, StatsLevel, Temperature};
+use fused_kd::spec::{Format, RowStats, StatsLevel, Temperature};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
 struct Cpu<S, T>(PhantomData<(S, T)>);
 
-trait Formatted: Element {
-    const FORMAT: Format;
-}
-
-impl Formatted for f32 {
-    const FORMAT: Format = Format::F32;
-}
-
-impl Formatted for f16 {
-    const FORMAT: Format = Format::F16;
-}
-
-impl Formatted for bf16 {
-    const FORMAT: Format = Format::Bf16;
-}
-
-impl<S: Formatted, T: Formatted> Subject for Cpu<S, T> {
+impl<S: Element, T: Element> Subject for Cpu<S, T> {
     const STUDENT: Format = S::FORMAT;
     const TEACHER: Format = T::FORMAT;
     const BOUNDS: Bounds = Bounds::CPU;

@@ -5,9 +5,9 @@ use super::Element;
 /// The student's logits `s[B, V]` and the place of the gradient `g[B, V]`, in the student's type.
 #[derive(Debug)]
 pub struct Student<'a, S> {
-    pub(super) logits: RowLogits<'a, S>,
-    pub(super) stride: Option<usize>,
-    pub(super) gradient_stride: Option<usize>,
+    pub(crate) logits: RowLogits<'a, S>,
+    pub(crate) stride: Option<usize>,
+    pub(crate) gradient_stride: Option<usize>,
 }
 
 impl<'a, S> Student<'a, S> {
@@ -56,7 +56,7 @@ impl<'a, S> Student<'a, S> {
 
 /// Logits, and room for the gradient, of one row or of many.
 #[derive(Debug)]
-pub(super) enum RowLogits<'a, S> {
+pub(crate) enum RowLogits<'a, S> {
     Alone(&'a [S]),
     Apart(&'a [S], &'a mut [S]),
     InPlace(&'a mut [S]),
@@ -65,7 +65,7 @@ pub(super) enum RowLogits<'a, S> {
 impl<'a, S: Element> RowLogits<'a, S> {
     /// The logits as long as nothing has been written over them.
     #[inline(always)]
-    pub(super) fn read(&self) -> &[S] {
+    pub(crate) fn read(&self) -> &[S] {
         match self {
             Self::Alone(logits) | Self::Apart(logits, _) => logits,
             Self::InPlace(logits) => logits,
@@ -74,7 +74,7 @@ impl<'a, S: Element> RowLogits<'a, S> {
 
     /// Room for the gradient.
     #[inline(always)]
-    pub(super) fn write(&mut self) -> Option<&mut [S]> {
+    pub(crate) fn write(&mut self) -> Option<&mut [S]> {
         match self {
             Self::Alone(_) => None,
             Self::Apart(_, gradient) | Self::InPlace(gradient) => Some(gradient),
@@ -82,14 +82,14 @@ impl<'a, S: Element> RowLogits<'a, S> {
     }
 
     /// Fills the gradient with one value.
-    pub(super) fn fill(&mut self, value: f32) {
+    pub(crate) fn fill(&mut self, value: f32) {
         if let Some(gradient) = self.write() {
             gradient.fill(S::from_f32(value));
         }
     }
 
     /// Splits off what comes before element `logits` (and `gradient`, apart).
-    pub(super) fn split(self, logits: usize, gradient: usize) -> (Self, Self) {
+    pub(crate) fn split(self, logits: usize, gradient: usize) -> (Self, Self) {
         match self {
             Self::Alone(s) => {
                 let (a, b) = s.split_at(logits);
@@ -108,7 +108,7 @@ impl<'a, S: Element> RowLogits<'a, S> {
 
     /// The row of `classes` classes at these elements.
     #[inline]
-    pub(super) fn row(
+    pub(crate) fn row(
         &mut self,
         logits: usize,
         gradient: usize,

@@ -1,10 +1,14 @@
 //! The types that logits come in.
 
+use crate::spec::Format;
 use half::{bf16, f16};
 
 /// A logit's type: `f32`, `f16` or `bf16`. Widening to `f32` is exact; a gradient is rounded to the
 /// nearest value, ties to even.
-pub trait Element: Copy + Send + Sync + sealed::Sealed + 'static {
+pub trait Element: bytemuck::Pod + Send + Sync + sealed::Sealed {
+    /// Which type it is.
+    const FORMAT: Format;
+
     /// The value as `f32`, exactly.
     fn to_f32(self) -> f32;
     /// The nearest value of this type.
@@ -19,6 +23,8 @@ mod sealed {
 }
 
 impl Element for f32 {
+    const FORMAT: Format = Format::F32;
+
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self
@@ -31,6 +37,8 @@ impl Element for f32 {
 }
 
 impl Element for f16 {
+    const FORMAT: Format = Format::F16;
+
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self.to_f32()
@@ -43,6 +51,8 @@ impl Element for f16 {
 }
 
 impl Element for bf16 {
+    const FORMAT: Format = Format::Bf16;
+
     #[inline(always)]
     fn to_f32(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
