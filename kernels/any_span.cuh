@@ -53,6 +53,7 @@ struct Elements : AnyRows {
   using Rows = AnyRows;
   Lanes& lanes;
   int shifted = -1;
+  float shifted_label = 0.0f;
 
   DEVICE Elements(Lanes& lanes, const AnyRows& rows) : AnyRows(rows), lanes(lanes) {}
 
@@ -67,10 +68,13 @@ struct Elements : AnyRows {
     Chunk<1> chunk{c, {masked()}, {masked()}};
     if (c != y) {
       chunk.s[0] = student.at(c);
-      chunk.t[0] = teacher.at(c == shifted ? y : c);
+      chunk.t[0] = c == shifted ? shifted_label : teacher.at(c);
     }
     f(chunk);
   }
 
-  DEVICE void shift(int top) { shifted = top; }
+  DEVICE void shift(int top, float label) {
+    shifted = top;
+    shifted_label = label;
+  }
 };

@@ -55,6 +55,19 @@ DEVICE float widen_f16(unsigned bits) {
 #endif
 }
 
+// Opaque to the compiler, which would otherwise keep the floats of a row in registers from sweep to
+// sweep, beside the words that they come from.
+DEVICE float widen_bf16(unsigned bits) {
+#ifdef SIMT
+  return __uint_as_float(bits << 16);
+#else
+  float y;
+  const auto low = static_cast<unsigned short>(0), high = static_cast<unsigned short>(bits);
+  asm volatile("mov.b32 %0, {%1, %2};" : "=f"(y) : "h"(low), "h"(high));
+  return y;
+#endif
+}
+
 DEVICE unsigned narrow_f16(float x) {
 #ifdef SIMT
   return simt_bits<uint16_t>(static_cast<_Float16>(x));

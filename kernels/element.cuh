@@ -25,7 +25,7 @@ struct Bf16 {
   static constexpr int PER_VECTOR = 8;
   static constexpr unsigned MASKED = 0xff80;
 
-  static DEVICE float widen(Bits bits) { return __uint_as_float(unsigned(bits) << 16); }
+  static DEVICE float widen(Bits bits) { return widen_bf16(bits); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_bf16(x)); }
 };
 

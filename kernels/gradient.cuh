@@ -36,6 +36,8 @@ struct Gradient {
   // Writes the gradient, where there is room for it; returns D without its factor.
   template <class Rule, class Span>
   DEVICE float run(const Rule& rule, Span& span) const {
+    // First what the label's class adds, so that nothing has to hold the classes through the sweeps.
+    const float of_label = labelled ? rule.label_value(at_label()) : 0.0f;
     float value = 0.0f, mean = 0.0f;
     if constexpr (Rule::CENTRED) {
       float sum[2] = {};
@@ -52,7 +54,7 @@ struct Gradient {
     } else {
       value = write(rule, span, mean, [](float g, float) { return g; });
     }
-    return value + (labelled ? rule.label_value(at_label()) : 0.0f);
+    return value + of_label;
   }
 
  private:
@@ -95,6 +97,11 @@ struct Gradient {
   // Returns D over the classes besides the label, where that takes no sweep of its own.
   template <class Rule, class Span, class Pull>
   DEVICE float write(const Rule& rule, Span& span, float mean, Pull pull) const {
+    float at_y = 0.0f;
+    if (labelled) {
+      const float of_kd = kd == 0.0f ? 0.0f : kd * pull(rule.label_gradient(at_label(), mean), label);
+      at_y = of_kd - ce * raw.y.rest;
+    }
     float value[1] = {};
     span.each([&](const auto& chunk) {
       float g[chunk.SIZE];
@@ -113,10 +120,7 @@ struct Gradient {
         span.store(chunk.first, g);
         // The label's class lies in one lane's chunk.
         const int y = span.y;
-        if (labelled && unsigned(y - chunk.first) < unsigned(chunk.SIZE)) {
-          const float of_kd = kd == 0.0f ? 0.0f : kd * pull(rule.label_gradient(at_label(), mean), label);
-          span.store(y, of_kd - ce * raw.y.rest);
-        }
+        if (labelled && unsigned(y - chunk.first) < unsigned(chunk.SIZE)) span.store(y, at_y);
       }
     });
     if constexpr (!Rule::CENTRED) span.lanes.template reduce<Sum>(value);

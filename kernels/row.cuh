@@ -133,7 +133,7 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
   float target_sum = sums_[1].tempered;
   OnlyMasked only = extremes_.only;
   if (shifted) {
-    span.shift(static_cast<int>(of_t.top));
+    span.shift(static_cast<int>(of_t.top), of_t.label);
     target_label = of_t.max;
     target_max = shifted_extremes(span, only);
     target_shift = target_max == masked() ? target_label : target_max;

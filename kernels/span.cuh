@@ -63,8 +63,8 @@ struct Vectors {
   }
 
   // In the target the class `top` has the label's logit.
-  DEVICE void exchange(int first, Raw& raw, int top) const {
-    if (unsigned(top - first) < N) raw.t.put(1u << (top - first), teacher.row[y]);
+  static DEVICE void exchange(int first, Raw& raw, int top, float label) {
+    if (unsigned(top - first) < N) raw.t.put(1u << (top - first), E::narrow(label));
   }
 
   static DEVICE Chunk<N> widen(int first, const Raw& raw) {
@@ -137,9 +137,9 @@ struct Registers : Vectors<E> {
   }
 
   // Probability shift: in the target the class `top` has the label's logit from now on.
-  DEVICE void shift(int top) {
+  DEVICE void shift(int top, float label) {
 #pragma unroll
-    for (int step = 0; step < STEPS; ++step) Rows::exchange(at(step), raw[step], top);
+    for (int step = 0; step < STEPS; ++step) Rows::exchange(at(step), raw[step], top, label);
   }
 };
 
@@ -150,6 +150,7 @@ struct Stream : Vectors<E> {
   using Rows = Vectors<E>;
   Lanes& lanes;
   int shifted = -1;
+  float shifted_label = 0.0f;
 
   DEVICE Stream(Lanes& lanes, const Rows& rows) : Rows(rows), lanes(lanes) {}
 
@@ -165,9 +166,12 @@ struct Stream : Vectors<E> {
   template <class F>
   DEVICE void again(int first, F f) const {
     auto raw = Rows::load(first);
-    if (shifted >= 0) Rows::exchange(first, raw, shifted);
+    if (shifted >= 0) Rows::exchange(first, raw, shifted, shifted_label);
     f(Rows::widen(first, raw));
   }
 
-  DEVICE void shift(int top) { shifted = top; }
+  DEVICE void shift(int top, float label) {
+    shifted = top;
+    shifted_label = label;
+  }
 };

@@ -64,6 +64,8 @@
 
 mod batch;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod reference;
 pub mod spec;
 #[cfg(feature = "wgpu")]

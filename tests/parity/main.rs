@@ -6,10 +6,12 @@
 
 mod cases;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod drawn;
 mod judge;
 mod properties;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "wgpu")]
