@@ -70,6 +70,7 @@ struct Stream {
   Graph* graph = nullptr;
 };
 
+constexpr size_t NAN_BYTES = size_t(1) << 30;
 constexpr size_t FENCE = 256;  // bytes before and after each allocation, all 0xff as NaN is
 
 std::mutex mutex;
@@ -119,7 +120,10 @@ Result allocate(uintptr_t* out, size_t bytes) {
   if (bytes == 0) return INVALID_VALUE;
   if (shall_fail("alloc", ++allocated)) return OUT_OF_MEMORY;
   auto* memory = static_cast<char*>(::operator new(bytes + 2 * FENCE, std::align_val_t(256)));
-  std::memset(memory, 0xff, bytes + 2 * FENCE);
+  // Of what is very large only the pages that a test touches shall cost memory.
+  std::memset(memory, 0xff, FENCE);
+  if (bytes <= NAN_BYTES) std::memset(memory + FENCE, 0xff, bytes);
+  std::memset(memory + FENCE + bytes, 0xff, FENCE);
   *out = reinterpret_cast<uintptr_t>(memory + FENCE);
   const std::lock_guard lock(mutex);
   allocations[*out] = bytes;
