@@ -29,7 +29,8 @@ fn load() -> Result<Library, Unavailable> {
         match unsafe { Library::new(name) } {
             Ok(library) => return new_enough(library),
             Err(error) => {
-                missing.get_or_insert_with(|| error.to_string());
+                let why = std::error::Error::source(&error).map(ToString::to_string);
+                missing.get_or_insert_with(|| why.unwrap_or_else(|| error.to_string()));
             }
         }
     }

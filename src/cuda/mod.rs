@@ -2,7 +2,8 @@
 //! users need a driver, and neither CUDA nor a C++ compiler.
 //!
 //! A [`Plan`] is made once per loss, number of classes and context; [`Plan::launch`] takes addresses
-//! in device memory and a stream. [`Gpu`] is for callers that have neither:
+//! in device memory and a stream, [`Plan::launch_views`] cudarc's views of it. [`Gpu`] is for callers
+//! that have neither:
 //!
 //! ```
 //! use fused_kd::cuda::{Gpu, Options, Rows, Student};
@@ -43,6 +44,7 @@ mod plan;
 mod pointers;
 mod regime;
 mod run;
+mod views;
 
 pub use crate::batch::{Counts, Element, Rows, Student};
 pub use cudarc;
@@ -51,3 +53,4 @@ pub use gpu::Gpu;
 pub use options::{Options, Regime};
 pub use plan::Plan;
 pub use pointers::Pointers;
+pub use views::Views;

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::pointers::Pointers;
 use crate::batch::check::{self, Strides};
 use crate::batch::{Element, RowLogits, Rows, Student};
-use crate::spec::{Format, RowStats};
+use crate::spec::RowStats;
 use bytemuck::{NoUninit, Pod};
 use cudarc::driver::{CudaSlice, DevicePtr};
 use std::sync::Arc;
@@ -105,21 +105,7 @@ impl Gpu {
         if !Arc::ptr_eq(&plan.kernels, &self.kernels) {
             return Err(Error::OtherDevice);
         }
-        let options = plan.options();
-        for (argument, given, planned) in [
-            ("student", S::FORMAT, options.student),
-            ("teacher", T::FORMAT, options.teacher),
-        ] {
-            if given != planned {
-                let [given, planned] = [given, planned].map(Format::name);
-                return Err(Error::Format {
-                    argument,
-                    given,
-                    planned,
-                });
-            }
-        }
-        Ok(())
+        plan.check_formats(S::FORMAT, T::FORMAT)
     }
 
     fn upload<P: NoUninit>(&self, values: &[P]) -> Result<CudaSlice<u8>, Error> {

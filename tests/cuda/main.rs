@@ -9,3 +9,4 @@ mod device;
 mod failures;
 #[path = "../support/mod.rs"]
 mod support;
+mod views;
