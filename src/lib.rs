@@ -29,6 +29,8 @@
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
 //! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - `cuda` (feature `cuda`): the engine for NVIDIA's GPUs, over the caller's memory, stream and graph;
+//! - `wgsl` (feature `wgpu`): the engine for GPUs, over the caller's device, buffers and encoder;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
 //! - `select` (feature `train`): which samples the teacher supervises;
 //! - `data`, `train`, `report` (feature `train`): a small harness that trains teachers and students
@@ -59,8 +61,8 @@
 //! # Features
 //!
 //! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
-//! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
-//! program.
+//! parallel. `serde`: the types of `spec` in files. `wgpu` (default): the engine for GPUs. `train`:
+//! the harness. `cli` (default): the program.
 
 mod batch;
 pub mod cpu;

@@ -115,7 +115,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::run`]; [`ArgumentError::Unused`] where the specification's temperature is not
-    /// [`Temperature::Dtd`].
+    /// [`Temperature::Dtd`](crate::spec::Temperature::Dtd).
     pub fn dtd_temperatures<S: Element, T: Element>(
         &self,
         rows: &Rows<T>,

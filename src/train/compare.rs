@@ -34,6 +34,9 @@ pub enum TrainError {
     /// A call that the engine refused.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// An engine that cannot train here.
+    #[error("{0}")]
+    Engine(String),
 }
 
 /// How far a comparison is. Called from several threads.

@@ -82,8 +82,8 @@ pub enum Error {
         /// What would be right.
         planned: &'static str,
     },
-    /// A plan that was made on another device.
-    #[error("the plan was made on another device than this Gpu's: make it with Gpu::plan")]
+    /// A plan that was not made by this [`Gpu`](super::Gpu).
+    #[error("the plan is not one of this Gpu's: make it with Gpu::plan")]
     OtherDevice,
     /// A buffer that ends before its data.
     #[error(

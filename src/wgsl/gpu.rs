@@ -5,6 +5,7 @@ use super::options::Options;
 use super::pipelines::Pipelines;
 use super::plan::Plan;
 use crate::spec::LossSpec;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which adapter is asked for.
@@ -32,7 +33,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// What plans of this device share.
-    pipelines: Arc<Pipelines>,
+    pub(super) pipelines: Arc<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -152,6 +153,27 @@ impl Gpu {
             None => Ok(()),
             Some(message) => Err(Error::Device { message }),
         }
+    }
+}
+
+/// What it runs on, in a line: adapter, driver, subgroups, and the largest binding.
+impl fmt::Display for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let info = &self.info;
+        write!(f, "{} ({}", info.name, info.backend)?;
+        if !info.driver_info.is_empty() {
+            write!(f, ", {} {}", info.driver, info.driver_info)?;
+        }
+        if self.device.features().contains(wgpu::Features::SUBGROUP) {
+            write!(f, ", subgroups of {}", info.subgroup_min_size)?;
+            if info.subgroup_max_size > info.subgroup_min_size {
+                write!(f, " to {}", info.subgroup_max_size)?;
+            }
+        } else {
+            write!(f, ", no subgroup operations")?;
+        }
+        let binding = self.device.limits().max_storage_buffer_binding_size;
+        write!(f, ", bindings up to {} MiB)", binding >> 20)
     }
 }
 

@@ -67,6 +67,13 @@ impl Module {
     }
 }
 
+impl Module {
+    pub(super) fn uses_subgroups(self) -> bool {
+        let (Self::Row(_, reduce, _) | Self::Prologue(reduce) | Self::Batch(reduce)) = self;
+        reduce == Reduce::Subgroup
+    }
+}
+
 impl Kernel {
     pub(super) fn entry_point(self) -> &'static str {
         match self {

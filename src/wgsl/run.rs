@@ -8,6 +8,7 @@ use super::plan::Plan;
 use crate::batch::check::{self, Strides};
 use crate::batch::{Element, RowLogits, Rows, Student};
 use crate::spec::{Format, RowStats};
+use std::sync::Arc;
 
 impl Gpu {
     /// Runs the row program over a batch in host memory, as the CPU engine's `run` does: returns
@@ -42,10 +43,10 @@ impl Gpu {
         }
         self.guarded(|| {
             let batch = Batch::upload(self, rows, &student)?;
-            let total = self.upload("total", &[0; 4])?;
-            let records = self.upload("stats", bytemuck::cast_slice(stats))?;
+            let total = self.room("total", 4)?;
+            let records = self.room("stats", size_of_val(stats))?;
             let gradient = match &student.logits {
-                RowLogits::Apart(_, g) => Some(self.upload("gradient", bytemuck::cast_slice(g))?),
+                RowLogits::Apart(_, g) => Some(self.room("gradient", size_of_val(*g))?),
                 RowLogits::Alone(_) | RowLogits::InPlace(_) => None,
             };
             let mut buffers = batch.buffers(rows, strides).total(&total);
@@ -109,7 +110,7 @@ impl Gpu {
         }
         self.guarded(|| {
             let batch = Batch::upload(self, rows, student)?;
-            let on_device = self.upload("tau", bytemuck::cast_slice(tau))?;
+            let on_device = self.room("tau", size_of_val(tau))?;
             let buffers = batch.buffers(rows, strides);
             let call = plan.bind_temperatures(&buffers, &on_device)?;
             self.finish(self.recorded(&call), &[&on_device], |read| {
@@ -125,7 +126,8 @@ impl Gpu {
     }
 
     fn check_plan<S: Element, T: Element>(&self, plan: &Plan) -> Result<(), Error> {
-        if plan.device() != self.device() {
+        // Devices are told apart within an instance of wgpu only; what is compiled is one device's.
+        if !Arc::ptr_eq(&plan.pipelines, &self.pipelines) {
             return Err(Error::OtherDevice);
         }
         let options = plan.options();

@@ -5,15 +5,15 @@ use super::gpu::Gpu;
 use std::sync::mpsc;
 
 impl Gpu {
-    /// A buffer that holds these bytes, and whole words.
+    /// A buffer with room for this many bytes, in whole words.
+    pub(super) fn room(&self, name: &'static str, bytes: usize) -> Result<wgpu::Buffer, Error> {
+        let copies = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.buffer(name, bytes as u64, wgpu::BufferUsages::STORAGE | copies)
+    }
+
+    /// A buffer that holds these bytes.
     pub(super) fn upload(&self, name: &'static str, bytes: &[u8]) -> Result<wgpu::Buffer, Error> {
-        let buffer = self.buffer(
-            name,
-            bytes.len() as u64,
-            wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
-        )?;
+        let buffer = self.room(name, bytes.len())?;
         let (words, rest) = bytes.split_at(bytes.len() & !3);
         if !words.is_empty() {
             self.queue.write_buffer(&buffer, 0, words);

@@ -70,16 +70,20 @@ impl Bounds {
 /// Runs the case on the subject and on the oracle, and compares everything. Returns the rows whose
 /// gradient could not be judged, because total variation has a kink there.
 pub(crate) fn judge<S: Subject>(case: &Case) -> usize {
-    let answer = S::answer(case);
-    let truth = Truth::of::<S>(case, &answer);
-    total::<S>(case, &answer, &truth.output);
+    judge_answer::<S>(case, &S::answer(case))
+}
+
+/// The same for an answer that is there already.
+pub(crate) fn judge_answer<S: Subject>(case: &Case, answer: &Answer) -> usize {
+    let truth = Truth::of::<S>(case, answer);
+    total::<S>(case, answer, &truth.output);
     let mut skipped = 0;
     for row in 0..case.labels.len() {
         record::<S>(case, row, &answer.stats[row], &truth.output.stats[row]);
         if truth.is_at_a_kink(case, row) {
             skipped += 1;
         } else {
-            gradient::<S>(case, row, &answer, &truth);
+            gradient::<S>(case, row, answer, &truth);
         }
     }
     skipped

@@ -111,7 +111,7 @@ macro_rules! variant {
 }
 
 /// Each specification compiles kernels of its own, which takes a third of a second in software.
-const fn effort(one_in: usize, drawn: u32) -> Effort {
+const fn effort(one_in: [usize; 2], drawn: u32) -> Effort {
     Effort {
         one_in,
         all_classes: false,
@@ -119,25 +119,25 @@ const fn effort(one_in: usize, drawn: u32) -> Effort {
     }
 }
 
-variant!(Usual, effort(1, 32), |options| options);
-variant!(Packed, effort(7, 8), |options| options);
-variant!(WithoutSubgroups, effort(7, 8), |options| {
+variant!(Usual, effort([1, 1], 32), |options| options);
+variant!(Packed, effort([7, 4], 8), |options| options);
+variant!(WithoutSubgroups, effort([7, 4], 8), |options| {
     options.subgroups(Subgroups::Never)
 });
-variant!(Unchecked, effort(11, 4), |options| {
+variant!(Unchecked, effort([11, 6], 4), |options| {
     options.checks(Checks::Unchecked)
 });
-variant!(Split, effort(7, 2), |options| {
+variant!(Split, effort([11, 6], 2), |options| {
     options.regime(Regime::Split { parts: 4 })
 });
-variant!(SplitWithoutSubgroups, effort(23, 2), |options| {
+variant!(SplitWithoutSubgroups, effort([23, 10], 1), |options| {
     let options = options.subgroups(Subgroups::Never).workgroup(64);
-    options.regime(Regime::Split { parts: 64 })
+    options.regime(Regime::Split { parts: 8 })
 });
-variant!(EightLanes, effort(23, 4), |options| {
+variant!(EightLanes, effort([23, 6], 4), |options| {
     options.regime(Regime::Whole { lanes: 8 })
 });
-variant!(OneLane, effort(23, 4), |options| {
+variant!(OneLane, effort([23, 6], 4), |options| {
     options.regime(Regime::Whole { lanes: 1 }).workgroup(32)
 });
 
