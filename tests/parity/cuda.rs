@@ -128,7 +128,7 @@ macro_rules! variant {
     };
 }
 
-const fn effort(one_in: usize, all_classes: bool, drawn: u32) -> Effort {
+const fn effort(one_in: [usize; 2], all_classes: bool, drawn: u32) -> Effort {
     Effort {
         one_in,
         all_classes,
@@ -136,17 +136,17 @@ const fn effort(one_in: usize, all_classes: bool, drawn: u32) -> Effort {
     }
 }
 
-variant!(Usual, effort(1, true, 128), |options| options);
-variant!(Fewer, effort(5, false, 32), |options| options);
-variant!(Group16, effort(1, false, 32), |options| options
+variant!(Usual, effort([1, 1], true, 128), |options| options);
+variant!(Fewer, effort([5, 3], false, 32), |options| options);
+variant!(Group16, effort([1, 2], false, 32), |options| options
     .regime(Regime::Group16));
-variant!(Warp, effort(1, false, 32), |options| options
+variant!(Warp, effort([1, 2], false, 32), |options| options
     .regime(Regime::Warp));
-variant!(Block, effort(1, false, 32), |options| options
+variant!(Block, effort([1, 2], false, 32), |options| options
     .regime(Regime::Block));
-variant!(Stream, effort(1, false, 32), |options| options
+variant!(Stream, effort([1, 2], false, 32), |options| options
     .regime(Regime::Stream));
-variant!(Any, effort(1, false, 32), |options| options
+variant!(Any, effort([1, 2], false, 32), |options| options
     .regime(Regime::Any));
 
 // Each case runs three times in the emulator, which does some million logits a second.
