@@ -69,12 +69,12 @@ fn rows_begin_anywhere() {
     }
 }
 
-/// Row offsets are computed in 64 bits: the second row lies beyond 2³¹ elements.
+/// Row offsets are computed in 64 bits: the second row lies beyond 2³¹ elements, the third beyond 2³².
 #[test]
 fn rows_lie_far_apart() {
     let Some(gpu) = gpu() else { return };
     const STRIDE: usize = (1 << 31) + 24;
-    let batch = Batch::new(2, 40);
+    let batch = Batch::new(3, 40);
     for regime in [
         Regime::Group16,
         Regime::Warp,
@@ -87,17 +87,15 @@ fn rows_lie_far_apart() {
         let plan = gpu.plan(&spec, 40, format.regime(regime)).unwrap();
         let to_bf16 = |z: &[f32]| -> Vec<bf16> { z.iter().map(|&z| bf16::from_f32(z)).collect() };
         let [s, t] = [to_bf16(&batch.student), to_bf16(&batch.teacher)];
-        // Two rows in four gigabytes.
+        // Three rows in eight gigabytes.
         let stream = gpu.stream();
         let far = |rows: &[bf16]| {
-            // SAFETY: only the two rows are read.
-            let mut matrix = unsafe { stream.alloc::<bf16>(STRIDE + 40) }.ok()?;
-            stream
-                .memcpy_htod(&rows[..40], &mut matrix.slice_mut(..40))
-                .unwrap();
-            stream
-                .memcpy_htod(&rows[40..], &mut matrix.slice_mut(STRIDE..))
-                .unwrap();
+            // SAFETY: only the three rows are read.
+            let mut matrix = unsafe { stream.alloc::<bf16>(2 * STRIDE + 40) }.ok()?;
+            for (b, row) in rows.chunks(40).enumerate() {
+                let mut place = matrix.slice_mut(b * STRIDE..b * STRIDE + 40);
+                stream.memcpy_htod(row, &mut place).unwrap();
+            }
             Some(matrix)
         };
         let (Some(student), Some(teacher)) = (far(&s), far(&t)) else {
@@ -105,17 +103,17 @@ fn rows_lie_far_apart() {
         };
         let at = |matrix| fused_kd::cuda::cudarc::driver::DevicePtr::device_ptr(matrix, stream).0;
         let labels = Memory::of(gpu, &batch.labels);
-        let pointers = Pointers::new(2, at(&student), at(&teacher), labels.at())
+        let pointers = Pointers::new(3, at(&student), at(&teacher), labels.at())
             .student_stride(STRIDE)
             .teacher_stride(STRIDE)
             .in_place();
         launch(gpu, &plan, &pointers);
         let mut dense = s.clone();
-        let mut stats = [RowStats::default(); 2];
+        let mut stats = [RowStats::default(); 3];
         let rows = Rows::new(&t, &batch.labels);
         gpu.run(&plan, &rows, Student::in_place(&mut dense), &mut stats)
             .unwrap();
-        for (b, start) in [(0, 0), (1, STRIDE)] {
+        for (b, start) in [(0, 0), (1, STRIDE), (2, 2 * STRIDE)] {
             let row = stream
                 .clone_dtoh(&student.slice(start..start + 40))
                 .unwrap();
