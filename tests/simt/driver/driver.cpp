@@ -75,10 +75,11 @@ constexpr size_t FENCE = 256;  // bytes before and after each allocation, all 0x
 
 std::mutex mutex;
 std::map<uintptr_t, size_t> allocations;
-std::atomic<int> captures{0}, allocated{0}, launched{0};
+std::atomic<int> allocated{0}, launched{0};
 Stream default_stream;
 int context_token, event_token;
 thread_local void* current_context = nullptr;
+thread_local Stream* captured = nullptr;  // what this thread captures
 thread_local uint64_t seed = 0;
 
 int number(const char* name, int otherwise) {
@@ -107,12 +108,11 @@ bool shall_fail(const char* kind, int count) {
 
 Stream& stream_of(void* handle) { return handle ? *static_cast<Stream*>(handle) : default_stream; }
 
-// What must not happen while a stream captures.
-Result outside_capture(const char* what, Stream* stream = nullptr) {
-  if (captures == 0) return SUCCESS;
-  if (stream && !stream->capturing) return SUCCESS;
+// What must not happen while this thread captures a stream, be it on that stream or beside it.
+Result outside_capture(const char* what) {
+  if (!captured) return SUCCESS;
   log("%s during a capture", what);
-  if (stream) stream->spoilt = true;
+  captured->spoilt = true;
   return CAPTURE_UNSUPPORTED;
 }
 
@@ -281,27 +281,27 @@ DRIVER cuFuncGetAttribute(int* value, int, Function*) {
 
 DRIVER cuMemAlloc_v2(uintptr_t* out, size_t bytes) {
   log("cuMemAlloc %zu", bytes);
-  const Result captured = outside_capture("cuMemAlloc");
-  return captured ? captured : allocate(out, bytes);
+  const Result refused = outside_capture("cuMemAlloc");
+  return refused ? refused : allocate(out, bytes);
 }
-DRIVER cuMemAllocAsync(uintptr_t* out, size_t bytes, void* stream) {
+DRIVER cuMemAllocAsync(uintptr_t* out, size_t bytes, void*) {
   log("cuMemAllocAsync %zu", bytes);
-  const Result captured = outside_capture("cuMemAllocAsync", &stream_of(stream));
-  return captured ? captured : allocate(out, bytes);
+  const Result refused = outside_capture("cuMemAllocAsync");
+  return refused ? refused : allocate(out, bytes);
 }
 DRIVER cuMemFree_v2(uintptr_t at) { return release(at); }
 DRIVER cuMemFreeAsync(uintptr_t at, void*) { return release(at); }
-DRIVER cuMemcpyHtoDAsync_v2(uintptr_t to, const void* from, size_t bytes, void* stream) {
-  const Result captured = outside_capture("cuMemcpyHtoDAsync", &stream_of(stream));
-  if (captured) return captured;
+DRIVER cuMemcpyHtoDAsync_v2(uintptr_t to, const void* from, size_t bytes, void*) {
+  const Result refused = outside_capture("cuMemcpyHtoDAsync");
+  if (refused) return refused;
   if (!is_device(to, bytes)) return INVALID_VALUE;
   std::memcpy(reinterpret_cast<void*>(to), from, bytes);
   return SUCCESS;
 }
-DRIVER cuMemcpyDtoHAsync_v2(void* to, uintptr_t from, size_t bytes, void* stream) {
+DRIVER cuMemcpyDtoHAsync_v2(void* to, uintptr_t from, size_t bytes, void*) {
   log("cuMemcpyDtoHAsync %zu", bytes);
-  const Result captured = outside_capture("cuMemcpyDtoHAsync", &stream_of(stream));
-  if (captured) return captured;
+  const Result refused = outside_capture("cuMemcpyDtoHAsync");
+  if (refused) return refused;
   if (!is_device(from, bytes)) return INVALID_VALUE;
   std::memcpy(to, reinterpret_cast<void*>(from), bytes);
   return SUCCESS;
@@ -320,22 +320,22 @@ DRIVER cuStreamDestroy_v2(Stream* stream) {
   delete stream;
   return SUCCESS;
 }
-DRIVER cuStreamSynchronize(void* stream) {
+DRIVER cuStreamSynchronize(void*) {
   log("cuStreamSynchronize");
-  return outside_capture("cuStreamSynchronize", &stream_of(stream));
+  return outside_capture("cuStreamSynchronize");
 }
 DRIVER cuStreamWaitEvent(void*, void*, unsigned) { return SUCCESS; }
 DRIVER cuStreamBeginCapture_v2(void* stream, int) {
   Stream& target = stream_of(stream);
   if (!stream || target.capturing) return CAPTURE_UNSUPPORTED;  // the default stream cannot
   target = {true, false, new Graph};
-  captures += 1;
+  captured = &target;
   return SUCCESS;
 }
 DRIVER cuStreamEndCapture(void* stream, void** graph) {
   Stream& target = stream_of(stream);
   if (!target.capturing) return INVALID_VALUE;
-  captures -= 1;
+  captured = nullptr;
   target.capturing = false;
   *graph = target.spoilt ? nullptr : target.graph;
   return target.spoilt ? CAPTURE_INVALIDATED : SUCCESS;
