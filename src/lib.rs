@@ -29,6 +29,7 @@
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
 //! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - `cuda` (feature `cuda`): the engine for NVIDIA's GPUs, over the caller's memory, stream and graph;
 //! - `wgsl` (feature `wgpu`): the engine for GPUs, over the caller's device, buffers and encoder;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
 //! - `feature` (feature `train`): inheritance and exploration, on the teacher's factor;
@@ -73,6 +74,8 @@
 
 mod batch;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod reference;
 pub mod spec;
 #[cfg(feature = "wgpu")]

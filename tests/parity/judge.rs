@@ -58,7 +58,7 @@ impl Bounds {
         k: 2e-6,
         stats: 1e-5,
     };
-    #[cfg(feature = "wgpu")]
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) const GPU: Self = Self {
         r: 5e-5,
         a: 5e-6,

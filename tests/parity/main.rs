@@ -8,11 +8,13 @@
 mod browser;
 mod cases;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod drawn;
 mod golden;
 mod judge;
 mod properties;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "wgpu")]
