@@ -43,8 +43,8 @@ mod standardise;
 mod sweep;
 mod target;
 
-pub use crate::batch::{Counts, Element, Rows, Student};
-pub use feature::{FeaturePlan, FeatureRows};
+pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
+pub use feature::FeaturePlan;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
