@@ -74,7 +74,11 @@ impl Bounds {
 
 /// Runs the case on the subject and on the oracle, and compares everything.
 pub(crate) fn judge<S: Subject>(case: &Case) {
-    let answer = answer_of::<S>(case);
+    judge_answer::<S>(case, &answer_of::<S>(case));
+}
+
+/// Compares an answer with the oracle's.
+pub(crate) fn judge_answer<S: Subject>(case: &Case, answer: &Answer) {
     let widen = |row: &[f32], format: Format| -> Vec<f64> {
         row.iter().map(|&z| format.round(f64::from(z))).collect()
     };
@@ -94,7 +98,7 @@ pub(crate) fn judge<S: Subject>(case: &Case) {
         },
     )
     .unwrap();
-    distances::<S>(case, &answer, &truth);
+    distances::<S>(case, answer, &truth);
     for row in 0..case.rows() {
         let of_row = row * case.width..(row + 1) * case.width;
         let units = [&student, &target].map(|all| normalised(&all[of_row.clone()]));
