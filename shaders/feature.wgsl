@@ -91,7 +91,7 @@ fn sums(lane: Lane, of_row: Norms) -> Sums {
     var partial = vec2<f32>();
     for (var c = start; c < min(start + STRETCH * LANES, params.classes); c += LANES) {
       let u = units(of_row, logits(lane, c));
-      let d = u.x - u.y;
+      let d = apart(u);
       let measure = select(d * d, abs(d), params.right_divergence == L1);
       partial += vec2<f32>(measure, slope(u) * u.x);
     }
@@ -141,10 +141,15 @@ fn units(of_row: Norms, bits: vec2<u32>) -> vec2<f32> {
   );
 }
 
-// By comparison, because a difference may be fused with the product before it: it would not be 0 where
-// both are the same.
+// x̂ − ŷ. A difference may be fused with the product before it, and would not be 0 where both are the
+// same; a comparison is not.
+fn apart(u: vec2<f32>) -> f32 {
+  return select(u.x - u.y, 0.0, u.x == u.y);
+}
+
+// h: the sign for the L1, else the difference itself.
 fn slope(u: vec2<f32>) -> f32 {
-  if (params.right_divergence != L1) { return u.x - u.y; }
+  if (params.right_divergence != L1) { return apart(u); }
   return select(0.0, 1.0, u.x > u.y) - select(0.0, 1.0, u.x < u.y);
 }
 
