@@ -69,8 +69,8 @@
 //! # Features
 //!
 //! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
-//! parallel. `serde`: the types of `spec` in files. `wgpu` (default): the engine for GPUs. `train`:
-//! the harness. `cli` (default): the program.
+//! parallel. `serde`: the types of `spec` in files. `cuda`, `wgpu` (default): the engines for
+//! GPUs. `train`: the harness. `cli` (default): the program.
 
 mod batch;
 pub mod cpu;

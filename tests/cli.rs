@@ -335,6 +335,27 @@ fn speeds_are_measured() {
 }
 
 #[test]
+fn training_steps_are_measured() {
+    let results = json(&succeed(
+        Path::new("."),
+        "bench --what step --samples 2 --network 6-5-4,6-4 --batch 8 --preset kd,dtd-flsw --json",
+    ));
+    assert_eq!(results["threads"], 1);
+    let cases = results["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    assert_eq!(
+        (&cases[0]["network"], &cases[0]["batch"]),
+        (&"6-5-4".into(), &8.into())
+    );
+    assert_eq!(cases[3]["spec"], "dtd-flsw");
+    assert!(
+        cases
+            .iter()
+            .all(|case| case["median_s"].as_f64() > Some(0.0))
+    );
+}
+
+#[test]
 fn speeds_on_cuda_are_measured() {
     if !runs_here("cuda", "simt") {
         return;
@@ -359,6 +380,10 @@ fn what_cannot_be_measured_is_refused() {
         ("--threads 0", &["--threads 0"]),
         ("--samples 0", &["0"]),
         ("--engine reference", &["reference", "--engine cpu"]),
+        ("--batch 8", &["--batch", "--what step"]),
+        ("--what step --shape 8x8", &["--shape"]),
+        ("--what step --network 8", &["64-32-10"]),
+        ("--what step --threads 2", &["--threads 2"]),
     ] {
         let (code, out, error) = run(Path::new("."), &format!("bench {arguments}"));
         assert!(code == 2 && out.is_empty(), "{arguments}: {code}");

@@ -17,6 +17,11 @@ use std::time::Instant;
 /// Seconds that one measurement takes at least: shorter calls are repeated.
 const SHORTEST: f64 = 2e-4;
 
+/// The instructions that the engine runs in.
+pub(super) fn isa() -> String {
+    "portable".to_owned()
+}
+
 /// A pool of threads.
 pub(super) struct Cpu {
     pool: ThreadPool,
@@ -37,10 +42,6 @@ impl Cpu {
         Ok(Self {
             pool: pool.map_err(|error| failed(error, why))?,
         })
-    }
-
-    pub(super) fn isa(&self) -> String {
-        "portable".to_owned()
     }
 
     pub(super) fn threads(&self) -> usize {
