@@ -81,6 +81,9 @@ pub mod spec;
 #[cfg(feature = "wgpu")]
 pub mod wgsl;
 
+#[cfg(all(test, feature = "train"))]
+#[path = "../tests/support/allocations.rs"]
+mod allocations;
 #[cfg(feature = "train")]
 pub mod auto;
 #[cfg(feature = "cli")]
