@@ -40,6 +40,8 @@ if sys.version_info < (3, 10):
     sys.exit("error: this Python is too old; run this with Python 3.10 or later")
 if importlib.util.find_spec("torch") is None:
     sys.exit("error: PyTorch is missing; install it with `pip install torch numpy`")
+# No __pycache__: the crate's package takes all of benches/.
+sys.dont_write_bytecode = True
 
 import torch
 
@@ -160,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"students of --what step [{NETWORKS}]",
     )
     add("--batch", type=positive, default=128, metavar="B", help="rows of a step [128]")
-    add("--threads", type=numbers, metavar="N,…", help="of the CPU [1, and all cores]")
+    add("--threads", type=numbers, metavar="N,…", help="of the CPU [1, and for the loss all cores]")
     add("--rounds", type=positive, default=5, metavar="N", help="turns of each contender [5]")
     add("--samples", type=positive, default=20, metavar="N", help="calls in a turn, at least [20]")
     add(
@@ -180,7 +182,8 @@ def with_defaults(options: argparse.Namespace) -> argparse.Namespace:
     options.preset = options.preset or (list(PRESETS) if on_gpu else ["lr"])
     options.shape = options.shape or shapes(CUDA_SHAPES if on_gpu else CPU_SHAPES)
     cores = os.cpu_count() or 1
-    options.threads = options.threads or list(dict.fromkeys([1, cores]))
+    usual = [1] if options.what == "step" else [1, cores]
+    options.threads = options.threads or list(dict.fromkeys(usual))
     if not on_gpu:
         if max(options.threads) > cores:
             raise Trouble(f"--threads {max(options.threads)}: this machine has {cores} cores")
@@ -228,24 +231,23 @@ def measure(options: argparse.Namespace) -> int:
         "samples": options.samples,
     }
     progress, outcomes, todo = Progress(), [], cases(options)
-    interrupted = False
-    for index, case in enumerate(todo, 1):
-        say = functools.partial(progress.say, f"[{index}/{len(todo)}] {case}: ")
-        try:
+    try:
+        for index, case in enumerate(todo, 1):
+            say = functools.partial(progress.say, f"[{index}/{len(todo)}] {case}: ")
             outcomes.append(Contest(case, options, program, clock, say).run())
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-        except torch.OutOfMemoryError as error:
-            raise Trouble(
-                f"{case}: the GPU's memory is too small; name smaller shapes with --shape"
-            ) from error
-        if options.json:
-            write_json(options.json, head, outcomes)
-    progress.say("")
-    report(head, outcomes, options)
-    if interrupted:
-        print(f"interrupted after {len(outcomes)} of {len(todo)} cases", file=sys.stderr)
+            if options.json:
+                write_json(options.json, head, outcomes)
+    except torch.OutOfMemoryError as error:
+        raise Trouble(
+            f"{case}: the GPU's memory is too small; name smaller shapes with --shape"
+        ) from error
+    except KeyboardInterrupt:
+        print(f"\ninterrupted after {len(outcomes)} of {len(todo)} cases", file=sys.stderr)
+    finally:
+        progress.say("")
+        if outcomes:
+            report(head, outcomes, options)
+    if len(outcomes) < len(todo):
         return 130
     return 1 if any(outcome.disagreements for outcome in outcomes) else 0
 

@@ -18,6 +18,8 @@ PRESETS = {
         *("--set", "lambda-kd=1", "--set", "lambda-ce=0"),
     ],
 }
+# Batches in an epoch of a training step, as in our program.
+STEPS = 32
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -59,7 +61,8 @@ class LossCase:
     def arguments(self) -> list[str]:
         """What our program is told."""
         shape = f"{self.rows}x{self.classes}"
-        return ["--shape", shape, "--dtype", self.dtype, *PRESETS[self.preset]]
+        threads = [] if self.threads is None else ["--threads", str(self.threads)]
+        return ["--shape", shape, "--dtype", self.dtype, *PRESETS[self.preset], *threads]
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class StepCase:
         }
 
     def arguments(self) -> list[str]:
+        """What our program is told; its step runs on one thread."""
         return ["--what", "step", "--network", self.name, "--batch", str(self.rows)]
 
 
@@ -113,10 +117,24 @@ def batch_of(case: LossCase, device: str) -> Batch:
     return Batch(student.to(dtype).requires_grad_(), teacher.to(dtype), labels)
 
 
-def step_inputs(case: StepCase, device: str) -> tuple[torch.Tensor, ...]:
-    """Features, the teacher's logits and labels of one batch."""
+@dataclass
+class Samples:
+    """Features, the teacher's logits and labels of an epoch, and an order in batches."""
+
+    features: torch.Tensor
+    teacher: torch.Tensor
+    labels: torch.Tensor
+    batches: tuple[torch.Tensor, ...]
+
+    def to(self, dtype: torch.dtype) -> Samples:
+        return Samples(self.features.to(dtype), self.teacher.to(dtype), self.labels, self.batches)
+
+
+def samples_of(case: StepCase, device: str) -> Samples:
     generator = torch.Generator(device).manual_seed(1)
-    shape, classes = (case.rows, case.network[0]), case.network[-1]
-    x = torch.randn(shape, generator=generator, device=device)
-    labels = torch.randint(classes, (case.rows,), generator=generator, device=device)
-    return x, teacher_of(labels, classes, generator), labels
+    rows, width, classes = case.rows * STEPS, case.network[0], case.network[-1]
+    features = torch.randn(rows, width, generator=generator, device=device)
+    labels = torch.randint(classes, (rows,), generator=generator, device=device)
+    order = torch.randperm(rows, generator=generator, device=device)
+    teacher = teacher_of(labels, classes, generator)
+    return Samples(features, teacher, labels, order.split(case.rows))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .agreement import Deviation, deviation, parameters_deviation
-from .cases import Case, LossCase, StepCase, batch_of, step_inputs
+from .cases import Case, LossCase, StepCase, batch_of, samples_of
 from .clocks import REPLAYS, Clock, graphed
 from .losses import Batch, eager
 from .peers import PEERS, Peer, moved_per_element
@@ -151,19 +151,20 @@ class Contest:
 
     def prepare_steps(self, case: StepCase) -> None:
         device = self.clock.device
-        inputs = step_inputs(case, device)
-        truth = trained(case, inputs, device, torch.float64, compiled=False)
+        samples = samples_of(case, device)
+        truth = trained(case, samples, device, torch.float64, compiled=False)
         self.prepare_program(lambda program: None)
         for peer in chosen_peers(self.options):
             if not peer.foreign:
                 self.say(f"preparing {peer.name}")
                 with self.surviving(peer.name):
                     in_one = peer.name == "compile"
-                    trainer = trained(case, inputs, device, torch.float32, in_one)
+                    trainer = trained(case, samples, device, torch.float32, in_one)
                     found = parameters_deviation(trainer.parameters(), truth.parameters())
                     self.check(peer.name, found, "f32")
-                    call = functools.partial(trainer.step, *inputs)
-                    self.add(Contender(peer.name, found), [call])
+                    step = functools.partial(trainer.step, samples)
+                    calls = [functools.partial(step, rows) for rows in samples.batches]
+                    self.add(Contender(peer.name, found), calls)
 
     def prepare_program(self, check: Callable[[Program], Deviation | None]) -> None:
         if self.program is None:

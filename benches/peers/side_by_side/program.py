@@ -35,7 +35,7 @@ class Program:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             words = " ".join(["fused-kd", *command[1:]])
-            said = done.stderr.strip().partition("\n")[0] or "nothing on stderr"
+            said = done.stderr.lstrip("× \n").partition("\n")[0] or "nothing on stderr"
             raise Trouble(
                 f"`{words}` failed with status {done.returncode}: {said}\nIf the program is older "
                 "than this script, build it anew: `cargo build --release`"
@@ -48,13 +48,12 @@ class Program:
     def bench(self, case: Case) -> dict[str, Any]:
         """What one run says of a case: `median_s`, and for the loss `gbs` and `fraction`."""
         arguments = ["bench", "--engine", self.engine, *case.arguments(), "--json"]
-        if case.threads is not None:
-            arguments += ["--threads", str(case.threads)]
         text = self.output(arguments)
         try:
             said = json.loads(text)
             (measured,) = said["cases"]
-            return {**measured, "median_s": float(measured["median_s"]), "isa": said.get("isa")}
+            about = {key: said.get(key) for key in ("isa", "threads")}
+            return {**about, **measured, "median_s": float(measured["median_s"])}
         except (ValueError, KeyError, TypeError) as error:
             raise Trouble(
                 f"`fused-kd {' '.join(arguments)}` printed no JSON with one case and its median_s "

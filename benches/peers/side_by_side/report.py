@@ -143,9 +143,13 @@ def legend(outcomes: list[Outcome], options: argparse.Namespace) -> Iterator[str
     spread = widest_spread(outcomes)
     if spread:
         yield spread
+    for outcome in outcomes:
+        used = outcome.reported("threads")
+        if used is not None and outcome.case.threads not in (None, used):
+            yield f"{outcome.case}: fused-kd ran on {used:.0f}."
     yield (
-        "A step: forward of a network with ReLU, the preset lr, backward, and SGD with Nesterov's "
-        f"momentum {MOMENTUM} and weight decay {DECAY}, in f32 on one batch."
+        "A step: a batch gathered by index, forward of a network with ReLU, the preset lr, "
+        f"backward, and SGD with Nesterov's momentum {MOMENTUM} and weight decay {DECAY}, in f32."
         if options.what == "step"
         else "GB/s: what must move by the time: both logits read once, the gradient written once, "
         "12 bytes per logit in f32 and 6 in bf16."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .cases import StepCase
+from .cases import Samples, StepCase
 from .losses import loss_of
 
 RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
@@ -47,9 +47,10 @@ class Trainer:
     def forward(self, x: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.preset(self.model(x), teacher, labels)
 
-    def step(self, x: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> None:
+    def step(self, samples: Samples, rows: torch.Tensor) -> None:
+        tensors = (samples.features, samples.teacher, samples.labels)
         self.optimiser.zero_grad(set_to_none=True)
-        self.loss(x, teacher, labels).backward()
+        self.loss(*(tensor.index_select(0, rows) for tensor in tensors)).backward()
         self.update()
 
     def parameters(self) -> torch.Tensor:
@@ -58,14 +59,14 @@ class Trainer:
 
 def trained(
     case: StepCase,
-    inputs: tuple[torch.Tensor, ...],
+    samples: Samples,
     device: str,
     dtype: torch.dtype,
     compiled: bool,
 ) -> Trainer:
     """A network after ten steps."""
-    x, teacher, labels = inputs
+    samples = samples.to(dtype)
     trainer = Trainer(case.network, dtype, device, compiled)
-    for _ in range(10):
-        trainer.step(x.to(dtype), teacher.to(dtype), labels)
+    for rows in samples.batches[:10]:
+        trainer.step(samples, rows)
     return trainer
