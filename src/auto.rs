@@ -17,6 +17,8 @@ pub enum EngineName {
     Auto,
     /// [`crate::cpu`]: rows in parallel.
     Cpu,
+    /// `fused_kd::cuda`: an NVIDIA GPU, through its driver.
+    Cuda,
     /// `fused_kd::wgsl`: a GPU through Vulkan, Metal or Direct3D 12.
     Wgpu,
     /// The same on a software adapter, for machines without a GPU; [`EngineName::Auto`] never
@@ -74,9 +76,10 @@ pub struct Choice {
 
 impl EngineName {
     /// All names.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Auto,
         Self::Cpu,
+        Self::Cuda,
         Self::Wgpu,
         Self::WgpuSoftware,
         Self::Reference,
@@ -88,6 +91,7 @@ impl EngineName {
         match self {
             Self::Auto => "auto",
             Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
             Self::Wgpu => "wgpu",
             Self::WgpuSoftware => "wgpu-software",
             Self::Reference => "reference",
@@ -102,33 +106,72 @@ impl EngineName {
     pub fn resolve(self, purpose: Purpose) -> Result<Choice, UnavailableEngine> {
         let chosen = |engine, why| Ok(Choice { engine, why });
         match self {
-            Self::Auto => match gpu(Self::Wgpu, purpose) {
-                Ok(adapter) => chosen(Self::Wgpu, format!("there is a GPU, {adapter}")),
-                Err(why) => chosen(Self::Cpu, format!("wgpu cannot: {why}")),
+            Self::Auto => {
+                let mut missing = Vec::new();
+                for engine in [Self::Cuda, Self::Wgpu] {
+                    match engine.available(purpose) {
+                        Ok(what) => return chosen(engine, format!("there is a GPU, {what}")),
+                        Err(why) => missing.push(format!("{engine} cannot: {why}")),
+                    }
+                }
+                chosen(Self::Cpu, missing.join("; "))
+            }
+            named => match named.available(purpose) {
+                Ok(what) => chosen(named, format!("as asked for: {what}")),
+                Err(why) => Err(UnavailableEngine { engine: named, why }),
             },
-            Self::Wgpu | Self::WgpuSoftware => match gpu(self, purpose) {
-                Ok(adapter) => chosen(self, format!("as asked for, on {adapter}")),
-                Err(why) => Err(UnavailableEngine { engine: self, why }),
-            },
-            Self::Cpu | Self::Reference => chosen(self, "as asked for".to_owned()),
+        }
+    }
+
+    /// What this engine runs on here, or why it cannot do this.
+    fn available(self, purpose: Purpose) -> Result<String, String> {
+        let gpu = matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware);
+        if gpu && purpose == Purpose::Training {
+            return Err("it computes losses but does not train; --engine cpu does".to_owned());
+        }
+        match self {
+            Self::Auto => self
+                .resolve(purpose)
+                .map(|choice| choice.why)
+                .map_err(|e| e.why),
+            Self::Cpu => Ok(match rayon::current_num_threads() {
+                1 => "portable, 1 thread".to_owned(),
+                n => format!("portable, {n} threads"),
+            }),
+            Self::Cuda => nvidia(),
+            Self::Wgpu => adapter(false),
+            Self::WgpuSoftware => adapter(true),
+            Self::Reference => Ok("double precision, 1 thread; for checks".to_owned()),
         }
     }
 }
 
-/// The adapter on which this engine runs, or why there is none.
-#[cfg(feature = "wgpu")]
-fn gpu(engine: EngineName, purpose: Purpose) -> Result<String, String> {
-    use crate::wgsl::{Gpu, GpuOptions};
-    if purpose == Purpose::Training {
-        return Err("it computes losses but does not train; --engine cpu does".to_owned());
+/// The NVIDIA GPU, or why there is none.
+#[cfg(feature = "cuda")]
+fn nvidia() -> Result<String, String> {
+    match crate::cuda::Gpu::new(0) {
+        Ok(gpu) => Ok(gpu.to_string()),
+        Err(unavailable) => Err(unavailable.to_string()),
     }
-    let options = GpuOptions::default().software(engine == EngineName::WgpuSoftware);
-    let gpu = Gpu::new(&options).map_err(|unavailable| unavailable.to_string())?;
-    Ok(gpu.to_string())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn nvidia() -> Result<String, String> {
+    Err("it was left out of this build: build with --features cuda".to_owned())
+}
+
+/// The adapter of Vulkan, Metal or Direct3D 12, or why there is none.
+#[cfg(feature = "wgpu")]
+fn adapter(software: bool) -> Result<String, String> {
+    use crate::wgsl::{Gpu, GpuOptions};
+    match Gpu::new(&GpuOptions::default().software(software)) {
+        Ok(gpu) => Ok(gpu.to_string()),
+        Err(unavailable) => Err(unavailable.to_string()),
+    }
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn gpu(_: EngineName, _: Purpose) -> Result<String, String> {
+fn adapter(_: bool) -> Result<String, String> {
     Err("it was left out of this build: build with --features wgpu".to_owned())
 }
 
@@ -209,21 +252,14 @@ pub fn predict(
 /// All engines of this build, and whether they can run here.
 #[must_use]
 pub fn engines() -> Vec<EngineStatus> {
-    let threads = match rayon::current_num_threads() {
-        1 => "1 thread".to_owned(),
-        n => format!("{n} threads"),
+    let named = EngineName::ALL
+        .into_iter()
+        .filter(|&name| name != EngineName::Auto);
+    let status = |name: EngineName| EngineStatus {
+        name,
+        available: name.available(Purpose::Rows),
     };
-    let status = |name, available| EngineStatus { name, available };
-    let oracle = "double precision, 1 thread; for checks";
-    vec![
-        status(EngineName::Cpu, Ok(format!("portable, {threads}"))),
-        status(EngineName::Wgpu, gpu(EngineName::Wgpu, Purpose::Rows)),
-        status(
-            EngineName::WgpuSoftware,
-            gpu(EngineName::WgpuSoftware, Purpose::Rows),
-        ),
-        status(EngineName::Reference, Ok(oracle.to_owned())),
-    ]
+    named.map(status).collect()
 }
 
 #[cfg(test)]
@@ -238,7 +274,7 @@ mod tests {
         let error = "gpu".parse::<EngineName>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "\"gpu\" is no engine: it must be one of auto, cpu, wgpu, wgpu-software, \
+            "\"gpu\" is no engine: it must be one of auto, cpu, cuda, wgpu, wgpu-software, \
              reference"
         );
     }
@@ -258,7 +294,10 @@ mod tests {
                 }
             }
             let auto = EngineName::Auto.resolve(purpose).unwrap().engine;
-            assert!(matches!(auto, EngineName::Cpu | EngineName::Wgpu));
+            assert!(matches!(
+                auto,
+                EngineName::Cpu | EngineName::Cuda | EngineName::Wgpu
+            ));
         }
     }
 }

@@ -69,8 +69,8 @@
 //! # Features
 //!
 //! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
-//! parallel. `serde`: the types of `spec` in files. `wgpu` (default): the engine for GPUs. `train`:
-//! the harness. `cli` (default): the program.
+//! parallel. `serde`: the types of `spec` in files. `cuda`, `wgpu` (default): the engines for
+//! GPUs. `train`: the harness. `cli` (default): the program.
 
 mod batch;
 pub mod cpu;
@@ -81,6 +81,9 @@ pub mod spec;
 #[cfg(feature = "wgpu")]
 pub mod wgsl;
 
+#[cfg(all(test, feature = "train"))]
+#[path = "../tests/support/allocations.rs"]
+mod allocations;
 #[cfg(feature = "train")]
 pub mod auto;
 #[cfg(feature = "cli")]

@@ -146,7 +146,7 @@ fn devices_are_listed() {
     let list = json(&succeed(here, "devices --format json"));
     let list = list.as_array().unwrap();
     let names: Vec<&Value> = list.iter().map(|engine| &engine["name"]).collect();
-    assert_eq!(names, ["cpu", "wgpu", "wgpu-software", "reference"]);
+    assert_eq!(names, ["cpu", "cuda", "wgpu", "wgpu-software", "reference"]);
     let chosen: Vec<&Value> = list
         .iter()
         .filter(|engine| engine["chosen"] == true)
@@ -198,40 +198,42 @@ fn assert_close(a: &[f64], b: &[f64]) {
     }
 }
 
-#[test]
-fn cpu_and_reference_agree() {
+/// Every preset on this engine, against the reference.
+#[track_caller]
+fn agrees_with_the_reference(engine: &str) {
     let batch = batch();
     let at = batch.path();
     for preset in Preset::ALL.map(Preset::name) {
-        let cpu = loss(at, &format!("{preset}-cpu"), &format!("--preset {preset}"));
+        let ours = format!("--preset {preset} --engine {engine}");
+        let ours = loss(at, &format!("{preset}-{engine}"), &ours);
         let reference = format!("--preset {preset} --engine reference --upstream 1");
         let reference = loss(at, &format!("{preset}-reference"), &reference);
         let total = |summary: &Value| summary["total"].as_f64().unwrap();
-        assert_close(&[total(&cpu)], &[total(&reference)]);
-        assert_eq!(cpu["counts"], reference["counts"]);
+        assert_close(&[total(&ours)], &[total(&reference)]);
+        assert_eq!(ours["counts"], reference["counts"]);
         assert_eq!(
-            (&cpu["counts"]["right"], &cpu["counts"]["wrong"]),
+            (&ours["counts"]["right"], &ours["counts"]["wrong"]),
             (&3.into(), &1.into())
         );
         assert_eq!(
-            cpu["spec"],
+            ours["spec"],
             serde_json::to_value(Preset::from_name(preset).unwrap().spec()).unwrap()
         );
         let read = |engine: &str, file: &str| {
             npy::read(&fs::read(at.join(format!("{preset}-{engine}/{file}"))).unwrap())
         };
-        let (cpu, reference) = (read("cpu", "grad.npy"), read("reference", "grad.npy"));
+        let (ours, reference) = (read(engine, "grad.npy"), read("reference", "grad.npy"));
         assert_eq!(
-            (cpu.descr.as_str(), reference.descr.as_str()),
+            (ours.descr.as_str(), reference.descr.as_str()),
             ("'<f4'", "'<f8'")
         );
-        assert_eq!(cpu.shape, "(4, 3, )");
-        assert_close(&cpu.floats(4), &reference.floats(8));
-        let (cpu, reference) = (read("cpu", "stats.npy"), read("reference", "stats.npy"));
+        assert_eq!(ours.shape, "(4, 3, )");
+        assert_close(&ours.floats(4), &reference.floats(8));
+        let (ours, reference) = (read(engine, "stats.npy"), read("reference", "stats.npy"));
         assert!(
-            cpu.descr.starts_with("[('loss', '<f4'), ('kd', '<f4')"),
+            ours.descr.starts_with("[('loss', '<f4'), ('kd', '<f4')"),
             "{}",
-            cpu.descr
+            ours.descr
         );
         assert!(
             reference
@@ -239,15 +241,154 @@ fn cpu_and_reference_agree() {
                 .contains("('el2n', '<f8'), ('teacher_top', '<u4')")
         );
         assert_eq!(
-            (cpu.values.len(), reference.values.len()),
+            (ours.values.len(), reference.values.len()),
             (4 * 64, 4 * 116)
         );
-        for (cpu, reference) in cpu.values.chunks(64).zip(reference.values.chunks(116)) {
+        for (ours, reference) in ours.values.chunks(64).zip(reference.values.chunks(116)) {
             assert_close(
-                &npy::floats(&cpu[..52], 4),
+                &npy::floats(&ours[..52], 4),
                 &npy::floats(&reference[..104], 8),
             );
-            assert_eq!(cpu[52..], reference[104..], "tops and flags");
+            assert_eq!(ours[52..], reference[104..], "tops and flags");
+        }
+    }
+}
+
+#[test]
+fn the_cpu_agrees_with_the_reference() {
+    agrees_with_the_reference("cpu");
+}
+
+/// Whether an engine of this build can run here; says so where it cannot.
+fn runs_here(engine: &str, what: &str) -> bool {
+    let list = json(&succeed(Path::new("."), "devices --format json"));
+    let mut list = list.as_array().unwrap().iter();
+    let device = list.find(|device| device["name"] == engine).unwrap();
+    let available = device["available"] == true;
+    if !available {
+        support::skip(what, &device["description"].to_string());
+    }
+    available
+}
+
+#[test]
+fn wgpu_agrees_with_the_reference() {
+    if runs_here("wgpu-software", "wgpu") {
+        agrees_with_the_reference("wgpu-software");
+    }
+}
+
+#[test]
+fn cuda_agrees_with_the_reference() {
+    if runs_here("cuda", "simt") {
+        agrees_with_the_reference("cuda");
+    }
+}
+
+/// One small measurement for programs; what it says of the copy is checked against itself.
+#[track_caller]
+fn measured(arguments: &str) -> Value {
+    let results = json(&succeed(
+        Path::new("."),
+        &format!("bench --samples 3 --json {arguments}"),
+    ));
+    for case in results["cases"].as_array().unwrap() {
+        let number = |key: &str| case[key].as_f64().unwrap();
+        assert!(number("median_s") > 0.0, "{case}");
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b;
+        assert!(close(
+            number("gbs"),
+            number("bytes") / number("median_s") / 1e9
+        ));
+        assert!(close(
+            number("fraction"),
+            number("gbs") / number("copy_gbs")
+        ));
+    }
+    results
+}
+
+#[test]
+fn speeds_are_measured() {
+    let shapes = "--shape 8x100,3x7 --dtype f32,bf16 --preset kd,dkd";
+    for threads in [1, 2] {
+        let results = measured(&format!("--threads {threads} {shapes}"));
+        assert_eq!(results["engine"], "cpu");
+        assert_eq!(results["threads"], threads);
+        let cases = results["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 8);
+        let last = &cases[7];
+        assert_eq!((&last["b"], &last["v"]), (&3.into(), &7.into()));
+        assert_eq!(
+            (&last["dtype"], &last["spec"]),
+            (&"bf16".into(), &"dkd".into())
+        );
+        assert_eq!(last["bytes"], 3 * (3 * 7 * 2 + 4 + 64));
+    }
+    let lean = measured("--shape 4x10 --dtype f16 --stats none --no-gradient --set temperature=2");
+    assert_eq!(lean["cases"][0]["bytes"], 4 * (2 * 10 * 2 + 4));
+    let table = succeed(Path::new("."), "bench --samples 2 --shape 16x10");
+    assert!(
+        table.contains("16x10") && table.contains("of the copy's speed"),
+        "{table}"
+    );
+}
+
+#[test]
+fn training_steps_are_measured() {
+    let results = json(&succeed(
+        Path::new("."),
+        "bench --what step --samples 2 --network 6-5-4,6-4 --batch 8 --preset kd,dtd-flsw --json",
+    ));
+    assert_eq!(results["threads"], 1);
+    let cases = results["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    assert_eq!(
+        (&cases[0]["network"], &cases[0]["batch"]),
+        (&"6-5-4".into(), &8.into())
+    );
+    assert_eq!(cases[3]["spec"], "dtd-flsw");
+    assert!(
+        cases
+            .iter()
+            .all(|case| case["median_s"].as_f64() > Some(0.0))
+    );
+}
+
+#[test]
+fn speeds_on_cuda_are_measured() {
+    if !runs_here("cuda", "simt") {
+        return;
+    }
+    let results = measured("--engine cuda --shape 8x100 --dtype f32,bf16");
+    assert_eq!(results["engine"], "cuda");
+    assert!(
+        results["isa"].as_str().unwrap().starts_with("sm_"),
+        "{results}"
+    );
+    assert!(results["device"].is_string());
+    assert_eq!(results["cases"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    for (arguments, words) in [
+        ("--shape 10", &["10", "rows x classes"][..]),
+        ("--shape 0x10", &["0x10"]),
+        ("--dtype f8", &["f8", "bf16"]),
+        ("--preset dtd-flsw", &["dtd-flsw", "--set temperature=4"]),
+        ("--threads 0", &["--threads 0"]),
+        ("--samples 0", &["0"]),
+        ("--engine reference", &["reference", "--engine cpu"]),
+        ("--batch 8", &["--batch", "--what step"]),
+        ("--what step --shape 8x8", &["--shape"]),
+        ("--what step --network 8", &["64-32-10"]),
+        ("--what step --threads 2", &["--threads 2"]),
+    ] {
+        let (code, out, error) = run(Path::new("."), &format!("bench {arguments}"));
+        assert!(code == 2 && out.is_empty(), "{arguments}: {code}");
+        for word in words {
+            assert!(error.contains(word), "{arguments} lacks {word}: {error}");
         }
     }
 }

@@ -26,6 +26,8 @@
 //! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
 //! bits, whatever the number of threads.
 
+#[cfg(feature = "cli")]
+mod copy;
 mod divergence;
 mod extremes;
 mod feature;
@@ -44,6 +46,8 @@ mod sweep;
 mod target;
 
 pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
+#[cfg(feature = "cli")]
+pub(crate) use copy::copy_past_the_cache;
 pub use feature::FeaturePlan;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;

@@ -7,6 +7,7 @@ use super::options::Options;
 use super::plan::Plan;
 use crate::spec::LossSpec;
 use cudarc::driver::{CudaContext, CudaStream};
+use std::fmt;
 use std::sync::Arc;
 
 /// A device's primary context, and a stream.
@@ -17,6 +18,7 @@ pub struct Gpu {
     pub(super) stream: Arc<CudaStream>,
     pub(super) kernels: Arc<Kernels>,
     name: String,
+    capability: (i32, i32),
 }
 
 impl Gpu {
@@ -39,6 +41,7 @@ impl Gpu {
             stream: context.new_stream().map_err(failed)?,
             kernels: Arc::new(kernels),
             name: context.name().map_err(failed)?,
+            capability: context.compute_capability().map_err(failed)?,
         })
     }
 
@@ -52,6 +55,12 @@ impl Gpu {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its compute capability, major and minor.
+    #[must_use]
+    pub fn capability(&self) -> (i32, i32) {
+        self.capability
     }
 
     /// The context, for memory and streams of the caller's own.
@@ -72,5 +81,16 @@ impl Gpu {
     /// As [`Plan::new`].
     pub fn plan(&self, spec: &LossSpec, classes: usize, options: Options) -> Result<Plan, Error> {
         Plan::sharing(&self.kernels, spec, classes, options)
+    }
+}
+
+impl fmt::Display for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (major, minor) = self.capability;
+        write!(
+            f,
+            "{} (CUDA, compute capability {major}.{minor}, {} multiprocessors)",
+            self.name, self.kernels.processors
+        )
     }
 }

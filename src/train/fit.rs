@@ -216,6 +216,7 @@ impl<E: Engine> Fit<'_, '_, E> {
         let mut room = Room::new(engine, samples, batch);
         let mut weights = None;
         let mut order: Vec<i32> = (0..samples.rows as i32).collect();
+        let mut lambdas = vec![0.0; self.terms.len()];
         let mut seen = 0.0;
 
         for epoch in 0..recipe.epochs {
@@ -238,12 +239,14 @@ impl<E: Engine> Fit<'_, '_, E> {
                     steps_per_epoch,
                     epochs: recipe.epochs,
                 };
-                let lambdas = self.terms.iter().map(|term| term.lambda(pace));
+                for (lambda, term) in lambdas.iter_mut().zip(self.terms) {
+                    *lambda = term.lambda(pace);
+                }
                 let step = Step {
                     plan: self.plan,
                     batch,
                     rate: recipe.rate(pace),
-                    lambdas: &lambdas.collect::<Vec<_>>(),
+                    lambdas: &lambdas,
                 };
                 match &mut peer {
                     None => pupil.step(engine, &step)?,
@@ -344,4 +347,102 @@ pub(crate) fn features<E: Engine>(
         Ok(())
     });
     (all, of_row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocations::allocations;
+    use crate::cpu::Harness;
+    use crate::engine::{Form, Product};
+    use crate::nn::Optimiser;
+    use crate::spec::Preset;
+    use crate::train::Schedule;
+
+    const BATCH: usize = 8;
+    const SIZES: [usize; 3] = [6, 5, 4];
+
+    /// Allocations of an epoch of so many steps.
+    fn of_an_epoch(steps: usize, preset: Preset, optimiser: Optimiser) -> usize {
+        let engine = &mut Harness::default();
+        let random = &mut Philox::new(1, 0);
+        let rows = steps * BATCH;
+        let mut normal = |n: usize| (0..n).map(|_| random.normal()).collect();
+        let samples = HostSamples {
+            features: normal(rows * SIZES[0]),
+            teacher: normal(rows * SIZES[2]),
+            labels: vec![1; rows],
+            factor: Vec::new(),
+            classes: SIZES[2],
+            variants: 1,
+        };
+        let samples = Samples::upload(engine, &samples);
+        let plan = engine.plan(&preset.spec(), SIZES[2]).unwrap();
+        let mut net = Mlp::new(engine, &SIZES, BATCH, random);
+        let mut pupil = Pupil::new(engine, &mut net, optimiser, None);
+        let recipe = Recipe {
+            epochs: 1,
+            batch: BATCH,
+            optimiser,
+            learning_rate: 0.1,
+            schedule: Schedule::Constant,
+            warm_up: 0,
+        };
+        let fit = Fit {
+            samples: &samples,
+            plan: &plan,
+            recipe: &recipe,
+            terms: &[],
+            selector: None,
+        };
+        let after = |_: &mut Harness, _: &mut Mlp<Harness>, _| {};
+        let (allocated, done) = allocations(|| fit.run(engine, &mut pupil, None, random, after));
+        done.unwrap();
+        allocated
+    }
+
+    /// Allocations of a step's matrix products, which another crate makes.
+    fn of_products() -> usize {
+        use Form::{LeftTransposed, Plain, RightTransposed};
+        let engine = &mut Harness::default();
+        let [inputs, hidden, classes] = SIZES;
+        let (a, b) = (vec![1.0; 64], vec![1.0; 64]);
+        let mut out = vec![0.0; 64];
+        let products = [
+            (BATCH, hidden, inputs, Plain),
+            (BATCH, classes, hidden, Plain),
+            (hidden, classes, BATCH, LeftTransposed),
+            (BATCH, hidden, classes, RightTransposed),
+            (inputs, hidden, BATCH, LeftTransposed),
+        ];
+        let one = |(rows, columns, inner, form): (usize, usize, usize, Form)| {
+            let product = Product {
+                rows,
+                columns,
+                inner,
+                form,
+            };
+            allocations(|| engine.multiply(product, &a, &b, &mut out)).0
+        };
+        products.map(one).into_iter().sum()
+    }
+
+    #[test]
+    fn steps_allocate_nothing_but_for_products() {
+        let sgd = Optimiser::Sgd {
+            momentum: 0.9,
+            decay: 0.1,
+        };
+        for (preset, optimiser) in [
+            (Preset::Lr, sgd),
+            (Preset::DtdKa, Optimiser::AdamW { decay: 0.1 }),
+        ] {
+            // The first may fill the caches of those who keep some.
+            of_an_epoch(3, preset, optimiser);
+            of_products();
+            let (few, many) = [3, 30].map(|n| of_an_epoch(n, preset, optimiser)).into();
+            assert!(few > 0, "nothing is counted");
+            assert_eq!(many - few, 27 * of_products(), "{preset:?}");
+        }
+    }
 }

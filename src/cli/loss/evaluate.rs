@@ -6,10 +6,12 @@ use crate::auto::EngineName;
 use crate::batch::{Element, Rows, Student};
 use crate::cli::failure::failed;
 use crate::cpu::{Parallelism, Plan};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::reference::{self, Batch};
 use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
 #[cfg(feature = "wgpu")]
-use crate::wgsl::{self, Gpu, GpuOptions};
+use crate::wgsl;
 use miette::Report;
 use std::path::Path;
 
@@ -41,30 +43,36 @@ pub(super) fn evaluate(
     }
 }
 
-/// An engine that computes in f4.
+/// An engine that computes in f4, for one loss.
 struct RowEngine {
     spec: LossSpec,
+    device: Device,
+}
+
+enum Device {
+    Cpu,
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Gpu),
     #[cfg(feature = "wgpu")]
-    gpu: Option<Gpu>,
+    Wgpu(Box<wgsl::Gpu>),
 }
 
 impl RowEngine {
     fn new(engine: EngineName, spec: &LossSpec) -> Result<Self, Report> {
-        #[cfg(feature = "wgpu")]
-        let gpu = match engine {
+        let device = match engine {
+            #[cfg(feature = "cuda")]
+            EngineName::Cuda => Device::Cuda(cuda::Gpu::new(0).map_err(Report::msg)?),
+            #[cfg(feature = "wgpu")]
             EngineName::Wgpu | EngineName::WgpuSoftware => {
                 let software = engine == EngineName::WgpuSoftware;
-                let gpu = Gpu::new(&GpuOptions::default().software(software));
-                Some(gpu.map_err(Report::msg)?)
+                let options = wgsl::GpuOptions::default().software(software);
+                Device::Wgpu(Box::new(wgsl::Gpu::new(&options).map_err(Report::msg)?))
             }
-            _ => None,
+            _ => Device::Cpu,
         };
-        #[cfg(not(feature = "wgpu"))]
-        let _ = engine;
         Ok(Self {
             spec: *spec,
-            #[cfg(feature = "wgpu")]
-            gpu,
+            device,
         })
     }
 
@@ -76,25 +84,41 @@ impl RowEngine {
         classes: usize,
         stats: &mut [RowStats],
     ) -> Result<f32, Refusal> {
-        let mut tau = vec![0.0; stats.len()];
         let dynamic = matches!(self.spec.temperature(), Temperature::Dtd(_));
-        #[cfg(feature = "wgpu")]
-        if let Some(gpu) = &self.gpu {
-            let options = wgsl::Options::default().formats(S::FORMAT, T::FORMAT);
-            let plan = gpu.plan(&self.spec, classes, options)?;
-            if dynamic {
-                let student = Student::without_gradient(student);
-                gpu.dtd_temperatures(&plan, &rows, &student, &mut tau)?;
+        let mut tau = vec![0.0; stats.len()];
+        // Both have the same calls.
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        macro_rules! on_gpu {
+            ($module:ident, $gpu:ident) => {{
+                let options = $module::Options::default().formats(S::FORMAT, T::FORMAT);
+                let plan = $gpu.plan(&self.spec, classes, options)?;
+                let rows = if dynamic {
+                    let student = Student::without_gradient(student);
+                    $gpu.dtd_temperatures(&plan, &rows, &student, &mut tau)?;
+                    rows.tau(&tau)
+                } else {
+                    rows
+                };
+                Ok($gpu.run(&plan, &rows, Student::in_place(student), stats)?)
+            }};
+        }
+        match &self.device {
+            Device::Cpu => {
+                let plan = Plan::new(&self.spec, classes, StatsLevel::Full)?;
+                let rows = if dynamic {
+                    let student = Student::without_gradient(student);
+                    plan.dtd_temperatures(&rows, &student, &mut tau)?;
+                    rows.tau(&tau)
+                } else {
+                    rows
+                };
+                Ok(plan.run(&rows, Student::in_place(student), stats, Parallelism::Rayon)?)
             }
-            let rows = if dynamic { rows.tau(&tau) } else { rows };
-            return Ok(gpu.run(&plan, &rows, Student::in_place(student), stats)?);
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => on_gpu!(cuda, gpu),
+            #[cfg(feature = "wgpu")]
+            Device::Wgpu(gpu) => on_gpu!(wgsl, gpu),
         }
-        let plan = Plan::new(&self.spec, classes, StatsLevel::Full)?;
-        if dynamic {
-            plan.dtd_temperatures(&rows, &Student::without_gradient(student), &mut tau)?;
-        }
-        let rows = if dynamic { rows.tau(&tau) } else { rows };
-        Ok(plan.run(&rows, Student::in_place(student), stats, Parallelism::Rayon)?)
     }
 }
 
@@ -114,6 +138,16 @@ impl From<ArgumentError> for Refusal {
 impl From<SpecError> for Refusal {
     fn from(error: SpecError) -> Self {
         Self::Other(Report::msg(error))
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl From<cuda::Error> for Refusal {
+    fn from(error: cuda::Error) -> Self {
+        match error {
+            cuda::Error::Argument(error) => Self::Argument(error),
+            other => Self::Other(Report::msg(other)),
+        }
     }
 }
 

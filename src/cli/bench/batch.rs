@@ -1,0 +1,33 @@
+//! Logits and labels to measure with, the same every time.
+
+use super::cases::Shape;
+use crate::batch::Element;
+
+/// Student and teacher of as many rows, and labels that the teacher seldom predicts.
+pub(super) struct Batch<S> {
+    pub(super) student: Vec<S>,
+    pub(super) teacher: Vec<S>,
+    pub(super) labels: Vec<i32>,
+}
+
+impl<S: Element> Batch<S> {
+    pub(super) fn new(Shape { rows, classes }: Shape) -> Self {
+        Self {
+            student: logits(rows * classes, 1),
+            teacher: logits(rows * classes, 2),
+            labels: (0..rows).map(|row| (row * 7 % classes) as i32).collect(),
+        }
+    }
+}
+
+/// Even in ±4.
+fn logits<S: Element>(n: usize, seed: u64) -> Vec<S> {
+    let mut state = seed;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        S::from_f32((state >> 40) as f32 / (1 << 21) as f32 - 4.0)
+    };
+    std::iter::repeat_with(next).take(n).collect()
+}

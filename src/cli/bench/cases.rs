@@ -1,0 +1,190 @@
+//! What is measured.
+
+use crate::auto::EngineName;
+use crate::cli::failure::Failure;
+use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::fmt;
+use std::str::FromStr;
+
+/// One measurement.
+#[derive(Clone, Copy)]
+pub(super) struct Case {
+    pub(super) shape: Shape,
+    pub(super) format: Format,
+    pub(super) preset: Preset,
+    pub(super) spec: LossSpec,
+    pub(super) level: StatsLevel,
+    pub(super) gradient: bool,
+}
+
+/// Rows × classes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) classes: usize,
+}
+
+/// [`StatsLevel`] by its name.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Stats {
+    /// No records.
+    None,
+    /// Losses, temperatures, predictions and flags.
+    Loss,
+    /// All scores.
+    Full,
+}
+
+impl Stats {
+    pub(super) fn level(self) -> StatsLevel {
+        match self {
+            Self::None => StatsLevel::None,
+            Self::Loss => StatsLevel::Loss,
+            Self::Full => StatsLevel::Full,
+        }
+    }
+}
+
+impl Case {
+    /// What a call has to move: logits read, gradient written, and per row a label and a record.
+    pub(super) fn bytes(&self) -> usize {
+        let Shape { rows, classes } = self.shape;
+        let matrices = if self.gradient { 3 } else { 2 };
+        let record = match self.level {
+            StatsLevel::None => 0,
+            _ => size_of::<RowStats>(),
+        };
+        rows * (matrices * classes * self.format.bytes() + size_of::<i32>() + record)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (name, format) = (self.preset.name(), self.format.name());
+        write!(f, "{} {format} {name}", self.shape)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.classes)
+    }
+}
+
+impl FromStr for Shape {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse().ok().filter(|&n: &usize| n > 0);
+        let shape = given.split_once('x').and_then(|(rows, classes)| {
+            let (rows, classes) = (number(rows)?, number(classes)?);
+            // What is allocated stays below 2^40 bytes.
+            (rows.checked_mul(classes)? <= 1 << 36).then_some(Self { rows, classes })
+        });
+        shape.ok_or_else(|| {
+            "it must be rows x classes, such as 1024x1000, both at least 1 and at most 2^36 together"
+                .to_owned()
+        })
+    }
+}
+
+/// Reads a type by its name.
+pub(super) fn format() -> impl TypedValueParser<Value = Format> {
+    const ALL: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
+    PossibleValuesParser::new(ALL.map(Format::name)).map(|name| {
+        let known = ALL.into_iter().find(|format| format.name() == name);
+        known.expect("one of the possible values")
+    })
+}
+
+/// The shapes that are measured unless others are asked for.
+pub(super) fn usual(engine: EngineName) -> Vec<Shape> {
+    let shape = |(rows, classes)| Shape { rows, classes };
+    match engine {
+        EngineName::Cuda => {
+            // As many rows as fill a GPU's memory system, after few enough to wait for it.
+            let filling = CLASSES.map(|classes| (FILLING / classes, classes));
+            WAITING.into_iter().chain(filling).map(shape).collect()
+        }
+        _ => ON_CPU.into_iter().map(shape).collect(),
+    }
+}
+
+const ON_CPU: [(usize, usize); 6] = [
+    (256, 10),
+    (1024, 100),
+    (1024, 1000),
+    (128, 32_000),
+    (32, 128_256),
+    (8, 151_936),
+];
+const WAITING: [(usize, usize); 5] = [
+    (128, 100),
+    (256, 1000),
+    (32, 32_000),
+    (1, 151_936),
+    (32, 151_936),
+];
+const CLASSES: [usize; 9] = [
+    10, 100, 1000, 10_001, 32_000, 50_257, 128_256, 151_936, 256_000,
+];
+/// Logits of each of the two matrices.
+const FILLING: usize = 1 << 26;
+
+/// Refuses what one call of the row program does not compute.
+pub(super) fn check(preset: Preset, spec: &LossSpec) -> Result<(), Failure> {
+    match spec.temperature() {
+        Temperature::Dtd(_) | Temperature::PerRow => Err(Failure::usage(
+            format_args!(
+                "the preset {} takes temperatures row by row, which another call computes first",
+                preset.name()
+            ),
+            "add --set temperature=4, or measure another preset",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_read() {
+        let shape = |rows, classes| Ok(Shape { rows, classes });
+        assert_eq!("1024x1000".parse(), shape(1024, 1000));
+        for wrong in [
+            "",
+            "x",
+            "10",
+            "0x10",
+            "10x0",
+            "-1x10",
+            "10x10x10",
+            "68719476737x1",
+        ] {
+            assert!(wrong.parse::<Shape>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_have_to_move() {
+        let mut case = Case {
+            shape: Shape {
+                rows: 2,
+                classes: 3,
+            },
+            format: Format::Bf16,
+            preset: Preset::Lr,
+            spec: Preset::Lr.spec(),
+            level: StatsLevel::Full,
+            gradient: true,
+        };
+        assert_eq!(case.bytes(), 2 * (18 + 4 + 64));
+        case.level = StatsLevel::None;
+        case.gradient = false;
+        assert_eq!(case.bytes(), 2 * (12 + 4));
+    }
+}

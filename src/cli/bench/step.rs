@@ -1,0 +1,208 @@
+//! A training step of the harness: gather a batch, forward, row program, backward, update.
+
+use super::median;
+use super::report::time;
+use crate::cli::terminal;
+use crate::cpu::Harness;
+use crate::engine::Engine;
+use crate::nn::Mlp;
+use crate::random::Philox;
+use crate::spec::{ArgumentError, LossSpec, Preset};
+use crate::train::fit::{Fit, HostSamples, Samples};
+use crate::train::pupil::Pupil;
+use crate::train::{Optimiser, Recipe, Schedule};
+use miette::Report;
+use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// Steps of one measurement, which is an epoch.
+const STEPS: usize = 32;
+
+/// Sizes of a multilayer perceptron, input first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Network(Vec<usize>);
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        let size = |text: &str| text.parse().ok().filter(|n| (1..=1 << 16).contains(n));
+        let sizes: Option<Vec<usize>> = given.split('-').map(size).collect();
+        match sizes {
+            Some(sizes) if (2..=16).contains(&sizes.len()) => Ok(Self(sizes)),
+            _ => Err(
+                "it must be sizes from the input to the classes, such as 64-32-10, at least 2 and \
+                 at most 16 of them, each from 1 to 65536"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let sizes: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&sizes.join("-"))
+    }
+}
+
+/// The networks that are measured unless others are asked for.
+pub(super) fn usual() -> Vec<Network> {
+    [&[64, 32, 10][..], &[784, 256, 128, 10]]
+        .map(|sizes| Network(sizes.to_vec()))
+        .into()
+}
+
+/// All networks, for people and for programs.
+#[derive(Serialize)]
+pub(super) struct Results {
+    engine: &'static str,
+    isa: String,
+    threads: usize,
+    cases: Vec<Measured>,
+}
+
+#[derive(Serialize)]
+struct Measured {
+    network: String,
+    batch: usize,
+    spec: &'static str,
+    median_s: f64,
+    /// Multiplications and additions of the matrix products.
+    flops: usize,
+    gflops: f64,
+}
+
+/// Measures each network under each loss.
+pub(super) fn run(
+    networks: &[Network],
+    batch: usize,
+    losses: &[(Preset, LossSpec)],
+    samples: usize,
+) -> Result<Results, Report> {
+    let mut cases = Vec::new();
+    for (preset, spec) in losses {
+        for network in networks {
+            let seconds = seconds(network, batch, spec, samples).map_err(Report::msg)?;
+            let flops = flops(network, batch);
+            cases.push(Measured {
+                network: network.to_string(),
+                batch,
+                spec: preset.name(),
+                median_s: seconds,
+                flops,
+                gflops: flops as f64 / seconds / 1e9,
+            });
+        }
+    }
+    Ok(Results {
+        engine: "cpu",
+        isa: super::cpu::isa(),
+        threads: 1,
+        cases,
+    })
+}
+
+/// Forward, and backward by weights and, but for the first layer, by inputs.
+fn flops(network: &Network, batch: usize) -> usize {
+    let layers = network.0.windows(2).map(|pair| pair[0] * pair[1]);
+    let first = network.0[0] * network.0[1];
+    2 * batch * (3 * layers.sum::<usize>() - first)
+}
+
+/// Of one step, the median over epochs.
+fn seconds(
+    network: &Network,
+    batch: usize,
+    spec: &LossSpec,
+    samples: usize,
+) -> Result<f64, ArgumentError> {
+    let engine = &mut Harness::default();
+    let recipe = Recipe {
+        epochs: samples + 1,
+        batch,
+        optimiser: Optimiser::Sgd {
+            momentum: 0.9,
+            decay: 5e-4,
+        },
+        learning_rate: 1e-3,
+        schedule: Schedule::Constant,
+        warm_up: 0,
+    };
+    let random = &mut Philox::new(1, 0);
+    let data = Samples::upload(engine, &drawn(network, batch * STEPS, random));
+    let plan = engine
+        .plan(spec, data.classes())
+        .expect("at least one class");
+    let mut net = Mlp::new(engine, &network.0, batch, random);
+    let mut pupil = Pupil::new(engine, &mut net, recipe.optimiser, None);
+    let fit = Fit {
+        samples: &data,
+        plan: &plan,
+        recipe: &recipe,
+        terms: &[],
+        selector: None,
+    };
+    let mut epochs = Vec::with_capacity(recipe.epochs);
+    fit.run(engine, &mut pupil, None, random, |_, _, _| {
+        epochs.push(Instant::now());
+    })?;
+    // The first epoch is for the caches.
+    let steps = epochs.windows(2).map(|pair| pair[1] - pair[0]);
+    Ok(median(steps.map(|epoch| epoch.as_secs_f64()).collect()) / STEPS as f64)
+}
+
+/// Features, labels, and a teacher's logits.
+fn drawn(network: &Network, rows: usize, random: &mut Philox) -> HostSamples {
+    let (width, classes) = (network.0[0], network.0[network.0.len() - 1]);
+    let mut normal = |n: usize| (0..n).map(|_| random.normal()).collect();
+    let (features, teacher) = (normal(rows * width), normal(rows * classes));
+    HostSamples {
+        features,
+        labels: (0..rows).map(|row| (row * 7 % classes) as i32).collect(),
+        teacher,
+        factor: Vec::new(),
+        classes,
+        variants: 1,
+    }
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        writeln!(f, "engine {}, {}, 1 thread", self.engine, self.isa)?;
+        let mut table = terminal::table(["network", "batch", "loss", "step", "GFLOP/s"]);
+        for case in &self.cases {
+            table.add_row([
+                case.network.clone(),
+                case.batch.to_string(),
+                case.spec.to_owned(),
+                time(case.median_s),
+                format!("{:.1}", case.gflops),
+            ]);
+        }
+        write!(f, "{}", table.trim_fmt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_as_they_are_written() {
+        let network: Network = "64-32-10".parse().unwrap();
+        assert_eq!(network.to_string(), "64-32-10");
+        for wrong in ["", "64", "64-", "64-0-10", "64-32-10-", "a-b", "1-99999"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn products_of_a_step() {
+        let network = "64-32-10".parse().unwrap();
+        // Forward 2048 + 320, by weights the same, by inputs 320.
+        assert_eq!(flops(&network, 128), 2 * 128 * (2 * (2048 + 320) + 320));
+    }
+}
