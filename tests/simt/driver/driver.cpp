@@ -256,9 +256,10 @@ DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
     std::fprintf(stderr, "simt: the PTX of %s and the emulated kernel differ\n", name);
     return NOT_FOUND;
   }
-  auto& function = module->functions[name];
-  function = {name, kernel, after(entry, ".maxntid ", 1024)};
-  *out = &function;
+  // Threads share a module; who found the function first has filled it in.
+  const std::lock_guard lock(mutex);
+  const auto found = module->functions.try_emplace(name, Function{name, kernel, after(entry, ".maxntid ", 1024)});
+  *out = &found.first->second;
   return SUCCESS;
 }
 DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
