@@ -371,6 +371,17 @@ fn speeds_on_cuda_are_measured() {
 }
 
 #[test]
+fn speeds_on_wgpu_are_measured() {
+    if !runs_here("wgpu-software", "wgpu") {
+        return;
+    }
+    let results = measured("--engine wgpu-software --shape 3x7,64x100 --dtype f32,bf16");
+    assert_eq!(results["engine"], "wgpu-software");
+    assert!(results["device"].is_string());
+    assert_eq!(results["cases"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     for (arguments, words) in [
         ("--shape 10", &["10", "rows x classes"][..]),

@@ -103,7 +103,7 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
 pub(super) fn usual(engine: EngineName) -> Vec<Shape> {
     let shape = |(rows, classes)| Shape { rows, classes };
     match engine {
-        EngineName::Cuda => {
+        EngineName::Cuda | EngineName::Wgpu => {
             // As many rows as fill a GPU's memory system, after few enough to wait for it.
             let filling = CLASSES.map(|classes| (FILLING / classes, classes));
             WAITING.into_iter().chain(filling).map(shape).collect()

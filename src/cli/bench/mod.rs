@@ -7,6 +7,8 @@ mod cpu;
 mod cuda;
 mod report;
 mod step;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
@@ -32,6 +34,7 @@ bytes reaches on the same machine, in turns with it in the same run: 1.00 is the
         of non-temporal stores
   cuda  times are the GPU's own, of CUDA graphs over inputs that its cache does not hold; the copy is
         one of 512 MiB within its memory
+  wgpu  the same with recorded calls, by the GPU's clock where it has one, and copies of 128 MiB
 
 Examples:
   fused-kd bench                                   the usual shapes, on all cores
@@ -43,7 +46,7 @@ pub(super) struct Arguments {
     /// The row program, or a whole training step.
     #[arg(long, value_enum, default_value_t = What::Rows)]
     what: What,
-    /// What computes: cpu or cuda; steps are the cpu's alone.
+    /// What computes: cpu, cuda, wgpu or wgpu-software; steps are the cpu's alone.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
     /// Rows x classes; may be repeated. Without it, the usual shapes of the engine.
@@ -101,6 +104,8 @@ enum Engine {
     Cpu(cpu::Cpu),
     #[cfg(feature = "cuda")]
     Cuda(Box<cuda::Cuda>),
+    #[cfg(feature = "wgpu")]
+    Wgpu(Box<wgpu::Wgpu>),
 }
 
 /// One case's seconds per call, and bytes per second of the copy beside it.
@@ -191,7 +196,7 @@ fn print(arguments: &Arguments, results: &(impl Serialize + Display)) -> Result<
 fn no_measurement(engine: EngineName) -> Failure {
     Failure::usage(
         format_args!("the engine {engine} has no measurement"),
-        "give --engine cpu or --engine cuda",
+        "give --engine cpu, cuda, wgpu or wgpu-software",
     )
 }
 
@@ -210,10 +215,17 @@ impl Engine {
             (EngineName::Cpu, _) => Ok(Self::Cpu(cpu::Cpu::new(threads)?)),
             #[cfg(feature = "cuda")]
             (EngineName::Cuda, None) => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
-            (EngineName::Cuda, Some(n)) => Err(Failure::usage(
-                format_args!("--threads {n} has no use: the cuda engine runs on the GPU"),
-                "leave it away",
-            )),
+            #[cfg(feature = "wgpu")]
+            (EngineName::Wgpu | EngineName::WgpuSoftware, None) => {
+                let software = name == EngineName::WgpuSoftware;
+                Ok(Self::Wgpu(Box::new(wgpu::Wgpu::new(software)?)))
+            }
+            (EngineName::Cuda | EngineName::Wgpu | EngineName::WgpuSoftware, Some(n)) => {
+                Err(Failure::usage(
+                    format_args!("--threads {n} has no use: {name} runs on the GPU"),
+                    "leave it away",
+                ))
+            }
             (other, _) => Err(no_measurement(other)),
         }
     }
@@ -223,6 +235,8 @@ impl Engine {
             Self::Cpu(cpu) => (cpu::isa(), Some(cpu.threads()), None),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => (cuda.isa(), None, Some(cuda.device())),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu(wgpu) => (wgpu.isa(), None, Some(wgpu.device())),
         };
         Results {
             engine: name.name(),
@@ -238,6 +252,8 @@ impl Engine {
             Self::Cpu(cpu) => cpu.time(case, samples),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => cuda.time(case, samples),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu(wgpu) => wgpu.time(case, samples),
         }
     }
 }
