@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from .agreement import GRADIENT_TOLERANCE, TOTAL_TOLERANCE
-from .cases import DTYPES, LossCase, StepCase
+from .cases import LossCase, StepCase
 from .contest import Contender, Outcome
 from .peers import PEERS, Peer
 from .program import Program
