@@ -1,4 +1,4 @@
-//! The CPU engine: portable Rust, one row at a time, nothing allocated in a hot call.
+//! The CPU engine: AVX-512, AVX2 or portable Rust, nothing allocated in a hot call.
 //!
 //! A [`Plan`] is made once per loss and number of classes; [`Plan::run`] then takes plain slices:
 //!
@@ -24,8 +24,9 @@
 //!
 //! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 1e-5·|loss| +
 //! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
-//! bits, whatever the number of threads.
+//! bits with the same instructions ([`Isa`]), whatever the number of threads.
 
+mod blend;
 mod check;
 mod divergence;
 mod element;
@@ -34,16 +35,19 @@ mod gradient;
 #[cfg(feature = "train")]
 mod harness;
 mod influence;
+mod layout;
 mod math;
 mod plan;
 mod prologue;
 mod row;
 mod rows;
 mod scores;
+mod simd;
 mod softmax;
 mod standardise;
+mod stretch;
 mod student;
-mod sweep;
+mod sums;
 mod target;
 
 pub use element::Element;
@@ -52,4 +56,5 @@ pub(crate) use harness::Harness;
 pub use influence::influence;
 pub use plan::{Parallelism, Plan};
 pub use rows::{Counts, Rows};
+pub use simd::Isa;
 pub use student::Student;

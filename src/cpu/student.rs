@@ -1,6 +1,7 @@
 //! The student's logits and where the gradient goes: nowhere, apart, or over the logits.
 
 use super::Element;
+use super::layout::{Matrix, MatrixMut};
 
 /// The student's logits `s[B, V]` and the place of the gradient `g[B, V]`, in the student's type.
 #[derive(Debug)]
@@ -72,19 +73,25 @@ impl<'a, S: Element> RowLogits<'a, S> {
         }
     }
 
-    /// Room for the gradient.
-    #[inline(always)]
-    pub(super) fn write(&mut self) -> Option<&mut [S]> {
+    /// The first rows of `classes` classes, and the place of their gradient; the strides are
+    /// theirs.
+    pub(super) fn matrices(
+        &mut self,
+        rows: usize,
+        classes: usize,
+        strides: [usize; 2],
+    ) -> (Matrix<'_>, Option<MatrixMut<'_>>) {
+        let [of_logits, of_gradient] = strides;
         match self {
-            Self::Alone(_) => None,
-            Self::Apart(_, gradient) | Self::InPlace(gradient) => Some(gradient),
-        }
-    }
-
-    /// Fills the gradient with one value.
-    pub(super) fn fill(&mut self, value: f32) {
-        if let Some(gradient) = self.write() {
-            gradient.fill(S::from_f32(value));
+            Self::Alone(logits) => (Matrix::new(logits, of_logits, rows, classes), None),
+            Self::Apart(logits, gradient) => {
+                let logits = Matrix::new(logits, of_logits, rows, classes);
+                (
+                    logits,
+                    Some(MatrixMut::new(gradient, of_gradient, rows, classes)),
+                )
+            }
+            Self::InPlace(logits) => MatrixMut::over(logits, of_logits, rows, classes),
         }
     }
 
@@ -103,22 +110,6 @@ impl<'a, S: Element> RowLogits<'a, S> {
                 let (a, b) = s.split_at_mut(logits);
                 (Self::InPlace(a), Self::InPlace(b))
             }
-        }
-    }
-
-    /// The row of `classes` classes at these elements.
-    #[inline]
-    pub(super) fn row(
-        &mut self,
-        logits: usize,
-        gradient: usize,
-        classes: usize,
-    ) -> RowLogits<'_, S> {
-        let (s, g) = (logits..logits + classes, gradient..gradient + classes);
-        match self {
-            Self::Alone(all) => RowLogits::Alone(&all[s]),
-            Self::Apart(all, gradients) => RowLogits::Apart(&all[s], &mut gradients[g]),
-            Self::InPlace(all) => RowLogits::InPlace(&mut all[s]),
         }
     }
 }

@@ -9,6 +9,8 @@ mod cpu;
 mod drawn;
 mod judge;
 mod properties;
+#[path = "../support/mod.rs"]
+mod support;
 
 use cases::{Case, Kind, Rng};
 use fused_kd::spec::{
@@ -29,6 +31,9 @@ pub(crate) trait Subject {
     const STUDENT: judge::Format;
     const TEACHER: judge::Format;
     const BOUNDS: judge::Bounds;
+
+    /// Whether it can run here.
+    fn is_available() -> bool;
 
     /// Runs the case on logits that these types hold exactly.
     fn answer(case: &Case) -> Answer;
@@ -147,6 +152,19 @@ pub(crate) fn every_kind_alone<S: Subject>() {
     }
 }
 
+/// Whether the subject can run here; says so if not.
+pub(crate) fn is_here<S: Subject>() -> bool {
+    let here = S::is_available();
+    if !here {
+        let what = std::any::type_name::<S>();
+        support::skip(
+            "isa",
+            &format!("{what} needs a processor with its instructions"),
+        );
+    }
+    here
+}
+
 /// The suite for one subject.
 macro_rules! suite {
     ($name:ident, $subject:ty, $most:expr, $classes:expr) => {
@@ -155,17 +173,23 @@ macro_rules! suite {
 
             #[test]
             fn every_specification() {
-                crate::every_specification::<$subject>();
+                if crate::is_here::<$subject>() {
+                    crate::every_specification::<$subject>();
+                }
             }
 
             #[test]
             fn every_preset_on_sizes() {
-                crate::every_preset_on_sizes::<$subject>($most, $classes);
+                if crate::is_here::<$subject>() {
+                    crate::every_preset_on_sizes::<$subject>($most, $classes);
+                }
             }
 
             #[test]
             fn every_kind_alone() {
-                crate::every_kind_alone::<$subject>();
+                if crate::is_here::<$subject>() {
+                    crate::every_kind_alone::<$subject>();
+                }
             }
 
             crate::properties::laws!($subject);
