@@ -10,7 +10,6 @@ use super::gradient::{Factors, Gradient, Run};
 use super::layout::{GROUP, Layout, Sink};
 use super::scores::Scores;
 use super::simd::{Mask, Task, Vector, map};
-use super::softmax::Softmax;
 use super::standardise::Standardised;
 use super::sums::{Exponentials, Power, Scratch, Stats, Sums};
 use super::target::Target;
@@ -58,10 +57,12 @@ pub(super) struct Row<'a, L: Layout, G> {
     pub(super) sink: &'a mut G,
 }
 
-impl<L: Layout, G: Sink<L::V, L::R>> Row<'_, L, G> {
+impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
+    type Output = Record<L>;
+
     /// The record; the gradient is written on the way.
     #[inline(always)]
-    pub(super) fn run(mut self) -> Record<L> {
+    fn run(mut self) -> Record<L> {
         let (spec, layout) = (self.spec, self.layout);
         // Longer rows have to be computed again.
         self.scratch = self.scratch.filter(|_| layout.classes() <= GROUP);
@@ -105,14 +106,19 @@ impl<L: Layout, G: Sink<L::V, L::R>> Row<'_, L, G> {
         let clean = fast.is_some();
         let masked = || L::V::enter(Masked(exponentials, full, &layout.general()));
         let sums = fast.unwrap_or_else(masked);
-        let scores = Scores::of(&extremes, &sums);
-        let student = Softmax::new(k[0], shift[0], sums.tempered[0], of_s.label);
+        let (one, [s, t], labels) = (L::R::splat(1.0), shift, [of_s.label, of_t.label]);
+        let [student, teacher, raw_s, raw_t] = L::softmaxes(
+            [k[0], k[1], one, one],
+            [s, t, s, t],
+            [sums.tempered[0], sums.tempered[1], sums.raw[0], sums.raw[1]],
+            [labels[0], labels[1], labels[0], labels[1]],
+        );
+        let scores = Scores::of(&extremes, raw_s, raw_t);
 
         // Revise.
         let wrong = of_t.labelled & of_t.label.lt(of_t.max);
-        let (revision, others) = (spec.revision(), sums.tempered[1]);
-        let unmasked = census.unmasked[1];
-        let target = Target::new(layout, revision, wrong, &extremes, k[1], others, unmasked);
+        let (revision, unmasked) = (spec.revision(), census.unmasked[1]);
+        let target = Target::new(layout, revision, wrong, &extremes, teacher, unmasked);
 
         // Divergence and gradient.
         let zero = L::R::splat(0.0);

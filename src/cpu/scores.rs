@@ -6,21 +6,25 @@ use super::simd::Vector;
 use super::softmax::Softmax;
 use super::sums::Sums;
 
-/// The student's softmax at τ = 1, which the gradient needs, and the scores of the record.
+/// Both softmaxes at τ = 1, and the scores of the record.
 pub(super) struct Scores<R> {
     pub(super) student: Softmax<R>,
+    teacher: Softmax<R>,
     /// `−log q1_y`, 0 without a label.
     pub(super) ce: R,
 }
 
 impl<R: Vector> Scores<R> {
     #[inline(always)]
-    pub(super) fn of<C>(extremes: &Extremes<R, C>, sums: &Sums<R>) -> Self {
-        let side = &extremes.student;
-        let student = Softmax::new(R::splat(1.0), side.shift(), sums.raw[0], side.label);
+    pub(super) fn of<C>(
+        extremes: &Extremes<R, C>,
+        student: Softmax<R>,
+        teacher: Softmax<R>,
+    ) -> Self {
         Self {
             student,
-            ce: negative_log(&student, side),
+            teacher,
+            ce: negative_log(&student, &extremes.student),
         }
     }
 
@@ -32,10 +36,9 @@ impl<R: Vector> Scores<R> {
         extremes: &Extremes<R, L::Class>,
         sums: &Sums<R>,
     ) -> [R; 8] {
-        let (zero, one) = (R::splat(0.0), R::splat(1.0));
+        let zero = R::splat(0.0);
         let (of_s, of_t) = (&extremes.student, &extremes.teacher);
-        let student = &self.student;
-        let teacher = Softmax::new(one, of_t.shift(), sums.raw[1], of_t.label);
+        let (student, teacher) = (&self.student, &self.teacher);
         let (student_entropy, squares) = student.moments(sums.weighted[0], sums.squares);
         let (teacher_entropy, _) = teacher.moments(sums.weighted[1], zero);
         let labelled = |score: R| R::select(of_s.labelled, score, zero);
@@ -48,7 +51,7 @@ impl<R: Vector> Scores<R> {
         };
         [
             teacher.confidence(),
-            negative_log(&teacher, of_t),
+            negative_log(teacher, of_t),
             teacher_entropy,
             margin(teacher.margin()),
             student.confidence(),

@@ -30,6 +30,33 @@ pub(super) struct Class<V> {
     pub(super) rest: V,
 }
 
+impl<A: Copy> Softmax<A> {
+    /// Each of its values as another.
+    #[inline(always)]
+    pub(super) fn map<B>(&self, f: impl Fn(A) -> B) -> Softmax<B> {
+        Softmax {
+            shift: f(self.shift),
+            k: f(self.k),
+            others: f(self.others),
+            scale: f(self.scale),
+            log_norm: f(self.log_norm),
+            y: self.y.map(f),
+        }
+    }
+}
+
+impl<A: Copy> Class<A> {
+    /// Each of its values as another.
+    #[inline(always)]
+    pub(super) fn map<B>(&self, f: impl Fn(A) -> B) -> Class<B> {
+        Class {
+            p: f(self.p),
+            log_p: f(self.log_p),
+            rest: f(self.rest),
+        }
+    }
+}
+
 impl<R: Vector> Softmax<R> {
     /// From `S'` and the label's logit, −∞ where there is no label.
     #[inline(always)]
@@ -88,18 +115,7 @@ impl<R: Vector> Softmax<R> {
     /// The same for every class.
     #[inline(always)]
     pub(super) fn spread<L: Layout<R = R>>(&self) -> Softmax<L::V> {
-        Softmax {
-            shift: L::spread(self.shift),
-            k: L::spread(self.k),
-            others: L::spread(self.others),
-            scale: L::spread(self.scale),
-            log_norm: L::spread(self.log_norm),
-            y: Class {
-                p: L::spread(self.y.p),
-                log_p: L::spread(self.y.log_p),
-                rest: L::spread(self.y.rest),
-            },
-        }
+        self.map(L::spread)
     }
 
     /// `p_y − max_{c≠y} p_c`.

@@ -92,7 +92,7 @@ impl Stretch<'_> {
             scratch: Some(scratch),
             sink: &mut sink,
         };
-        let record = row.run();
+        let record = V::enter(row);
         if record.nonfinite {
             sink.fill(value_of_refused(inputs.weight));
         }
@@ -161,7 +161,7 @@ impl Stretch<'_> {
             scratch: None,
             sink: &mut sink,
         };
-        let record = row.run();
+        let record = V::enter(row);
         let refused = V::select(weight.eq(V::splat(0.0)), V::splat(0.0), V::splat(f32::NAN));
         if record.nonfinite.any() {
             for value in &mut values[..classes] {

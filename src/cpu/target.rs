@@ -27,19 +27,17 @@ pub(super) struct Target<V: Vector, C> {
 }
 
 impl<R: Vector, C: Copy> Target<R, C> {
-    /// The target at inverse temperature `k`, from `S'` of the teacher. Rows in `wrong` are revised.
+    /// The target from the teacher's softmax. Rows in `wrong` are revised.
     #[inline(always)]
     pub(super) fn new<L: Layout<R = R, Class = C>>(
         layout: &L,
         revision: Revision,
         wrong: R::Mask,
         extremes: &Extremes<R, C>,
-        k: R,
-        others: R,
+        softmax: Softmax<R>,
         unmasked: R,
     ) -> Self {
         let of_t = &extremes.teacher;
-        let softmax = Softmax::new(k, of_t.shift(), others, of_t.label);
         let target = Self {
             softmax,
             label: softmax.y,
@@ -175,11 +173,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
         };
         Target {
             softmax: self.softmax.spread::<L>(),
-            label: Class {
-                p: L::spread(self.label.p),
-                log_p: L::spread(self.label.log_p),
-                rest: L::spread(self.label.rest),
-            },
+            label: self.label.map(L::spread),
             label_logit: L::spread(self.label_logit),
             shifted: self.shifted.map(|(class, z)| (class, L::spread(z))),
             beta: L::spread(self.beta),

@@ -223,6 +223,11 @@ impl<'a, F: Formats> Source<'a, F> {
             // SAFETY: just asked.
             return unsafe { self.load(at) };
         }
+        if F::known(self.format) == Format::F32 {
+            let n = self.len - at;
+            // SAFETY: these are what is left of the row, fewer than LANES.
+            return unsafe { V::load_first(self.start.cast::<f32>().add(at), n, absent) };
+        }
         let mut lanes = [absent; MOST_LANES];
         for (lane, class) in lanes.iter_mut().zip(at..self.len) {
             // SAFETY: the class is within the row.
@@ -282,6 +287,11 @@ impl<V: Vector> Sink<V, f32> for RowGradient<'_> {
         if at + V::LANES <= self.len {
             // SAFETY: the whole vector is within the row.
             return unsafe { self.format.store(values, start, at) };
+        }
+        if self.format == Format::F32 {
+            let n = self.len - at;
+            // SAFETY: these are what is left of the row, fewer than LANES.
+            return unsafe { values.store_first(start.cast::<f32>().add(at), n) };
         }
         for (class, lane) in (at..self.len).zip(values.to_lanes()) {
             // SAFETY: the class is within the row.

@@ -13,6 +13,7 @@ pub(super) use wide::{GROUP, NO_LABEL, Wide};
 
 use super::extremes::Extremes;
 use super::simd::Vector;
+use super::softmax::Softmax;
 
 /// One row, or several side by side, as the row program goes over them.
 pub(super) trait Layout: Sized {
@@ -57,6 +58,14 @@ pub(super) trait Layout: Sized {
 
     /// The logits from class `at` on, with `z` at this class.
     fn with(at: usize, logits: Self::V, class: Self::Class, z: Self::V) -> Self::V;
+
+    /// Four softmaxes of each row, as [`Softmax::new`] makes them.
+    fn softmaxes(
+        k: [Self::R; 4],
+        shift: [Self::R; 4],
+        others: [Self::R; 4],
+        label: [Self::R; 4],
+    ) -> [Softmax<Self::R>; 4];
 
     /// Whether a class is that of the label.
     fn is_label(&self, class: Self::Class) -> <Self::R as Vector>::Mask;

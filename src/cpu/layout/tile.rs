@@ -3,6 +3,7 @@
 use super::{Layout, Sink, Step, Terms};
 use crate::cpu::extremes::{Extremes, Side};
 use crate::cpu::simd::Vector;
+use crate::cpu::softmax::Softmax;
 
 /// Rows of more classes fill vectors of their own.
 pub(in crate::cpu) const TILE_CLASSES: usize = 16;
@@ -119,6 +120,16 @@ impl<V: Vector> Layout for Tile<'_, V> {
     #[inline(always)]
     fn with(at: usize, logits: V, class: V, z: V) -> V {
         V::select(class.eq(V::splat(at as f32)), z, logits)
+    }
+
+    #[inline(always)]
+    fn softmaxes(k: [V; 4], shift: [V; 4], others: [V; 4], label: [V; 4]) -> [Softmax<V>; 4] {
+        // Not by a closure, which might not be inlined.
+        let mut all = [Softmax::new(k[0], shift[0], others[0], label[0]); 4];
+        for i in 1..4 {
+            all[i] = Softmax::new(k[i], shift[i], others[i], label[i]);
+        }
+        all
     }
 
     #[inline(always)]

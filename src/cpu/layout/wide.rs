@@ -4,6 +4,7 @@ use super::memory::{Any, Formats, Source};
 use super::{Layout, Step, Terms};
 use crate::cpu::extremes::{Extremes, Side};
 use crate::cpu::simd::{MOST_LANES, Mask, Vector, map};
+use crate::cpu::softmax::Softmax;
 use std::marker::PhantomData;
 
 /// Where the label's class is if there is no label: outside every row.
@@ -85,6 +86,14 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
             top,
         }
     }
+}
+
+/// The first four lanes.
+#[inline(always)]
+fn four<V: Vector>(values: [f32; 4]) -> V {
+    let mut lanes = [0.0; MOST_LANES];
+    lanes[..4].copy_from_slice(&values);
+    V::from_lanes(&lanes)
 }
 
 /// The first class with this logit; the row's length where there is none.
@@ -184,6 +193,20 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
         }
     }
 
+    /// Side by side, because each of them is one long chain.
+    #[inline(always)]
+    fn softmaxes(
+        k: [f32; 4],
+        shift: [f32; 4],
+        others: [f32; 4],
+        label: [f32; 4],
+    ) -> [Softmax<f32>; 4] {
+        let (k, shift) = (four::<V>(k), four::<V>(shift));
+        let (others, label) = (four::<V>(others), four::<V>(label));
+        let all = Softmax::new(k, shift, others, label).map(V::to_lanes);
+        std::array::from_fn(|i| all.map(|lanes| lanes[i]))
+    }
+
     #[inline(always)]
     fn is_label(&self, class: usize) -> bool {
         class == self.y
@@ -239,10 +262,11 @@ impl<const N: usize> Tree<N> {
     #[inline(always)]
     fn total(&self) -> [f32; N] {
         let mut total = [0.0; N];
-        for (level, sums) in self.levels.iter().enumerate() {
-            if self.groups >> level & 1 == 1 {
-                total = std::array::from_fn(|i| sums[i] + total[i]);
-            }
+        let mut left = self.groups;
+        while left != 0 {
+            let sums = &self.levels[left.trailing_zeros() as usize];
+            total = std::array::from_fn(|i| sums[i] + total[i]);
+            left &= left - 1;
         }
         total
     }

@@ -9,6 +9,42 @@ use std::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct F32x16(__m512);
 
+/// 2^(j/32).
+const TABLE: [f32; 32] = [
+    1.0,
+    1.021_897_2,
+    1.044_273_7,
+    1.067_140_5,
+    1.090_507_7,
+    1.114_386_8,
+    1.138_788_6,
+    1.163_724_9,
+    1.189_207_1,
+    1.215_247_4,
+    1.241_857_8,
+    1.269_051,
+    1.296_839_6,
+    1.325_236_7,
+    1.354_255_6,
+    1.383_91,
+    1.414_213_5,
+    1.445_180_8,
+    1.476_826_2,
+    1.509_164_5,
+    1.542_210_8,
+    1.575_980_9,
+    1.610_490_3,
+    1.645_755_5,
+    1.681_792_9,
+    1.718_619_3,
+    1.756_252_2,
+    1.794_709_1,
+    1.834_008_1,
+    1.874_167_7,
+    1.915_206_6,
+    1.957_144_1,
+];
+
 pub(super) fn is_available() -> bool {
     // The system keeps these registers only where it is asked for all of them.
     is_x86_feature_detected!("avx512f")
@@ -205,9 +241,39 @@ impl Vector for F32x16 {
         }
     }
 
-    /// No bounds: the scaling instruction flushes what is too small.
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self {
+        // SAFETY: the caller's promise; lanes that are masked out are not read.
+        Self(unsafe { _mm512_mask_loadu_ps(Self::splat(rest).0, (1 << n) - 1, from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        // SAFETY: the caller's promise; lanes that are masked out are not written.
+        unsafe { _mm512_mask_storeu_ps(to, (1 << n) - 1, self.0) }
+    }
+
+    /// By a table of 2^(j/32), and a polynomial on [−1/64, 1/64] with a relative error of 6e-8: six
+    /// operations on the two multipliers, where a polynomial alone takes eight. No bounds: the
+    /// scaling instruction makes what is too small 0.
     #[inline(always)]
     fn exp2(self) -> Self {
-        crate::cpu::math::exp2_polynomial(self)
+        // Adding and taking away 1.5·2¹⁸ rounds to a 32nd, which the lowest bits then count.
+        let magic = Self::splat(393_216.0);
+        let rounded = self + magic;
+        let n = rounded - magic;
+        let r = self - n;
+        // SAFETY: the instructions are there; both tables are of 16 floats.
+        let power = unsafe {
+            let [low, high] = [TABLE.as_ptr(), TABLE.as_ptr().add(16)].map(|t| Self::load(t).0);
+            Self(_mm512_permutex2var_ps(
+                low,
+                _mm512_castps_si512(rounded.0),
+                high,
+            ))
+        };
+        let p = r.mul_add(Self::splat(0.240_226_5), Self::splat(0.693_157_3));
+        // The scale is 2 to the floor of n.
+        (power * r).mul_add(p, power).times_power_of_two(n)
     }
 }

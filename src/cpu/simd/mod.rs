@@ -140,6 +140,32 @@ pub(in crate::cpu) trait Vector:
         unsafe { Self::load(lanes.as_ptr()) }
     }
 
+    /// The first `n` values, then `rest`.
+    ///
+    /// # Safety
+    /// `n` values can be read, fewer than `LANES`.
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self {
+        let mut lanes = [rest; MOST_LANES];
+        for (i, lane) in lanes[..n].iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *lane = unsafe { *from.add(i) };
+        }
+        Self::from_lanes(&lanes)
+    }
+
+    /// Writes the first `n` values.
+    ///
+    /// # Safety
+    /// `n` values can be written, fewer than `LANES`.
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        for (i, &lane) in self.to_lanes()[..n].iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(i) = lane };
+        }
+    }
+
     /// `2ˣ` for x ≤ 0 that is not −∞; NaN stays. See [`exp2`](super::math::exp2).
     #[inline(always)]
     fn exp2(self) -> Self {
