@@ -37,17 +37,18 @@ pub(super) struct Blend<'a, V, G> {
     sink: &'a mut G,
 }
 
-/// Writes the gradient of forward KL, from what the stats sweep has kept if it has.
+/// Writes the gradient of forward KL, times `kd`, from what the stats sweep has kept if it has.
 #[inline(always)]
 pub(super) fn write<L: Layout, G: Sink<L::V, L::R>>(
     gradient: &Gradient<L::R, L::Class>,
+    kd: L::R,
     exponentials: Exponentials<L::V>,
     kept: Option<&Scratch>,
     layout: &L,
     labelled: <L::R as Vector>::Mask,
     sink: &mut G,
 ) {
-    let (zero, kd, ce) = (L::R::splat(0.0), gradient.factors.kd, gradient.factors.ce);
+    let (zero, ce) = (L::R::splat(0.0), gradient.factors.ce);
     let (q, target) = (&gradient.student, &gradient.target);
     let factors = [
         kd * q.scale,

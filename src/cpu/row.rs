@@ -144,44 +144,25 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
             },
         };
         let masks = Masks::new(layout, &extremes, &census, revision, wrong);
-        let mut kd = zero;
-        for (divergence, rows) in divergences(spec, wrong, of_s.labelled) {
-            if !rows.any() {
-                continue;
-            }
-            let (value_factor, slope) = factors(spec, divergence, tau, layout.classes());
-            let unbounded = masks.infinite(divergence);
-            // Reverse KL has no gradient where it is infinite; the others keep their formula.
-            let dead =
-                unbounded & <L::R as Vector>::Mask::splat(divergence == Divergence::ReverseKl);
-            let mut gradient = gradient;
-            gradient.factors.kd = L::R::select(dead, zero, scale * kd_factor * slope);
-            let short = match divergence {
-                Divergence::ForwardKl if clean => blend::value(&gradient, &sums),
-                _ => None,
-            };
-            let value = if let Some(value) = short {
-                if self.sink.is_open() {
-                    let (kept, labelled) = (self.scratch.as_deref(), of_s.labelled);
-                    blend::write(&gradient, exponentials, kept, layout, labelled, self.sink);
-                }
-                value
-            } else {
-                let parts = Parts {
-                    layout,
-                    rows,
-                    labelled: of_s.labelled,
-                    gradient,
-                    standardised,
-                    masks: &masks,
-                    unmasked,
-                };
-                parts.run(divergence, self.sink)
-            };
-            let infinity = L::R::splat(f32::INFINITY);
-            let value = L::R::select(unbounded, infinity, value_factor * value);
-            kd = L::R::select(rows, value, kd);
-        }
+        let mut by_rule = ByRule {
+            spec,
+            layout,
+            wrong,
+            labelled: of_s.labelled,
+            tau,
+            factor: scale * kd_factor,
+            gradient: &gradient,
+            standardised,
+            masks: &masks,
+            unmasked,
+            sink: &mut *self.sink,
+        };
+        let kept = self.scratch.as_deref();
+        let short = match spec.side(wrong.any()).divergence {
+            Divergence::ForwardKl if clean => by_rule.short(&sums, exponentials, kept),
+            _ => None,
+        };
+        let kd = short.unwrap_or_else(|| L::V::enter(by_rule));
 
         // A term whose factor is 0 is not evaluated: no 0·∞.
         let term = |factor: L::R, value: L::R| L::R::select(factor.eq(zero), zero, factor * value);
@@ -301,7 +282,94 @@ fn divergences<M: Mask>(spec: &LossSpec, wrong: M, labelled: M) -> [(Divergence,
     [a, b, c, d]
 }
 
-/// What a rule is run on.
+/// What rules are run on.
+struct ByRule<'a, L: Layout, G> {
+    spec: &'a LossSpec,
+    layout: &'a L,
+    wrong: <L::R as Vector>::Mask,
+    labelled: <L::R as Vector>::Mask,
+    tau: L::R,
+    /// All that multiplies the divergence's gradient, besides its own.
+    factor: L::R,
+    gradient: &'a Gradient<L::R, L::Class>,
+    standardised: Option<Standardised<L::R>>,
+    masks: &'a Masks<L::R>,
+    /// The teacher's unmasked classes besides the label.
+    unmasked: L::R,
+    sink: &'a mut G,
+}
+
+impl<L: Layout, G: Sink<L::V, L::R>> Task for ByRule<'_, L, G> {
+    type Output = L::R;
+
+    /// Writes the gradient; returns D.
+    #[inline(always)]
+    fn run(mut self) -> L::R {
+        let mut kd = L::R::splat(0.0);
+        for (divergence, rows) in divergences(self.spec, self.wrong, self.labelled) {
+            if rows.any() {
+                let value = self.one(divergence, rows);
+                kd = L::R::select(rows, value, kd);
+            }
+        }
+        kd
+    }
+}
+
+impl<L: Layout, G: Sink<L::V, L::R>> ByRule<'_, L, G> {
+    /// Forward KL of rows without masks, the short way: D, if that is exact enough.
+    #[inline(always)]
+    fn short(
+        &mut self,
+        sums: &Sums<L::R>,
+        exponentials: Exponentials<L::V>,
+        kept: Option<&Scratch>,
+    ) -> Option<L::R> {
+        let value = blend::value(self.gradient, sums)?;
+        let (layout, labelled) = (self.layout, self.labelled);
+        let (value_factor, slope) =
+            factors(self.spec, Divergence::ForwardKl, self.tau, layout.classes());
+        if self.sink.is_open() {
+            let kd = self.factor * slope;
+            blend::write(
+                self.gradient,
+                kd,
+                exponentials,
+                kept,
+                layout,
+                labelled,
+                self.sink,
+            );
+        }
+        let unbounded = self.masks.infinite(Divergence::ForwardKl);
+        let infinity = L::R::splat(f32::INFINITY);
+        Some(L::R::select(unbounded, infinity, value_factor * value))
+    }
+
+    /// One divergence, for its rows.
+    #[inline(always)]
+    fn one(&mut self, divergence: Divergence, rows: <L::R as Vector>::Mask) -> L::R {
+        let (value_factor, slope) = factors(self.spec, divergence, self.tau, self.layout.classes());
+        let unbounded = self.masks.infinite(divergence);
+        // Reverse KL has no gradient where it is infinite; the others keep their formula.
+        let dead = unbounded & <L::R as Vector>::Mask::splat(divergence == Divergence::ReverseKl);
+        let mut gradient = *self.gradient;
+        gradient.factors.kd = L::R::select(dead, L::R::splat(0.0), self.factor * slope);
+        let parts = Parts {
+            layout: self.layout,
+            rows,
+            labelled: self.labelled,
+            gradient,
+            standardised: self.standardised,
+            masks: self.masks,
+            unmasked: self.unmasked,
+        };
+        let value = value_factor * parts.run(divergence, self.sink);
+        L::R::select(unbounded, L::R::splat(f32::INFINITY), value)
+    }
+}
+
+/// What one rule is run on.
 struct Parts<'a, L: Layout> {
     layout: &'a L,
     rows: <L::R as Vector>::Mask,
