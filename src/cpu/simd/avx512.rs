@@ -3,6 +3,7 @@
 use super::{Mask, Task, Vector};
 use half::{bf16, f16};
 use std::arch::x86_64::*;
+use std::f32::consts::SQRT_2;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Exists only where [`is_available`] said yes.
@@ -27,7 +28,7 @@ const TABLE: [f32; 32] = [
     1.325_236_7,
     1.354_255_6,
     1.383_91,
-    1.414_213_5,
+    SQRT_2,
     1.445_180_8,
     1.476_826_2,
     1.509_164_5,
