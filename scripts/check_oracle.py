@@ -3,6 +3,8 @@
 
     scripts/check_oracle.py --binary target/release/fused-kd     random cases through the program
     scripts/check_oracle.py --self-test                          this file's own mathematics alone
+    scripts/check_oracle.py --golden tests/parity/golden.json    what the parity suite holds against
+                                                                 every engine besides the oracle
 
 Needs numpy; with torch, its float64 automatic differentiation gives a third opinion.
 
@@ -761,12 +763,54 @@ def self_test():
     return int(problems > 0)
 
 
+# --- Golden vectors -----------------------------------------------------------------------------
+
+
+def number(x):
+    """JSON has no NaN and no infinity."""
+    return float(x) if np.isfinite(x) else str(float(x))
+
+
+def golden(path, seed=3):
+    """Writes one small batch per preset with what the definitions make of it."""
+    rng = np.random.default_rng(seed)
+    written = []
+    for preset, spec in PRESETS.items():
+        if spec.temperature == "dtd":
+            continue  # an engine's own temperatures decide there
+        student, teacher, labels, weights, kd_weights = random_inputs(rng, 10)
+        case = Case(preset, preset, [], spec, student, teacher, labels, weights, kd_weights)
+        total, stats, grad, _ = expected(case, own_tau(case))
+        numbers = lambda values: [number(x) for x in np.asarray(values).ravel()]
+        written.append(
+            {
+                "preset": preset,
+                "classes": 10,
+                "student": numbers(student),
+                "teacher": numbers(teacher),
+                "labels": labels.tolist(),
+                "weight": numbers(weights),
+                "kd_weight": numbers(kd_weights),
+                "total": number(total),
+                "stats": {name: numbers(stats[name]) for name in FLOATS},
+                "tops": np.array([stats["teacher_top"], stats["student_top"]]).T.tolist(),
+                "flags": np.asarray(stats["flags"]).tolist(),
+                "gradient": numbers(grad),
+            }
+        )
+    path.write_text("[\n" + ",\n".join(json.dumps(case) for case in written) + "\n]\n")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", type=Path, help="the program fused-kd")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--self-test", action="store_true", help="check this file alone")
+    parser.add_argument("--golden", type=Path, help="write golden vectors to this file")
     arguments = parser.parse_args()
+    if arguments.golden is not None:
+        return golden(arguments.golden)
     if arguments.self_test:
         return self_test()
     if arguments.binary is None:

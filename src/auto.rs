@@ -12,11 +12,16 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineName {
-    /// The fastest engine that is available here.
+    /// The fastest engine that is available here, for what is wanted of it.
     #[default]
     Auto,
-    /// [`crate::cpu`]: portable, rows in parallel.
+    /// [`crate::cpu`]: rows in parallel.
     Cpu,
+    /// `fused_kd::wgsl`: a GPU through Vulkan, Metal or Direct3D 12.
+    Wgpu,
+    /// The same on a software adapter, for machines without a GPU; [`EngineName::Auto`] never
+    /// chooses it.
+    WgpuSoftware,
     /// [`crate::reference`]: the oracle in double precision, for checks.
     Reference,
 }
@@ -29,6 +34,16 @@ pub struct UnknownEngine {
     pub given: String,
 }
 
+/// An engine that cannot do here what is wanted of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("engine \"{engine}\" cannot run here: {why}")]
+pub struct UnavailableEngine {
+    /// The engine.
+    pub engine: EngineName,
+    /// What is missing, and what to do about it.
+    pub why: String,
+}
+
 /// What an engine is on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineStatus {
@@ -38,9 +53,34 @@ pub struct EngineStatus {
     pub available: Result<String, String>,
 }
 
+/// What an engine is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// The row program on a batch.
+    Rows,
+    /// Training and running networks.
+    Training,
+}
+
+/// The engine that runs, and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Never [`EngineName::Auto`].
+    pub engine: EngineName,
+    /// The reason, as half a sentence.
+    pub why: String,
+}
+
 impl EngineName {
     /// All names.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Cpu, Self::Reference];
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::Cpu,
+        Self::Wgpu,
+        Self::WgpuSoftware,
+        Self::Reference,
+    ];
 
     /// The name in configuration files and on the command line.
     #[must_use]
@@ -48,19 +88,48 @@ impl EngineName {
         match self {
             Self::Auto => "auto",
             Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::WgpuSoftware => "wgpu-software",
             Self::Reference => "reference",
         }
     }
 
-    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available, any
-    /// other name stays what it is.
-    #[must_use]
-    pub fn resolve(self) -> Self {
+    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available for this
+    /// purpose, any other name stays what it is.
+    ///
+    /// # Errors
+    /// [`UnavailableEngine`] where an engine that was named cannot do it here.
+    pub fn resolve(self, purpose: Purpose) -> Result<Choice, UnavailableEngine> {
+        let chosen = |engine, why| Ok(Choice { engine, why });
         match self {
-            Self::Auto => Self::Cpu,
-            named => named,
+            Self::Auto => match gpu(Self::Wgpu, purpose) {
+                Ok(adapter) => chosen(Self::Wgpu, format!("there is a GPU, {adapter}")),
+                Err(why) => chosen(Self::Cpu, format!("wgpu cannot: {why}")),
+            },
+            Self::Wgpu | Self::WgpuSoftware => match gpu(self, purpose) {
+                Ok(adapter) => chosen(self, format!("as asked for, on {adapter}")),
+                Err(why) => Err(UnavailableEngine { engine: self, why }),
+            },
+            Self::Cpu | Self::Reference => chosen(self, "as asked for".to_owned()),
         }
     }
+}
+
+/// The adapter on which this engine runs, or why there is none.
+#[cfg(feature = "wgpu")]
+fn gpu(engine: EngineName, purpose: Purpose) -> Result<String, String> {
+    use crate::wgsl::{Gpu, GpuOptions};
+    if purpose == Purpose::Training {
+        return Err("it computes losses but does not train; --engine cpu does".to_owned());
+    }
+    let options = GpuOptions::default().software(engine == EngineName::WgpuSoftware);
+    let gpu = Gpu::new(&options).map_err(|unavailable| unavailable.to_string())?;
+    Ok(gpu.to_string())
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn gpu(_: EngineName, _: Purpose) -> Result<String, String> {
+    Err("it was left out of this build: build with --features wgpu".to_owned())
 }
 
 impl fmt::Display for EngineName {
@@ -80,6 +149,12 @@ impl FromStr for EngineName {
     }
 }
 
+impl From<UnavailableEngine> for TrainError {
+    fn from(error: UnavailableEngine) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
 /// Compares methods on the engine of this name; `progress` is called from several threads.
 ///
 /// # Errors
@@ -89,7 +164,7 @@ pub fn compare(
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
-    let engine = engine.resolve();
+    let engine = engine.resolve(Purpose::Training)?.engine;
     match engine {
         EngineName::Reference => {
             train::compare::<reference::Harness>(engine.name(), setting, progress)
@@ -107,7 +182,7 @@ pub fn train(
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
-    let engine = engine.resolve();
+    let engine = engine.resolve(Purpose::Training)?.engine;
     match engine {
         EngineName::Reference => train::run::<reference::Harness>(engine.name(), config, progress),
         _ => train::run::<cpu::Harness>(engine.name(), config, progress),
@@ -125,7 +200,7 @@ pub fn predict(
     dataset: &Dataset,
     rows: &[u32],
 ) -> Result<Predictions, TrainError> {
-    match engine.resolve() {
+    match engine.resolve(Purpose::Training)?.engine {
         EngineName::Reference => train::predict::<reference::Harness>(model, dataset, rows),
         _ => train::predict::<cpu::Harness>(model, dataset, rows),
     }
@@ -138,16 +213,16 @@ pub fn engines() -> Vec<EngineStatus> {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     };
-    let available = |name, what| EngineStatus {
-        name,
-        available: Ok(what),
-    };
+    let status = |name, available| EngineStatus { name, available };
+    let oracle = "double precision, 1 thread; for checks";
     vec![
-        available(EngineName::Cpu, format!("portable, {threads}")),
-        available(
-            EngineName::Reference,
-            "double precision, 1 thread; for checks".to_owned(),
+        status(EngineName::Cpu, Ok(format!("portable, {threads}"))),
+        status(EngineName::Wgpu, gpu(EngineName::Wgpu, Purpose::Rows)),
+        status(
+            EngineName::WgpuSoftware,
+            gpu(EngineName::WgpuSoftware, Purpose::Rows),
         ),
+        status(EngineName::Reference, Ok(oracle.to_owned())),
     ]
 }
 
@@ -163,19 +238,27 @@ mod tests {
         let error = "gpu".parse::<EngineName>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "\"gpu\" is no engine: it must be one of auto, cpu, reference"
+            "\"gpu\" is no engine: it must be one of auto, cpu, wgpu, wgpu-software, \
+             reference"
         );
     }
 
     #[test]
     fn the_choice_is_an_engine_that_is_available() {
         let engines = engines();
-        for name in EngineName::ALL.map(EngineName::resolve) {
-            assert!(
-                engines
-                    .iter()
-                    .any(|e| e.name == name && e.available.is_ok())
-            );
+        for purpose in [Purpose::Rows, Purpose::Training] {
+            for name in EngineName::ALL {
+                match name.resolve(purpose) {
+                    Ok(choice) => assert!(
+                        engines
+                            .iter()
+                            .any(|e| e.name == choice.engine && e.available.is_ok())
+                    ),
+                    Err(error) => assert_eq!(error.engine, name),
+                }
+            }
+            let auto = EngineName::Auto.resolve(purpose).unwrap().engine;
+            assert!(matches!(auto, EngineName::Cpu | EngineName::Wgpu));
         }
     }
 }

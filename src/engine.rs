@@ -1,8 +1,8 @@
-//! The harness's face of an engine: the dozen operations that training needs, on values that stay
+//! The harness's face of an engine: the two dozen operations that training needs, on values that stay
 //! where the engine keeps them. Everything is `f32`, matrices are dense and row-major, and
 //! `&mut self` is the queue: operations happen in the order in which they are called.
 
-use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError};
+use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError};
 use std::ops::Range;
 
 /// `out[rows, columns] = op(a) · op(b)` with `inner` as the summed dimension.
@@ -37,6 +37,18 @@ pub(crate) struct RowBatch<'a, E: Engine> {
     pub(crate) total: &'a mut E::Buf,
 }
 
+/// One batch for a feature loss: the gradient replaces the student's features, and the batch's total
+/// is added to `total[0]`.
+pub(crate) struct FeatureBatch<'a, E: Engine> {
+    pub(crate) rows: usize,
+    pub(crate) student: &'a mut E::Buf,
+    pub(crate) target: &'a E::Buf,
+    /// `weight[rows]`, where a selection says which rows the teacher supervises.
+    pub(crate) weight: Option<&'a E::Buf>,
+    pub(crate) upstream: f32,
+    pub(crate) total: &'a mut E::Buf,
+}
+
 /// One step of stochastic gradient descent with Nesterov's momentum:
 /// `g += decay·w; v = momentum·v + g; w −= rate·(g + momentum·v)`.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +79,8 @@ pub(crate) trait Engine {
     type Ints: Send;
     /// A loss over rows of a fixed number of classes.
     type Plan;
+    /// A feature loss over rows of a fixed number of features.
+    type FeaturePlan;
 
     fn upload(&mut self, values: &[f32]) -> Self::Buf;
     fn upload_ints(&mut self, values: &[i32]) -> Self::Ints;
@@ -75,6 +89,11 @@ pub(crate) trait Engine {
     /// Reads the first `out.len()` values back.
     fn download(&mut self, from: &Self::Buf, out: &mut [f32]);
     fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Self::Plan, SpecError>;
+    fn feature_plan(
+        &mut self,
+        spec: &FeatureSpec,
+        width: usize,
+    ) -> Result<Self::FeaturePlan, SpecError>;
 
     /// `out` row i = row `indices[range][i]` of `from`, rows of `width` values.
     fn gather(
@@ -91,6 +110,25 @@ pub(crate) trait Engine {
         indices: &Self::Ints,
         range: Range<usize>,
         out: &mut Self::Ints,
+    );
+    /// `out[row, i] = from[row, columns[i]]`, rows of `from` having `width` values.
+    fn gather_columns(
+        &mut self,
+        from: &Self::Buf,
+        width: usize,
+        columns: &Self::Ints,
+        rows: usize,
+        out: &mut Self::Buf,
+    );
+    /// `into[row, columns[i]] += from[row, i]`: what [`Engine::gather_columns`] does to gradients. No
+    /// column comes twice.
+    fn add_columns(
+        &mut self,
+        from: &Self::Buf,
+        columns: &Self::Ints,
+        rows: usize,
+        into: &mut Self::Buf,
+        width: usize,
     );
     fn multiply(&mut self, product: Product, a: &Self::Buf, b: &Self::Buf, out: &mut Self::Buf);
     /// `x[rows, width] += bias`, then `max(0, x)` where `relu`.
@@ -134,6 +172,23 @@ pub(crate) trait Engine {
         labels: &Self::Ints,
         classes: usize,
     ) -> Result<Vec<f32>, ArgumentError>;
+    /// Adds `(1/len) Σ |output − target|` over the first `len` values to `total[0]`; the gradient
+    /// `sign(output − target)/len`, with `sign(0) = 0`, replaces `output`.
+    fn absolute_error(
+        &mut self,
+        output: &mut Self::Buf,
+        target: &Self::Buf,
+        len: usize,
+        total: &mut Self::Buf,
+    );
+    /// A feature loss.
+    fn feature(
+        &mut self,
+        plan: &Self::FeaturePlan,
+        batch: FeatureBatch<Self>,
+    ) -> Result<(), ArgumentError>
+    where
+        Self: Sized;
     /// The row program.
     fn row(&mut self, plan: &Self::Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError>
     where

@@ -1,11 +1,13 @@
 //! The harness's operations agree between engines: each against the oracle's plain loops.
 
-use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
+use crate::engine::{AdamWStep, Engine, FeatureBatch, Form, Product, RowBatch, SgdStep};
+use crate::feature::{Encoders, Split, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
 use crate::random::Philox;
-use crate::spec::Preset;
+use crate::spec::{Distance, FeatureSpec, Preset, Relation};
 use crate::train::fit::{Fit, HostSamples, Samples};
-use crate::train::{Recipe, Schedule};
+use crate::train::pupil::Pupil;
+use crate::train::{Recipe, Schedule, Term};
 use crate::{cpu, reference};
 
 /// What an operation leaves behind, read back.
@@ -97,6 +99,60 @@ fn gathers<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
     all
 }
 
+fn columns<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let (rows, width) = (5, 7);
+    let from = engine.upload(&numbers(random, rows * width));
+    let chosen = engine.upload_ints(&[6, 0, 3]);
+    let mut half = engine.upload(&vec![7.0; rows * 3]);
+    // One row fewer than there is room for: the last must stay as it is.
+    engine.gather_columns(&from, width, &chosen, rows - 1, &mut half);
+    let mut into = engine.upload(&numbers(random, rows * width));
+    engine.add_columns(&half, &chosen, rows - 1, &mut into, width);
+    [
+        read(engine, &half, rows * 3),
+        read(engine, &into, rows * width),
+    ]
+    .concat()
+}
+
+fn absolute_errors<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let len = 33;
+    let target = numbers(random, len);
+    let mut values = numbers(random, len);
+    values[5] = target[5];
+    let (mut output, target) = (engine.upload(&values), engine.upload(&target));
+    let mut total = engine.upload(&[10.0]);
+    engine.absolute_error(&mut output, &target, len - 1, &mut total);
+    [read(engine, &output, len), read(engine, &total, 1)].concat()
+}
+
+fn features<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let (rows, width) = (5, 17);
+    let mut all = Vec::new();
+    for distance in Distance::ALL {
+        for (relation, weighted) in [(Relation::Inherit, true), (Relation::Explore, false)] {
+            let plan = engine.feature_plan(&FeatureSpec { distance, relation }, width);
+            let plan = plan.unwrap();
+            let mut student = engine.upload(&numbers(random, rows * width));
+            let target = engine.upload(&numbers(random, rows * width));
+            let weight = engine.upload(&[1.0, 0.0, 2.0, 1.0, 1.0]);
+            let mut total = engine.upload(&[10.0]);
+            let batch = FeatureBatch {
+                rows: rows - 1,
+                student: &mut student,
+                target: &target,
+                weight: weighted.then_some(&weight),
+                upstream: 50.0,
+                total: &mut total,
+            };
+            engine.feature(&plan, batch).unwrap();
+            all.extend(read(engine, &student, rows * width));
+            all.extend(read(engine, &total, 1));
+        }
+    }
+    all
+}
+
 fn steps<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
     let len = 37;
     let (mut w, g) = (
@@ -132,10 +188,13 @@ fn steps<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
 
 #[test]
 fn operations_agree_with_the_reference() {
-    let trials: [(&str, Trial<cpu::Harness>, Trial<reference::Harness>); 4] = [
+    let trials: [(&str, Trial<cpu::Harness>, Trial<reference::Harness>); 7] = [
         ("multiply", multiply, multiply),
         ("layers", layers, layers),
         ("gathers", gathers, gathers),
+        ("columns", columns, columns),
+        ("absolute errors", absolute_errors, absolute_errors),
+        ("features", features, features),
         ("steps", steps, steps),
     ];
     for (name, on_cpu, on_reference) in trials {
@@ -152,8 +211,13 @@ fn gathered_labels_are_counted() {
     assert_eq!(all.last(), Some(&12.0));
 }
 
-/// Losses of the first epochs of a training run.
-fn losses<E: Engine + Default>(preset: Preset, optimiser: Optimiser) -> Vec<f32> {
+/// Losses of the first epochs of a training run, of one student, or of two in turns.
+fn losses<E: Engine + Default>(
+    preset: Preset,
+    optimiser: Optimiser,
+    terms: &[Term],
+    mutual: bool,
+) -> Vec<f32> {
     let mut random = Philox::new(5, 0);
     let host = HostSamples {
         features: numbers(&mut random, 90 * 8),
@@ -162,6 +226,7 @@ fn losses<E: Engine + Default>(preset: Preset, optimiser: Optimiser) -> Vec<f32>
             .iter()
             .map(|z| 3.0 * z)
             .collect(),
+        factor: numbers(&mut random, 90 * 6),
         classes: 5,
         variants: 1,
     };
@@ -176,18 +241,38 @@ fn losses<E: Engine + Default>(preset: Preset, optimiser: Optimiser) -> Vec<f32>
     let mut engine = E::default();
     let samples = Samples::upload(&mut engine, &host);
     let plan = engine.plan(&preset.spec(), 5).unwrap();
-    let mut net = Mlp::new(&mut engine, &[8, 16, 16, 5], 32, &mut Philox::new(6, 0));
+    let [mut net, mut peer] =
+        [6, 9].map(|seed| Mlp::new(&mut engine, &[8, 16, 16, 5], 32, &mut Philox::new(seed, 0)));
+    let to = if mutual { 16 } else { 6 };
+    let encoders = |engine: &mut E| {
+        let channels = |term: &Term| {
+            let channels = Split::Permutation.channels(term.relation, 16, 3);
+            (term.spec(), channels)
+        };
+        let (losses, random) = (terms.iter().map(channels), &mut Philox::new(10, 0));
+        let made = Encoders::new(engine, losses, [16, to], 32, optimiser, random);
+        (!terms.is_empty()).then(|| made.unwrap())
+    };
+    let of_net = encoders(&mut engine);
+    let of_peer = encoders(&mut engine);
+    let mut pupil = Pupil::new(&mut engine, &mut net, optimiser, of_net);
+    let mut peer = mutual.then(|| Pupil::new(&mut engine, &mut peer, optimiser, of_peer));
     let mut losses = Vec::new();
     let mut order = Philox::new(7, 0);
     let fit = Fit {
         samples: &samples,
         plan: &plan,
         recipe: &recipe,
+        terms,
         selector: None,
     };
-    fit.run(&mut engine, &mut net, &mut order, |_, _, loss| {
-        losses.push(loss)
-    })
+    fit.run(
+        &mut engine,
+        &mut pupil,
+        peer.as_mut(),
+        &mut order,
+        |_, _, loss| losses.push(loss),
+    )
     .unwrap();
     losses
 }
@@ -202,8 +287,8 @@ fn training_agrees_with_training_on_the_reference() {
             },
             Optimiser::AdamW { decay: 0.01 },
         ] {
-            let on_cpu = losses::<cpu::Harness>(preset, optimiser);
-            let on_reference = losses::<reference::Harness>(preset, optimiser);
+            let on_cpu = losses::<cpu::Harness>(preset, optimiser, &[], false);
+            let on_reference = losses::<reference::Harness>(preset, optimiser, &[], false);
             agree(preset.name(), &on_cpu, &on_reference, 1e-3);
             assert!(
                 on_cpu.last() < on_cpu.first(),
@@ -211,6 +296,131 @@ fn training_agrees_with_training_on_the_reference() {
                 preset.name()
             );
         }
+    }
+}
+
+#[test]
+fn training_with_features_and_peers_agrees_too() {
+    let optimiser = Optimiser::Sgd {
+        momentum: 0.9,
+        decay: 1e-3,
+    };
+    let (none, both) = (Vec::new(), Term::both());
+    let one = vec![Term {
+        distance: Distance::Cosine,
+        weight: 2.0,
+        ..Term::new(Relation::Inherit)
+    }];
+    for (terms, mutual) in [(&both, false), (&one, false), (&none, true), (&both, true)] {
+        let on_cpu = losses::<cpu::Harness>(Preset::Kd, optimiser, terms, mutual);
+        let on_reference = losses::<reference::Harness>(Preset::Kd, optimiser, terms, mutual);
+        agree("the first loss", &on_cpu[..1], &on_reference[..1], 1e-5);
+        agree("losses", &on_cpu, &on_reference, 1e-3);
+        assert!(on_cpu.last() < on_cpu.first(), "{on_cpu:?}");
+    }
+}
+
+/// The gradient of every parameter of student and encoders, through the row program and both feature
+/// terms, by differences.
+#[test]
+fn feature_terms_are_part_of_the_derivative() {
+    let mut random = Philox::new(8, 0);
+    for distance in Distance::ALL {
+        let mut trial = Trained::new(distance, &mut random);
+        let [of_net, of_encoders] = {
+            trial.total();
+            [
+                trial.net.gradients().concat(),
+                trial.encoders.gradients().concat(),
+            ]
+        };
+        let expected = of_net.iter().chain(&of_encoders);
+        for (i, gradient) in expected.enumerate() {
+            let step = 1e-6;
+            let mut shifted = |by: f64| {
+                *trial.parameter(i) += by;
+                let total = trial.total();
+                *trial.parameter(i) -= by;
+                total
+            };
+            let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
+            assert!(
+                (difference - gradient).abs() < 1e-6 * gradient.abs().max(1.0),
+                "{distance:?} {i}: {difference} {gradient}"
+            );
+        }
+    }
+}
+
+/// A student with encoders on a batch.
+struct Trained {
+    net: Mlp<reference::Harness>,
+    encoders: Encoders<reference::Harness>,
+    x: Vec<f64>,
+    teacher: Vec<f64>,
+    factor: Vec<f64>,
+}
+
+impl Trained {
+    const ROWS: usize = 6;
+
+    fn new(distance: Distance, random: &mut Philox) -> Self {
+        let engine = &mut reference::Harness;
+        let losses = [Relation::Inherit, Relation::Explore].map(|relation| {
+            let channels = Split::Halves.channels(relation, 5, 0);
+            (FeatureSpec { distance, relation }, channels)
+        });
+        let optimiser = Optimiser::AdamW { decay: 0.0 };
+        let rows = Self::ROWS;
+        let mut encoders =
+            Encoders::new(engine, losses.into_iter(), [5, 4], rows, optimiser, random).unwrap();
+        // A half that is 0 would stand where the distance has no derivative.
+        let of_encoders = encoders.parameters_mut().flatten();
+        of_encoders.for_each(|w| *w += 0.1 * f64::from(random.normal()));
+        Self {
+            net: Mlp::new(engine, &[4, 7, 5, 3], rows, random),
+            encoders,
+            x: engine.upload(&numbers(random, rows * 4)),
+            teacher: engine.upload(&numbers(random, rows * 3)),
+            factor: engine.upload(&numbers(random, rows * 4)),
+        }
+    }
+
+    /// The total of a step, which leaves all gradients.
+    fn total(&mut self) -> f64 {
+        let engine = &mut reference::Harness;
+        let plan = engine.plan(&Preset::Lr.spec(), 3).unwrap();
+        let (mut total, rows) = (engine.zeros(1), Self::ROWS);
+        self.net.forward(engine, &self.x, rows);
+        let batch = RowBatch {
+            rows,
+            student: self.net.logits_mut(),
+            teacher: &self.teacher,
+            labels: &vec![0, 1, 2, 0, 1, 2],
+            weights: None,
+            total: &mut total,
+        };
+        engine.row(&plan, batch).unwrap();
+        let target = Target {
+            rows,
+            features: &self.factor,
+            weight: None,
+            lambdas: &[3.0, 2.0],
+        };
+        let encoders = &mut self.encoders;
+        let add = |engine: &mut _, features: &_, gradient: &mut _| {
+            encoders.backward(engine, features, &target, gradient, &mut total)
+        };
+        let net = &mut self.net;
+        net.backward_adding(engine, &self.x, rows, add).unwrap();
+        total[0]
+    }
+
+    /// The parameter of this index: the student's, then the encoders'.
+    fn parameter(&mut self, i: usize) -> &mut f64 {
+        let of_encoders = self.encoders.parameters_mut();
+        let mut all = self.net.parameters_mut().chain(of_encoders).flatten();
+        all.nth(i).expect("a parameter of this index")
     }
 }
 

@@ -12,7 +12,7 @@
 //!   arXiv 1911.07471): [`spec::Revision::ProbabilityShift`], [`spec::Revision::LabelSmoothing`]
 //!   and dynamic temperatures, [`spec::Dtd`];
 //! - *Revisiting Knowledge Distillation: An Inheritance and Exploration Framework* (Huang et al.,
-//!   arXiv 2107.00181): its feature losses are still to come.
+//!   arXiv 2107.00181): [`spec::FeatureSpec`], normalised distances of features with either sign.
 //!
 //! # The row program
 //!
@@ -29,11 +29,21 @@
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
 //! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - `cuda` (feature `cuda`): the engine for NVIDIA's GPUs, over the caller's memory, stream and graph;
+//! - `wgsl` (feature `wgpu`): the engine for GPUs, over the caller's device, buffers and encoder;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
+//! - `feature` (feature `train`): inheritance and exploration, on the teacher's factor;
 //! - `select` (feature `train`): which samples the teacher supervises;
 //! - `data`, `train`, `report` (feature `train`): a small harness that trains teachers and students
 //!   on real data; `fused-kd compare` runs it;
 //! - `auto` (feature `train`): the only place that chooses an engine.
+//!
+//! Beside the logits, a batch of features `x[B, D]` is held against a target's `y[B, D]`, each row
+//! normalised, in one call as well ([`cpu::FeaturePlan`]):
+//!
+//! ```text
+//! total = ± λ · (1/N) Σ_b w_b dist(x_b/‖x_b‖, y_b/‖y_b‖)        g = ∂total/∂x
+//! ```
 //!
 //! # Embedding
 //!
@@ -59,12 +69,17 @@
 //! # Features
 //!
 //! Without default features: `spec`, `reference` and the serial CPU engine. `rayon`: rows in
-//! parallel. `serde`: the types of `spec` in files. `train`: the harness. `cli` (default): the
-//! program.
+//! parallel. `serde`: the types of `spec` in files. `wgpu` (default): the engine for GPUs. `train`:
+//! the harness. `cli` (default): the program.
 
+mod batch;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod reference;
 pub mod spec;
+#[cfg(feature = "wgpu")]
+pub mod wgsl;
 
 #[cfg(feature = "train")]
 pub mod auto;
@@ -75,6 +90,8 @@ pub mod cli;
 pub mod data;
 #[cfg(feature = "train")]
 mod engine;
+#[cfg(feature = "train")]
+pub mod feature;
 #[cfg(all(test, feature = "train"))]
 mod harness_parity;
 #[cfg(feature = "train")]

@@ -18,6 +18,16 @@ pub(crate) mod stream {
     pub(crate) const TEACHER_ORDER: u64 = 6;
     /// Selection by chance.
     pub(crate) const SELECTION: u64 = 12;
+    /// The auto-encoder of the teacher's features: its initial weights and the order of its rows.
+    pub(crate) const FACTOR_WEIGHTS: u64 = 13;
+    pub(crate) const FACTOR_ORDER: u64 = 14;
+    /// Which of the student's channels inherit, where that is drawn.
+    pub(crate) const CHANNELS: u64 = 15;
+    /// Initial weights of the student's encoders.
+    pub(crate) const ENCODERS: u64 = 16;
+    /// Initial weights of the other student of mutual learning, and of its encoders.
+    pub(crate) const PEER_WEIGHTS: u64 = 17;
+    pub(crate) const PEER_ENCODERS: u64 = 18;
     /// Initial weights and order of the networks whose EL2N is averaged: two streams each, from here.
     pub(crate) const PROXIES: u64 = 1 << 32;
     /// Synthetic data: centres, the order of labels, rows, and the rows of the Bayes estimate.

@@ -1,7 +1,7 @@
 //! A serial hot call allocates nothing: a program of its own, because it counts allocations.
 
-use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{Preset, RowStats, StatsLevel, Temperature};
+use fused_kd::cpu::{Element, FeaturePlan, FeatureRows, Parallelism, Plan, Rows, Student};
+use fused_kd::spec::{Distance, FeatureSpec, Preset, Relation, RowStats, StatsLevel, Temperature};
 use half::{bf16, f16};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -109,6 +109,30 @@ fn f32_calls_allocate_nothing() {
 #[test]
 fn half_calls_allocate_nothing() {
     serial_calls_allocate_nothing::<bf16, f16>();
+}
+
+#[test]
+fn feature_calls_allocate_nothing() {
+    for distance in Distance::ALL {
+        let relation = Relation::Explore;
+        for (rows, width) in [(0, 3), (7, 10), (4000, 10), (40, 5000)] {
+            let plan = FeaturePlan::new(&FeatureSpec { distance, relation }, width).unwrap();
+            let mut student = logits::<f32>(rows, width, 1);
+            let target = logits::<bf16>(rows, width, 2);
+            let weight: Vec<f32> = (0..rows).map(|b| (b % 3) as f32).collect();
+            let mut distances = vec![0.0; rows];
+            let (allocated, answer) = allocations(|| {
+                let rows = FeatureRows::new(&target, rows).weight(&weight);
+                let place = Student::in_place(&mut student);
+                plan.run(&rows, place, &mut distances, Parallelism::Serial)
+            });
+            answer.unwrap();
+            assert_eq!(
+                allocated, 0,
+                "{distance:?}, {rows} rows of {width} features"
+            );
+        }
+    }
 }
 
 #[test]

@@ -194,7 +194,8 @@ fn everything_that_is_drawn_is_in_the_files() {
         let heading = columns(text.lines().next().unwrap());
         assert!(text.lines().all(|line| columns(line) == heading), "{file}");
     }
-    assert_eq!(lines("differences.csv"), 2 + 2);
+    assert_eq!(lines("differences.csv"), 2 + 2 + 2);
+    assert_eq!(lines("similarity.csv"), 0);
     assert_eq!(lines("curves.csv"), 3 * 2 * 3);
     let curves = results.json("curves.json");
     assert_eq!(curves["lr"][1]["validation"].as_array().unwrap().len(), 3);
@@ -215,6 +216,53 @@ fn everything_that_is_drawn_is_in_the_files() {
     assert_eq!(with_class(&page, "at-label").len(), 4 * samples.len());
     let titles = headings(&page);
     assert_eq!(titles.len(), 5, "{titles:?}");
+}
+
+/// Where a method has feature terms, all methods tell what their halves are like.
+#[test]
+fn similarities_are_told() {
+    let results = Results::of(&["--methods", "kd,ie-kd", "--seeds", "2", "--lr-grid", "0.05"]);
+    let json = results.json("results.json");
+    assert!(json["teacher"]["reconstruction_error"].as_f64().unwrap() > 0.0);
+    let text = results.text("similarity.csv");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 2 * 2);
+    for (method, lines) in json["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(lines[1..].chunks(2))
+    {
+        for (seed, line) in lines.iter().enumerate() {
+            let parts = [
+                "inherit_before",
+                "inherit_after",
+                "explore_before",
+                "explore_after",
+            ];
+            let values = parts.map(|part| {
+                let value = method["similarity"][part]["per_seed"][seed]
+                    .as_f64()
+                    .unwrap();
+                assert!((0.0..=1.0).contains(&value), "{value}");
+                value.to_string()
+            });
+            let name = method["name"].as_str().unwrap();
+            let start = format!("{name},{seed},{},", values.join(","));
+            assert!(line.starts_with(&start), "{line}");
+            let distances: Vec<&str> = line[start.len()..].split(',').collect();
+            let are_numbers = |d: &&str| d.parse::<f64>().is_ok() == (name == "ie-kd");
+            assert!(
+                distances.len() == 4 && distances.iter().all(are_numbers),
+                "{line}"
+            );
+        }
+    }
+    let page = results.page();
+    let page = Document::parse(&page).unwrap();
+    assert_eq!(with_class(&page, "results").len(), 2);
+    let titles = headings(&page);
+    assert!(titles.contains(&"What do the halves learn?"), "{titles:?}");
 }
 
 #[test]

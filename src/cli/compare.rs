@@ -4,13 +4,13 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
 use super::terminal;
-use crate::auto::{self, EngineName};
+use crate::auto::{self, EngineName, Purpose};
 use crate::data::Source;
 use crate::report;
 use crate::select::{Policy, Score};
 use crate::train::{
-    Budget, Comparison, Method, Optimiser, Progress, Scenario, Schedule, Setting, TrainError,
-    TrainSize,
+    Budget, Comparison, Method, Optimiser, Progress, Scenario, Schedule, Setting, Split, Terms,
+    TrainError, TrainSize,
 };
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -37,6 +37,7 @@ Examples:
   fused-kd compare --teacher-train-size all               a reliable teacher: worth having
   fused-kd compare --train-size all --teacher-train-size all --teacher-label-noise 0.3
                                                           a bad one: plain labels win
+  fused-kd compare --methods kd,lr,ie-kd,ie+lr,dml,ie-dml feature terms, and mutual learning
   fused-kd compare --data csv:train.csv,test.csv --out run1
   fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json")]
 pub(super) struct Arguments {
@@ -44,13 +45,21 @@ pub(super) struct Arguments {
     /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`.
     #[arg(long, default_value = "digits")]
     data: Source,
-    /// Methods, separated by commas; `fused-kd presets` lists them. All if not given.
+    /// Methods, separated by commas; `fused-kd presets` lists them. If not given, all of one student
+    /// without feature terms.
     #[arg(long, value_delimiter = ',')]
     methods: Vec<Method>,
     /// How `ds` and `lr-ds` choose the samples that the teacher supervises, for example
     /// score=el2n,keep=lowest,fraction=0.6,per-class,every=5,warm-up=5.
     #[arg(long, value_name = "POLICY")]
     select: Option<Policy>,
+    /// How heavy the feature terms of `ie-kd`, `ie+…` and `ie-dml` are, for example
+    /// inherit=50,explore=50,distance=l1,schedule=constant,warm-up=0.
+    #[arg(long, value_name = "TERMS")]
+    terms: Option<Terms>,
+    /// Which of the student's channels inherit: the first half, or half of a random permutation.
+    #[arg(long, value_parser = split(), default_value = "halves")]
+    split: Split,
     /// Also measure `ds` and `lr-ds` at these shares of supervised samples: a budget curve.
     #[arg(long, value_delimiter = ',', value_name = "SHARE,…")]
     fractions: Vec<f32>,
@@ -177,6 +186,13 @@ fn score() -> impl TypedValueParser<Value = Score> {
     })
 }
 
+fn split() -> impl TypedValueParser<Value = Split> {
+    PossibleValuesParser::new(Split::ALL.map(|(name, _)| name)).map(|given| {
+        let known = Split::ALL.into_iter().find(|(name, _)| *name == given);
+        known.map_or(Split::default(), |(_, split)| split)
+    })
+}
+
 fn schedule() -> impl TypedValueParser<Value = Schedule> {
     PossibleValuesParser::new(Schedule::ALL.map(|(name, _)| name)).map(|given| {
         let known = Schedule::ALL.into_iter().find(|(name, _)| *name == given);
@@ -190,6 +206,7 @@ impl Arguments {
             source: self.data.clone(),
             seeds: self.seeds,
             augment_teacher: !self.no_shifts,
+            split: self.split,
             ..Setting::default()
         };
         if let Some(scenario) = scenario {
@@ -209,8 +226,11 @@ impl Arguments {
             setting.methods.clone_from(&self.methods);
         }
         for method in &mut setting.methods {
-            // Only methods that select have a policy to replace.
+            // Only methods that select have a policy to replace, and so with feature terms.
             method.policy = method.policy.map(|policy| self.select.unwrap_or(policy));
+            if let (Some(Terms(terms)), false) = (&self.terms, method.terms.is_empty()) {
+                method.terms.clone_from(terms);
+            }
         }
         if !self.fractions.is_empty() {
             setting.budget = Some(Budget {
@@ -241,7 +261,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
-    let engine = terminal::chosen(arguments.engine);
+    let engine = terminal::chosen(arguments.engine, Purpose::Training)?;
     let scenarios: Vec<Option<Scenario>> = match arguments.scenario {
         None => vec![None],
         Some(Scenarios::One(scenario)) => vec![Some(scenario)],
@@ -293,6 +313,13 @@ fn print(comparisons: &[Comparison]) -> Result<(), Failure> {
             report::preamble(comparison),
             table.trim_fmt()
         ))?;
+        let similarities = report::similarity_rows(comparison);
+        if !similarities.is_empty() {
+            let mut table = terminal::table(report::SIMILARITY_COLUMNS);
+            table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+            table.add_rows(similarities);
+            terminal::print(format_args!("{}\n", table.trim_fmt()))?;
+        }
         if !comparison.budget.is_empty() {
             let mut table = terminal::table(report::BUDGET_COLUMNS);
             table.load_style(comfy_table::presets::ASCII_MARKDOWN);

@@ -3,13 +3,13 @@
 use super::arguments::Format;
 use super::failure::Failure;
 use super::terminal;
-use crate::auto::{self, EngineName, EngineStatus};
+use crate::auto::{self, EngineName, EngineStatus, Purpose};
 use serde::Serialize;
 
 /// List the engines and whether they can run here.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The engine `auto` of other commands is the one marked with *.
+The engine `auto` of `fused-kd loss` is the one marked with *; networks are trained on the cpu.
 
 Examples:
   fused-kd devices
@@ -31,7 +31,9 @@ struct Device<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let engines = auto::engines();
-    let devices: Vec<Device> = engines.iter().map(device).collect();
+    let auto = EngineName::Auto.resolve(Purpose::Rows);
+    let chosen = auto.map_or(EngineName::Cpu, |choice| choice.engine);
+    let devices: Vec<Device> = engines.iter().map(|e| device(e, chosen)).collect();
     match arguments.format {
         Format::Json => terminal::print_json(&devices),
         Format::Table => {
@@ -47,12 +49,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-fn device(status: &EngineStatus) -> Device<'_> {
+fn device(status: &EngineStatus, chosen: EngineName) -> Device<'_> {
     let (Ok(description) | Err(description)) = &status.available;
     Device {
         name: status.name.name(),
         available: status.available.is_ok(),
-        chosen: status.name == EngineName::Auto.resolve(),
+        chosen: status.name == chosen,
         description,
     }
 }

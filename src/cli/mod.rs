@@ -45,7 +45,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Compare(compare::Arguments),
+    // Boxed: it has many more options than the others.
+    Compare(Box<compare::Arguments>),
     Train(train::Arguments),
     Predict(predict::Arguments),
     Loss(loss::Arguments),

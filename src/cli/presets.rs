@@ -1,10 +1,11 @@
 //! `fused-kd presets`: the published methods.
 
-use super::arguments::{self, Format};
+use super::arguments::Format;
 use super::failure::Failure;
 use super::terminal;
 use crate::spec::{LossSpec, Preset};
-use crate::train;
+use crate::train::{self, RunConfig, Term};
+use clap::builder::PossibleValuesParser;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 
@@ -12,19 +13,28 @@ use serde::Serialize;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Letters: s, t are the logits of student and teacher, p = softmax(t/τ), q = softmax(s/τ), p' the
-revised target, CE the cross-entropy of the student at τ = 1.
+revised target, CE the cross-entropy of the student at τ = 1. F_inh and F_exp are what encoders make of
+the halves of the student's last hidden layer, F_T is the teacher's factor.
 
 Examples:
   fused-kd presets                 name, formula and source of every method
   fused-kd presets lr              its parameters as TOML: the keys of `loss --set`
+  fused-kd presets ie-kd           with feature terms or a second student: a file for `train`
   fused-kd presets --format json   everything, for programs")]
 pub(super) struct Arguments {
     /// The method whose parameters are printed.
-    #[arg(value_parser = arguments::preset())]
-    name: Option<Preset>,
+    #[arg(value_parser = PossibleValuesParser::new(names()))]
+    name: Option<String>,
     /// How methods are printed; one method's table is TOML.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+}
+
+/// Methods with feature terms or a second student that have a name of their own.
+const OF_FEATURES: [&str; 3] = ["ie-kd", "dml", "ie-dml"];
+
+fn names() -> impl Iterator<Item = &'static str> {
+    Preset::ALL.map(Preset::name).into_iter().chain(OF_FEATURES)
 }
 
 /// One method, for programs.
@@ -34,6 +44,10 @@ struct Method {
     formula: &'static str,
     source: &'static str,
     spec: LossSpec,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    terms: Vec<Term>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mutual: bool,
 }
 
 impl From<Preset> for Method {
@@ -43,25 +57,42 @@ impl From<Preset> for Method {
             formula: preset.formula(),
             source: preset.source(),
             spec: preset.spec(),
+            terms: Vec::new(),
+            mutual: false,
         }
     }
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    match (arguments.name, arguments.format) {
-        (Some(preset), Format::Json) => terminal::print_json(&Method::from(preset)),
-        (Some(preset), Format::Table) => print_toml(&preset.into()),
-        (None, Format::Json) => terminal::print_json(&Preset::ALL.map(Method::from)),
-        (None, Format::Table) => {
-            let mut table = terminal::table(["preset", "loss of a row", "source"]);
-            for Method {
+impl Method {
+    /// All methods with a name of their own.
+    fn all() -> impl Iterator<Item = Self> {
+        let of_features = train::Method::of_features().into_iter();
+        let of_features = of_features.filter_map(|[name, formula, source]| {
+            let method: train::Method = name.parse().ok()?;
+            Some(Self {
                 name,
                 formula,
                 source,
-                ..
-            } in Preset::ALL.map(Method::from)
-            {
-                table.add_row([name, formula, source]);
+                spec: method.spec(),
+                terms: method.terms,
+                mutual: method.mutual,
+            })
+        });
+        Preset::ALL.into_iter().map(Self::from).chain(of_features)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let named = |name: &str| Method::all().find(|method| method.name == name);
+    match (arguments.name.as_deref().and_then(named), arguments.format) {
+        (Some(method), Format::Json) => terminal::print_json(&method),
+        (Some(method), Format::Table) if OF_FEATURES.contains(&method.name) => print_run(&method),
+        (Some(method), Format::Table) => print_toml(&method),
+        (None, Format::Json) => terminal::print_json(&Method::all().collect::<Vec<_>>()),
+        (None, Format::Table) => {
+            let mut table = terminal::table(["preset", "loss of a row", "source"]);
+            for preset in Preset::ALL {
+                table.add_row([preset.name(), preset.formula(), preset.source()]);
             }
             for (name, preset) in train::Method::selected() {
                 let formula = format!(
@@ -71,9 +102,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 let source = "Lan et al., arXiv 2404.03693, data selection (the policy is ours)";
                 table.add_row([name, &formula, source]);
             }
+            table.add_rows(train::Method::of_features());
             terminal::print(table.trim_fmt())
         }
     }
+}
+
+/// A whole run, because feature terms and a second student are no keys of a loss.
+fn print_run(method: &Method) -> Result<(), Failure> {
+    let of_name: train::Method = method.name.parse().into_diagnostic()?;
+    let run = RunConfig::from(of_name).to_toml().into_diagnostic()?;
+    terminal::print(format_args!(
+        "# {}: {}\n# {}\n{}",
+        method.name,
+        method.formula,
+        method.source,
+        run.trim_end()
+    ))
 }
 
 /// A file that `toml` reads again: what is said about the method are comments.

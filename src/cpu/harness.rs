@@ -1,8 +1,10 @@
 //! The harness's operations on the CPU.
 
-use super::{Parallelism, Plan, Rows, Student};
-use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
-use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
+use super::{FeaturePlan, FeatureRows, Parallelism, Plan, Rows, Student};
+use crate::engine::{AdamWStep, Engine, FeatureBatch, Form, Product, RowBatch, SgdStep};
+use crate::spec::{
+    ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError, StatsLevel, Temperature,
+};
 use std::ops::Range;
 
 /// One training run's engine: serial, so that a run's bits depend on nothing but its inputs.
@@ -16,6 +18,7 @@ impl Engine for Harness {
     type Buf = Vec<f32>;
     type Ints = Vec<i32>;
     type Plan = Plan;
+    type FeaturePlan = FeaturePlan;
 
     fn upload(&mut self, values: &[f32]) -> Vec<f32> {
         values.to_vec()
@@ -41,6 +44,10 @@ impl Engine for Harness {
         Plan::new(spec, classes, StatsLevel::None)
     }
 
+    fn feature_plan(&mut self, spec: &FeatureSpec, width: usize) -> Result<FeaturePlan, SpecError> {
+        FeaturePlan::new(spec, width)
+    }
+
     fn gather(
         &mut self,
         from: &Vec<f32>,
@@ -63,6 +70,38 @@ impl Engine for Harness {
     ) {
         for (&row, out) in indices[range].iter().zip(out) {
             *out = from[row as usize];
+        }
+    }
+
+    fn gather_columns(
+        &mut self,
+        from: &Vec<f32>,
+        width: usize,
+        columns: &Vec<i32>,
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) {
+        let into = out.chunks_exact_mut(columns.len()).take(rows);
+        for (row, out) in from.chunks_exact(width).zip(into) {
+            for (out, &column) in out.iter_mut().zip(columns) {
+                *out = row[column as usize];
+            }
+        }
+    }
+
+    fn add_columns(
+        &mut self,
+        from: &Vec<f32>,
+        columns: &Vec<i32>,
+        rows: usize,
+        into: &mut Vec<f32>,
+        width: usize,
+    ) {
+        let from = from.chunks_exact(columns.len()).take(rows);
+        for (row, into) in from.zip(into.chunks_exact_mut(width)) {
+            for (value, &column) in row.iter().zip(columns) {
+                into[column as usize] += value;
+            }
         }
     }
 
@@ -223,6 +262,41 @@ impl Engine for Harness {
             &mut out,
         )?;
         Ok(out)
+    }
+
+    fn absolute_error(
+        &mut self,
+        output: &mut Vec<f32>,
+        target: &Vec<f32>,
+        len: usize,
+        total: &mut Vec<f32>,
+    ) {
+        let (mut sum, share) = (0.0_f64, 1.0 / len as f32);
+        for (output, target) in output[..len].iter_mut().zip(target) {
+            let apart = *output - target;
+            sum += f64::from(apart.abs());
+            *output = if apart == 0.0 {
+                0.0
+            } else {
+                share.copysign(apart)
+            };
+        }
+        total[0] += (sum / len as f64) as f32;
+    }
+
+    fn feature(
+        &mut self,
+        plan: &FeaturePlan,
+        batch: FeatureBatch<Self>,
+    ) -> Result<(), ArgumentError> {
+        let len = batch.rows * plan.width();
+        let mut rows = FeatureRows::new(&batch.target[..len], batch.rows).upstream(batch.upstream);
+        if let Some(weight) = batch.weight {
+            rows = rows.weight(&weight[..batch.rows]);
+        }
+        let place = Student::in_place(&mut batch.student[..len]);
+        batch.total[0] += plan.run(&rows, place, &mut [], Parallelism::Serial)?;
+        Ok(())
     }
 
     fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {

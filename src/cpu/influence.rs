@@ -1,12 +1,12 @@
 //! Influence of each row on a validation loss, through the last layer.
 
-use super::check::{labels as check_labels, length, matrix};
 use super::extremes::Census;
 use super::layout::{Any, Layout, Matrix, NO_LABEL, Source, Terms, Wide};
 use super::math::exp;
 use super::simd::{Program, Vector};
 use super::softmax::Softmax;
 use super::{Element, Isa};
+use crate::batch::check::{labels as check_labels, length, matrix};
 use crate::spec::{ArgumentError, IGNORE};
 
 /// `influence_b = Σ_c (q1_c − e_y,c) u_c` with `q1 = softmax(s)` (TracIn of the last layer, Pruthi

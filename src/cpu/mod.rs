@@ -27,10 +27,9 @@
 //! bits with the same instructions ([`Isa`]), whatever the number of threads.
 
 mod blend;
-mod check;
 mod divergence;
-mod element;
 mod extremes;
+mod feature;
 mod gradient;
 #[cfg(feature = "train")]
 mod harness;
@@ -40,21 +39,18 @@ mod math;
 mod plan;
 mod prologue;
 mod row;
-mod rows;
 mod scores;
 mod simd;
 mod softmax;
 mod standardise;
 mod stretch;
-mod student;
 mod sums;
 mod target;
 
-pub use element::Element;
+pub use crate::batch::{Counts, Element, Rows, Student};
+pub use feature::{FeaturePlan, FeatureRows};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
 pub use plan::{Parallelism, Plan};
-pub use rows::{Counts, Rows};
 pub use simd::Isa;
-pub use student::Student;

@@ -1,14 +1,11 @@
 //! A plan: one loss over rows of V classes, and the batch that it is run over.
 
-use super::check::{self, Strides};
-use super::layout::Matrix;
-use super::rows::{Counts, Rows};
+use super::layout::{Matrix, matrices};
 use super::stretch::{self, Stretch};
-use super::student::{RowLogits, Student};
 use super::{Element, Isa, prologue};
-use crate::spec::{
-    ArgumentError, Dtd, LossSpec, Reduction, RowStats, SpecError, StatsLevel, Temperature,
-};
+use crate::batch::check::{self, Strides};
+use crate::batch::{Counts, RowLogits, Rows, Student};
+use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,22 +134,14 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::run`]; [`ArgumentError::Unused`] where the specification's temperature is not
-    /// [`Temperature::Dtd`].
+    /// [`Temperature::Dtd`](crate::spec::Temperature::Dtd).
     pub fn dtd_temperatures<S: Element, T: Element>(
         &self,
         rows: &Rows<T>,
         student: &Student<S>,
         tau: &mut [f32],
     ) -> Result<(), ArgumentError> {
-        let dtd: Dtd = match self.spec.temperature() {
-            Temperature::Dtd(dtd) => dtd,
-            _ => {
-                return Err(ArgumentError::Unused {
-                    argument: "tau",
-                    why: "the specification's temperature is not \"dtd\"",
-                });
-            }
-        };
+        let dtd = check::dtd(&self.spec)?;
         let strides = check::matrices(self.classes, rows, student)?;
         check::row_inputs(self.classes, rows)?;
         let b = rows.labels.len();
@@ -222,10 +211,12 @@ impl<T: Element> Call<'_, T> {
         let (plan, strides, rows) = (self.plan, self.strides, batch.rows);
         let here = batch.first..batch.first + rows;
         let start = batch.first * strides.teacher;
-        let (student, gradient) =
-            batch
-                .student
-                .matrices(rows, plan.classes, [strides.student, strides.gradient]);
+        let (student, gradient) = matrices(
+            &mut batch.student,
+            rows,
+            plan.classes,
+            [strides.student, strides.gradient],
+        );
         stretch::run(
             plan.isa,
             Stretch {

@@ -1,12 +1,12 @@
 //! What has to be known of a whole batch before its rows: counts, and dynamic temperatures.
 
-use super::check::Strides;
 use super::extremes::Census;
 use super::layout::{Any, Layout, Matrix, NO_LABEL, Terms, Wide};
 use super::math::exp;
-use super::rows::{Counts, Rows};
 use super::simd::{Program, Vector};
 use super::{Element, Isa};
+use crate::batch::check::Strides;
+use crate::batch::{Counts, Rows};
 use crate::spec::{Dtd, IGNORE, Normalise, Omega};
 
 /// Rows with a weight other than 0.

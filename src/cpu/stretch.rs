@@ -1,7 +1,6 @@
 //! A stretch of rows, one after the other or side by side. It knows types as values, so that it is
 //! compiled once per instruction set.
 
-use super::element::Format;
 use super::layout::{
     Any, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES, Tile,
     TileGradient, Wide,
@@ -9,7 +8,7 @@ use super::layout::{
 use super::row::{Inputs, Row};
 use super::simd::{Isa, MOST_LANES, Mask, Program, Vector, map};
 use super::sums::Scratch;
-use crate::spec::{IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
+use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
 
 /// A stretch of rows.
 pub(super) struct Stretch<'a> {

@@ -3,6 +3,7 @@
 use super::optimiser::Updater;
 use crate::engine::{Engine, Form, Product};
 use crate::random::Philox;
+use std::convert::Infallible;
 
 /// A layer's weights `[inputs, outputs]` and biases `[outputs]`, on the host.
 pub(crate) type Parameters = [Vec<f32>; 2];
@@ -10,6 +11,8 @@ pub(crate) type Parameters = [Vec<f32>; 2];
 /// Weights and biases, and room for a batch of activations and gradients.
 pub(crate) struct Mlp<E: Engine> {
     layers: Vec<Layer<E>>,
+    /// Whether hidden layers are rectified; otherwise they are linear.
+    rectified: bool,
     /// Rows that there is room for.
     capacity: usize,
 }
@@ -26,6 +29,47 @@ struct Layer<E: Engine> {
     delta: E::Buf,
 }
 
+/// Normal weights of variance `gain/inputs`, and biases of 0.
+fn drawn(sizes: &[usize], gain: f32, random: &mut Philox) -> Vec<Parameters> {
+    let layer = |pair: &[usize]| {
+        let spread = (gain / pair[0] as f32).sqrt();
+        let weights = (0..pair[0] * pair[1]).map(|_| spread * random.normal());
+        [weights.collect(), vec![0.0; pair[1]]]
+    };
+    sizes.windows(2).map(layer).collect()
+}
+
+impl<E: Engine> Layer<E> {
+    /// `∂total` by what the layer gives; the last layer's has replaced its logits.
+    fn delta(&self, last: bool) -> &E::Buf {
+        if last { &self.activation } else { &self.delta }
+    }
+
+    /// The gradients of weights and bias, for the input `x`.
+    fn backward(&mut self, engine: &mut E, x: &E::Buf, rows: usize, last: bool) {
+        let of_weights = Product {
+            rows: self.inputs,
+            columns: self.outputs,
+            inner: rows,
+            form: Form::LeftTransposed,
+        };
+        let delta = if last { &self.activation } else { &self.delta };
+        engine.multiply(of_weights, x, delta, &mut self.gradients[0]);
+        engine.column_sums(delta, rows, &mut self.gradients[1]);
+    }
+
+    /// The gradient by the layer's input.
+    fn backward_input(&self, engine: &mut E, rows: usize, last: bool, out: &mut E::Buf) {
+        let of_input = Product {
+            rows,
+            columns: self.inputs,
+            inner: self.outputs,
+            form: Form::RightTransposed,
+        };
+        engine.multiply(of_input, self.delta(last), &self.parameters[0], out);
+    }
+}
+
 impl<E: Engine> Mlp<E> {
     /// A network of these layer sizes, input first, for batches of up to `capacity` rows. Weights
     /// are normal with variance `2/inputs` (He et al., arXiv 1502.01852), biases 0.
@@ -35,13 +79,21 @@ impl<E: Engine> Mlp<E> {
         capacity: usize,
         random: &mut Philox,
     ) -> Self {
-        let drawn = sizes.windows(2).map(|pair| {
-            let spread = (2.0 / pair[0] as f32).sqrt();
-            let weights = (0..pair[0] * pair[1]).map(|_| spread * random.normal());
-            [weights.collect(), vec![0.0; pair[1]]]
-        });
-        let drawn: Vec<Parameters> = drawn.collect();
-        Self::with_parameters(engine, sizes, &drawn, capacity)
+        Self::with_parameters(engine, sizes, &drawn(sizes, 2.0, random), capacity)
+    }
+
+    /// The same without rectified units: a product of linear maps, for auto-encoders and encoders.
+    /// Weights are normal with variance `1/inputs`.
+    pub(crate) fn linear(
+        engine: &mut E,
+        sizes: &[usize],
+        capacity: usize,
+        random: &mut Philox,
+    ) -> Self {
+        Self {
+            rectified: false,
+            ..Self::with_parameters(engine, sizes, &drawn(sizes, 1.0, random), capacity)
+        }
     }
 
     /// A network of these layer sizes with parameters that the host has, layer by layer.
@@ -66,6 +118,7 @@ impl<E: Engine> Mlp<E> {
         });
         Self {
             layers: layers.collect(),
+            rectified: true,
             capacity,
         }
     }
@@ -95,7 +148,7 @@ impl<E: Engine> Mlp<E> {
     /// Computes the logits of `rows` rows of `input`.
     pub(crate) fn forward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) {
         for i in 0..self.layers.len() {
-            let hidden = i + 1 < self.layers.len();
+            let hidden = self.rectified && i + 1 < self.layers.len();
             let (before, rest) = self.layers.split_at_mut(i);
             let x = before.last().map_or(input, |layer| &layer.activation);
             let layer = &mut rest[0];
@@ -146,38 +199,42 @@ impl<E: Engine> Mlp<E> {
     /// The gradients of all parameters, given that the gradient has replaced the logits of the last
     /// [`Mlp::forward`] over the same input.
     pub(crate) fn backward(&mut self, engine: &mut E, input: &E::Buf, rows: usize) {
+        let Ok(()) = self.backward_adding(engine, input, rows, |_, _, _| Ok::<(), Infallible>(()));
+    }
+
+    /// The same where the last hidden layer has a part in the total besides the logits: `add` is given
+    /// what [`Mlp::features`] gives, and adds to the gradient by them. Without a hidden layer it is
+    /// not called.
+    pub(crate) fn backward_adding<X>(
+        &mut self,
+        engine: &mut E,
+        input: &E::Buf,
+        rows: usize,
+        add: impl FnOnce(&mut E, &E::Buf, &mut E::Buf) -> Result<(), X>,
+    ) -> Result<(), X> {
+        let mut add = Some(add);
         for i in (0..self.layers.len()).rev() {
             let last = i + 1 == self.layers.len();
             let (before, rest) = self.layers.split_at_mut(i);
-            let Layer {
-                inputs,
-                outputs,
-                parameters,
-                gradients,
-                activation,
-                delta,
-            } = &mut rest[0];
-            let delta = if last { activation } else { delta };
             let x = before.last().map_or(input, |layer| &layer.activation);
-            let of_weights = Product {
-                rows: *inputs,
-                columns: *outputs,
-                inner: rows,
-                form: Form::LeftTransposed,
-            };
-            engine.multiply(of_weights, x, delta, &mut gradients[0]);
-            engine.column_sums(delta, rows, &mut gradients[1]);
+            rest[0].backward(engine, x, rows, last);
             if let Some(previous) = before.last_mut() {
-                let of_input = Product {
-                    rows,
-                    columns: *inputs,
-                    inner: *outputs,
-                    form: Form::RightTransposed,
-                };
-                engine.multiply(of_input, delta, &parameters[0], &mut previous.delta);
-                engine.relu_backward(&mut previous.delta, &previous.activation, rows * *inputs);
+                rest[0].backward_input(engine, rows, last, &mut previous.delta);
+                if let Some(add) = add.take() {
+                    add(engine, &previous.activation, &mut previous.delta)?;
+                }
+                if self.rectified {
+                    let len = rows * previous.outputs;
+                    engine.relu_backward(&mut previous.delta, &previous.activation, len);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// The gradient by the network's input, after [`Mlp::backward`].
+    pub(crate) fn input_gradient(&self, engine: &mut E, rows: usize, out: &mut E::Buf) {
+        self.layers[0].backward_input(engine, rows, self.layers.len() == 1, out);
     }
 
     /// One step of the optimiser on all parameters.

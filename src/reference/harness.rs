@@ -1,9 +1,9 @@
 //! The harness's operations in double precision, as loops that read like their formulas: training
 //! on the oracle checks the other engines' training.
 
-use super::{Batch, dtd_temperatures, influence, run};
-use crate::engine::{AdamWStep, Engine, Form, Product, RowBatch, SgdStep};
-use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, Temperature};
+use super::{Batch, dtd_temperatures, features, influence, run};
+use crate::engine::{AdamWStep, Engine, FeatureBatch, Form, Product, RowBatch, SgdStep};
+use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError, Temperature};
 use std::ops::Range;
 
 /// One training run's engine.
@@ -55,6 +55,8 @@ impl Engine for Harness {
     type Buf = Buf;
     type Ints = Vec<i32>;
     type Plan = Plan;
+    /// The loss and the number of features.
+    type FeaturePlan = (FeatureSpec, usize);
 
     fn upload(&mut self, values: &[f32]) -> Buf {
         values.iter().copied().map(f64::from).collect()
@@ -86,6 +88,14 @@ impl Engine for Harness {
         })
     }
 
+    fn feature_plan(
+        &mut self,
+        spec: &FeatureSpec,
+        width: usize,
+    ) -> Result<(FeatureSpec, usize), SpecError> {
+        Ok((*spec, width))
+    }
+
     fn gather(
         &mut self,
         from: &Buf,
@@ -110,6 +120,36 @@ impl Engine for Harness {
     ) {
         for (i, &row) in indices[range].iter().enumerate() {
             out[i] = from[row as usize];
+        }
+    }
+
+    fn gather_columns(
+        &mut self,
+        from: &Buf,
+        width: usize,
+        columns: &Vec<i32>,
+        rows: usize,
+        out: &mut Buf,
+    ) {
+        for row in 0..rows {
+            for (i, &column) in columns.iter().enumerate() {
+                out[row * columns.len() + i] = from[row * width + column as usize];
+            }
+        }
+    }
+
+    fn add_columns(
+        &mut self,
+        from: &Buf,
+        columns: &Vec<i32>,
+        rows: usize,
+        into: &mut Buf,
+        width: usize,
+    ) {
+        for row in 0..rows {
+            for (i, &column) in columns.iter().enumerate() {
+                into[row * width + column as usize] += from[row * columns.len() + i];
+            }
         }
     }
 
@@ -225,6 +265,41 @@ impl Engine for Harness {
         let row = |b: usize| b * classes..(b + 1) * classes;
         let of_row = |b| influence(&student[row(b)], &u[row(b)], labels[b]) as f32;
         Ok((0..rows).map(of_row).collect())
+    }
+
+    fn absolute_error(&mut self, output: &mut Buf, target: &Buf, len: usize, total: &mut Buf) {
+        let share = 1.0 / len as f64;
+        for i in 0..len {
+            let apart = output[i] - target[i];
+            total[0] += apart.abs() * share;
+            output[i] = if apart == 0.0 {
+                0.0
+            } else {
+                apart.signum() * share
+            };
+        }
+    }
+
+    fn feature(
+        &mut self,
+        &(spec, width): &(FeatureSpec, usize),
+        batch: FeatureBatch<Self>,
+    ) -> Result<(), ArgumentError> {
+        let len = batch.rows * width;
+        let narrow = |w: &Buf| w[..batch.rows].iter().map(|&w| w as f32).collect();
+        let weight: Option<Vec<f32>> = batch.weight.map(narrow);
+        let rows = super::FeatureBatch {
+            student: &batch.student[..len],
+            target: &batch.target[..len],
+            rows: batch.rows,
+            width,
+            weight: weight.as_deref(),
+            upstream: batch.upstream,
+        };
+        let output = features(&spec, &rows)?;
+        batch.student[..len].copy_from_slice(&output.gradient);
+        batch.total[0] += output.total;
+        Ok(())
     }
 
     fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {

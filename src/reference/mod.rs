@@ -12,7 +12,8 @@
 //! # Reading order
 //! `batch` says what is refused and counted, `row` is the row program, and under it lie `softmax`,
 //! `standardise`, `revise`, `divergence`, `decoupled` and `scores`. `temperature` computes the
-//! per-row temperatures of DTD from a whole batch.
+//! per-row temperatures of DTD from a whole batch; `feature` is the distance of feature vectors, which
+//! needs no logits.
 //!
 //! # Edges, decided here for every engine
 //! - **A factor of 0** (w, λ, kd_weight, α, β, upstream) means that its term is not evaluated: no
@@ -51,6 +52,7 @@
 mod batch;
 mod decoupled;
 mod divergence;
+mod feature;
 #[cfg(feature = "train")]
 mod harness;
 mod influence;
@@ -63,6 +65,7 @@ mod sum;
 mod temperature;
 
 pub use batch::{Batch, counts};
+pub use feature::{FeatureBatch, FeatureOutput, features};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;

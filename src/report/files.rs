@@ -1,7 +1,8 @@
 //! A comparison as files: the page, and every number behind it as JSON and CSV.
 
 use super::page;
-use crate::train::{Comparison, MethodResult, Paired, RevisedSample};
+use crate::spec::Relation;
+use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarities, Spread};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -19,6 +20,7 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
         ("curves.csv", curves(methods)),
         ("selections.csv", selections(methods)),
         ("reliability.csv", reliability(comparison)),
+        ("similarity.csv", similarity(methods)),
         ("budget.csv", budget(comparison)),
         ("samples.json", json(&comparison.samples)),
         ("samples.csv", samples(&comparison.samples)),
@@ -57,7 +59,11 @@ fn results(methods: &[MethodResult]) -> String {
 /// One line per method and other method.
 fn differences(methods: &[MethodResult]) -> String {
     let lines = methods.iter().flat_map(|method| {
-        let others = [("kd", &method.vs_kd), ("ce", &method.vs_ce)];
+        let others = [
+            ("kd", &method.vs_kd),
+            ("ce", &method.vs_ce),
+            ("lr", &method.vs_lr),
+        ];
         others
             .into_iter()
             .filter(|(other, _)| *other != method.name)
@@ -126,6 +132,43 @@ fn reliability(comparison: &Comparison) -> String {
         )
     });
     table("from,to,confidence,accuracy,rows", lines)
+}
+
+/// One line per method and seed, where there are feature terms; a method without them has similarities
+/// alone.
+fn similarity(methods: &[MethodResult]) -> String {
+    let of_seed = |method: &MethodResult, similarity: &Similarities, seed: usize| {
+        let distance = |relation| {
+            let found = method.distances.iter().find(|d| d.relation == relation);
+            found.map_or([String::new(), String::new()], |d| {
+                [&d.before, &d.after].map(|spread| spread.per_seed[seed].to_string())
+            })
+        };
+        let cka = |spread: &Spread| spread.per_seed[seed].to_string();
+        let [inherit, explore] = [Relation::Inherit, Relation::Explore].map(distance);
+        let cells = [
+            method.name.clone(),
+            seed.to_string(),
+            cka(&similarity.inherit_before),
+            cka(&similarity.inherit_after),
+            cka(&similarity.explore_before),
+            cka(&similarity.explore_after),
+        ];
+        [&cells[..], &inherit, &explore].concat().join(",")
+    };
+    let lines = methods.iter().flat_map(|method| {
+        let similarity = method.similarity.iter();
+        similarity.flat_map(move |similarity| {
+            let seeds = 0..similarity.inherit_before.per_seed.len();
+            seeds.map(move |seed| of_seed(method, similarity, seed))
+        })
+    });
+    table(
+        "method,seed,inherit_before,inherit_after,explore_before,explore_after,\
+         inherit_distance_before,inherit_distance_after,\
+         explore_distance_before,explore_distance_after",
+        lines,
+    )
 }
 
 fn budget(comparison: &Comparison) -> String {

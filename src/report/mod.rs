@@ -10,4 +10,6 @@ mod table;
 pub use files::files;
 pub use page::html;
 pub use run::{run_summary, run_tables};
-pub use table::{BUDGET_COLUMNS, COLUMNS, budget_rows, preamble, rows};
+pub use table::{
+    BUDGET_COLUMNS, COLUMNS, SIMILARITY_COLUMNS, budget_rows, preamble, rows, similarity_rows,
+};

@@ -1,6 +1,6 @@
 //! One run as text for people and as CSV for programs.
 
-use crate::train::{Curve, Run, RunResult, Selected};
+use crate::train::{Curve, Run, RunResult, Selected, Term};
 
 /// A run in a few lines.
 #[must_use]
@@ -15,15 +15,21 @@ pub fn run_summary(result: &RunResult) -> String {
         Some(policy) => format!("\nselection {policy}"),
     };
     let best = &student.best_epoch;
+    let halves = student.similarity.map_or(String::new(), |s| {
+        format!(
+            "\nCKA of the halves    inheriting {:.3} → {:.3}, exploring {:.3} → {:.3}",
+            s.inherit_before, s.inherit_after, s.explore_before, s.explore_after
+        )
+    });
     format!(
         "{name}: {test} test rows, {validation} for validation; seed {seed}, engine {engine}\n\
          teacher {teacher_sizes}: {teacher_rows} training rows; test accuracy {accuracy} %, wrong on \
          {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %\n\
-         student {student_sizes}, {preset}: {train} training rows{labelled}{selection}\n\
+         student {student_sizes}, {preset}{terms}{mutual}: {train} training rows{labelled}{selection}\n\
          test accuracy       {test_accuracy} %, calibration error {student_calibration:.1} %\n\
          validation accuracy {validation_accuracy} %\n\
          best epoch          {epoch}, by validation accuracy ({best_validation} %): test accuracy \
-         {best_test} %",
+         {best_test} %{halves}",
         name = result.dataset,
         test = rows.test,
         validation = rows.validation,
@@ -36,6 +42,8 @@ pub fn run_summary(result: &RunResult) -> String {
         calibration = 100.0 * teacher.test_calibration_error,
         student_sizes = sizes(&student.sizes),
         preset = result.preset,
+        terms = terms(result),
+        mutual = if result.mutual { ", two in turns" } else { "" },
         train = rows.train,
         test_accuracy = percent(student.test_accuracy),
         student_calibration = 100.0 * student.test_calibration_error,
@@ -44,6 +52,12 @@ pub fn run_summary(result: &RunResult) -> String {
         best_validation = percent(best.validation_accuracy),
         best_test = percent(best.test_accuracy),
     )
+}
+
+/// The feature terms beside the preset.
+fn terms(result: &RunResult) -> String {
+    let term = |term: &Term| format!(" + {} {}", term.weight, term.relation.name());
+    result.terms.iter().map(term).collect()
 }
 
 fn sizes(sizes: &[usize]) -> String {

@@ -1,5 +1,6 @@
 //! A comparison as a table for people.
 
+use crate::spec::Relation;
 use crate::train::{
     BudgetPoint, Comparison, Learner, MethodResult, Paired, SettingSummary, Spread,
 };
@@ -168,4 +169,36 @@ pub fn budget_rows(comparison: &Comparison) -> Vec<[String; BUDGET_COLUMNS.len()
         ]
     };
     comparison.budget.iter().map(row).collect()
+}
+
+/// The columns of the table of similarities: linear CKA of the halves of the student's features to
+/// the features of what supervises it, and the distance of their factors from its own.
+pub const SIMILARITY_COLUMNS: [&str; 5] = [
+    "before → after",
+    "inheriting half: CKA",
+    "dist",
+    "exploring half: CKA",
+    "dist",
+];
+
+/// The rows of the table of similarities; none where no method has feature terms.
+#[must_use]
+pub fn similarity_rows(comparison: &Comparison) -> Vec<[String; SIMILARITY_COLUMNS.len()]> {
+    let change =
+        |before: &Spread, after: &Spread| format!("{:.3} → {:.3}", before.mean, after.mean);
+    let row = |method: &MethodResult| {
+        let similarity = method.similarity.as_ref()?;
+        let distance = |relation| {
+            let found = method.distances.iter().find(|d| d.relation == relation);
+            found.map_or(String::new(), |d| change(&d.before, &d.after))
+        };
+        Some([
+            method.name.clone(),
+            change(&similarity.inherit_before, &similarity.inherit_after),
+            distance(Relation::Inherit),
+            change(&similarity.explore_before, &similarity.explore_after),
+            distance(Relation::Explore),
+        ])
+    };
+    comparison.methods.iter().filter_map(row).collect()
 }

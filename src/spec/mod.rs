@@ -13,10 +13,13 @@
 //! ```
 //!
 //! with `p = softmax(t/τ)`, `q = softmax(s/τ)`, `p'` the revised target, `CE = −log softmax(s)_y`,
-//! and one [`RowStats`] record per row.
+//! and one [`RowStats`] record per row. Beside the logits, a [`FeatureSpec`] holds a student's features
+//! against a target's.
 
 mod divergence;
 mod error;
+mod feature;
+mod format;
 #[cfg(feature = "train")]
 mod keys;
 mod loss;
@@ -30,6 +33,8 @@ mod temperature;
 
 pub use divergence::Divergence;
 pub use error::{ArgumentError, SpecError, SpecWarning};
+pub use feature::{Distance, FeatureSpec, Relation};
+pub use format::Format;
 pub use loss::{LossSpec, LossSpecBuilder, Reduction, Side};
 pub use params::RowParams;
 pub use preset::Preset;

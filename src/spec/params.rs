@@ -18,7 +18,8 @@ pub struct RowParams {
     pub teacher_stride: u32,
     /// Elements from one row of the gradient to the next.
     pub gradient_stride: u32,
-    /// What is there: bit 0 gradient, 1 weight, 2 kd_weight, 3 tau.
+    /// What is there: bit 0 gradient, 1 weight, 2 kd_weight, 3 tau, 4 a total of earlier rows to
+    /// add to, 5 upstream in device memory.
     pub present: u32,
     /// 0 none, 1 loss, 2 full.
     pub stats_level: u32,
@@ -65,14 +66,20 @@ pub struct RowParams {
     pub normalise: u32,
     /// DTD: τ_min.
     pub tau_min: f32,
-    /// Zero.
-    pub reserved: [u32; 4],
+    /// Where the first row is in what is bound per row.
+    pub first_row: u32,
+    /// Elements before the first row in what is bound of the student's logits.
+    pub student_offset: u32,
+    /// Elements before the first row in what is bound of the teacher's logits.
+    pub teacher_offset: u32,
+    /// Elements before the first row in what is bound of the gradient.
+    pub gradient_offset: u32,
 }
 
 const _: () = assert!(size_of::<RowParams>() == 128);
 
 impl RowParams {
-    /// The block for this specification; the shape (rows, strides, what is there) is left 0.
+    /// The block for this specification; the shape (rows, strides, offsets, what is there) is left 0.
     #[must_use]
     pub fn new(spec: &LossSpec, classes: u32, level: StatsLevel) -> Self {
         let (right, wrong) = (spec.right(), spec.wrong());
@@ -126,7 +133,8 @@ mod tests {
         assert_eq!(offset_of!(RowParams, right_divergence), 48);
         assert_eq!(offset_of!(RowParams, wrong_divergence), 68);
         assert_eq!(offset_of!(RowParams, omega), 88);
-        assert_eq!(offset_of!(RowParams, reserved), 112);
+        assert_eq!(offset_of!(RowParams, first_row), 112);
+        assert_eq!(offset_of!(RowParams, gradient_offset), 124);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl std::ops::BitOr for RowFlags {
 }
 
 /// How much of each [`RowStats`] record is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StatsLevel {
     /// Nothing: no records are needed.

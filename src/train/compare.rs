@@ -34,6 +34,9 @@ pub enum TrainError {
     /// A call that the engine refused.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// An engine that cannot train here.
+    #[error("{0}")]
+    Engine(String),
 }
 
 /// How far a comparison is. Called from several threads.
@@ -67,6 +70,10 @@ pub(crate) fn compare<E: Engine + Default>(
     setting.check(&dataset)?;
     let rates = &setting.learning_rates;
     let methods = setting.all_methods();
+    let features = methods.iter().any(|method| !method.terms.is_empty());
+    if features {
+        setting.check_features()?;
+    }
     let runs = setting.seeds as usize * methods.len() * rates.len();
     progress(Progress::Begin {
         teachers: setting.seeds as usize,
@@ -78,7 +85,7 @@ pub(crate) fn compare<E: Engine + Default>(
         .par_iter()
         .with_max_len(1)
         .map(|&seed| {
-            let taught = teach::<E>(&dataset, setting, seed, progress);
+            let taught = teach::<E>(&dataset, setting, seed, features, progress);
             progress(Progress::Teacher);
             taught
         })
@@ -103,8 +110,11 @@ pub(crate) fn compare<E: Engine + Default>(
             };
             let lesson = Lesson {
                 learner: &learner,
-                spec: &method.preset.spec(),
+                spec: &method.spec(),
                 policy: method.policy,
+                terms: &method.terms,
+                split: setting.split,
+                mutual: method.mutual,
                 seed: seeds[seed],
             };
             let learned = learn::<E>(&prepared[seed].0, &lesson, progress)?;

@@ -1,9 +1,11 @@
 //! The training loop, on whatever engine.
 
-use super::recipe::Recipe;
+use super::pupil::{Pupil, Step};
+use super::recipe::{Pace, Recipe};
 use super::selector::Selector;
+use super::term::Term;
 use crate::engine::{Engine, RowBatch};
-use crate::nn::{Mlp, Updater};
+use crate::nn::Mlp;
 use crate::random::Philox;
 use crate::spec::ArgumentError;
 use std::convert::Infallible;
@@ -17,6 +19,8 @@ pub(crate) struct HostSamples {
     pub(crate) labels: Vec<i32>,
     /// The teacher's logits `[rows, classes]`; empty where nobody asks for them.
     pub(crate) teacher: Vec<f32>,
+    /// What feature terms hold the student against, `[rows, width]`; empty where there are none.
+    pub(crate) factor: Vec<f32>,
     pub(crate) classes: usize,
     pub(crate) variants: usize,
 }
@@ -33,6 +37,8 @@ pub(crate) struct Samples<E: Engine> {
     features: E::Buf,
     labels: E::Ints,
     teacher: E::Buf,
+    factor: E::Buf,
+    factor_width: usize,
     /// 0, 1, …
     order: E::Ints,
     rows: usize,
@@ -54,6 +60,8 @@ impl<E: Engine> Samples<E> {
             features: engine.upload(&host.features),
             labels: engine.upload_ints(&host.labels),
             teacher,
+            factor: engine.upload(&host.factor),
+            factor_width: host.factor.len() / rows.max(1),
             order: engine.upload_ints(&order),
             rows,
             width: host.width(),
@@ -69,12 +77,18 @@ impl<E: Engine> Samples<E> {
     pub(crate) fn classes(&self) -> usize {
         self.classes
     }
+
+    /// Features of a row of the factor.
+    pub(crate) fn factor_width(&self) -> usize {
+        self.factor_width
+    }
 }
 
 /// Room for one batch of samples.
 struct Room<E: Engine> {
     x: E::Buf,
     teacher: E::Buf,
+    factor: E::Buf,
     labels: E::Ints,
     weights: [E::Buf; 2],
 }
@@ -84,8 +98,9 @@ pub(crate) struct Batch<'a, E: Engine> {
     pub(crate) rows: usize,
     pub(crate) x: &'a E::Buf,
     pub(crate) teacher: &'a E::Buf,
+    pub(crate) factor: &'a E::Buf,
     pub(crate) labels: &'a E::Ints,
-    weights: Option<[&'a E::Buf; 2]>,
+    pub(crate) weights: Option<[&'a E::Buf; 2]>,
 }
 
 /// Which samples, in which of their variants.
@@ -101,6 +116,7 @@ impl<E: Engine> Room<E> {
         Self {
             x: engine.zeros(rows * samples.width),
             teacher: engine.zeros(rows * samples.classes),
+            factor: engine.zeros(rows * samples.factor_width),
             labels: engine.zero_ints(rows),
             weights: [engine.zeros(rows), engine.zeros(rows)],
         }
@@ -128,6 +144,15 @@ impl<E: Engine> Room<E> {
             range.clone(),
             &mut self.teacher,
         );
+        if samples.factor_width > 0 {
+            engine.gather(
+                &samples.factor,
+                samples.factor_width,
+                order.rows,
+                range.clone(),
+                &mut self.factor,
+            );
+        }
         engine.gather_ints(&samples.labels, order.rows, range.clone(), &mut self.labels);
         for (from, to) in order.weights.into_iter().flatten().zip(&mut self.weights) {
             engine.gather(from, 1, order.rows, range.clone(), to);
@@ -136,13 +161,15 @@ impl<E: Engine> Room<E> {
             rows,
             x: &self.x,
             teacher: &self.teacher,
+            factor: &self.factor,
             labels: &self.labels,
             weights: order.weights.map(|_| self.weights.each_ref()),
         }
     }
 }
 
-/// Runs the row program over the logits of the last forward: the gradient replaces them.
+/// Runs the row program over the logits of the last forward against the batch's teacher: the gradient
+/// replaces them.
 pub(crate) fn row<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
@@ -166,31 +193,34 @@ pub(crate) struct Fit<'a, 's, E: Engine> {
     pub(crate) samples: &'a Samples<E>,
     pub(crate) plan: &'a E::Plan,
     pub(crate) recipe: &'a Recipe,
+    /// Feature terms, of a network that has encoders for them.
+    pub(crate) terms: &'a [Term],
     /// Chooses the samples that the teacher supervises.
     pub(crate) selector: Option<&'a mut Selector<'s, E>>,
 }
 
 impl<E: Engine> Fit<'_, '_, E> {
-    /// Trains `net`; calls `after_epoch` with the mean total of the epoch's steps.
+    /// Trains a network, and with it, in turns, its peer, where it has one that takes the teacher's
+    /// place; calls `after_epoch` with the mean total of the epoch's steps.
     pub(crate) fn run(
         mut self,
         engine: &mut E,
-        net: &mut Mlp<E>,
+        pupil: &mut Pupil<E>,
+        mut peer: Option<&mut Pupil<E>>,
         random: &mut Philox,
         mut after_epoch: impl FnMut(&mut E, &mut Mlp<E>, f32),
     ) -> Result<(), ArgumentError> {
         let (samples, recipe) = (self.samples, self.recipe);
-        let batch = recipe.batch.min(net.capacity()).min(samples.rows);
-        let steps = samples.rows.div_ceil(batch);
-        let mut updater = Updater::new(engine, recipe.optimiser, &net.parameter_sizes());
+        let batch = recipe.batch.min(pupil.net.capacity()).min(samples.rows);
+        let steps_per_epoch = samples.rows.div_ceil(batch);
         let mut room = Room::new(engine, samples, batch);
-        let mut total = engine.zeros(1);
         let mut weights = None;
         let mut order: Vec<i32> = (0..samples.rows as i32).collect();
         let mut seen = 0.0;
 
         for epoch in 0..recipe.epochs {
             if let Some(selector) = &mut self.selector {
+                let net = &mut *pupil.net;
                 let chosen = selector.before_epoch(engine, net, samples, self.plan, epoch)?;
                 weights = chosen.map(|w| w.map(|w| engine.upload(&w))).or(weights);
             }
@@ -200,21 +230,29 @@ impl<E: Engine> Fit<'_, '_, E> {
                 variants: &engine.upload_ints(&variants(&order, samples, random)),
                 weights: weights.as_ref(),
             };
-            for step in 0..steps {
+            for step in 0..steps_per_epoch {
                 let range = step * batch..samples.rows.min((step + 1) * batch);
                 let batch = room.gather(engine, samples, &order, range);
-                net.forward(engine, batch.x, batch.rows);
-                row(engine, net, self.plan, &batch, &mut total)?;
-                net.backward(engine, batch.x, batch.rows);
-                net.update(
-                    engine,
-                    &mut updater,
-                    recipe.rate(epoch * steps + step, steps),
-                );
+                let pace = Pace {
+                    step: epoch * steps_per_epoch + step,
+                    steps_per_epoch,
+                    epochs: recipe.epochs,
+                };
+                let lambdas = self.terms.iter().map(|term| term.lambda(pace));
+                let step = Step {
+                    plan: self.plan,
+                    batch,
+                    rate: recipe.rate(pace),
+                    lambdas: &lambdas.collect::<Vec<_>>(),
+                };
+                match &mut peer {
+                    None => pupil.step(engine, &step)?,
+                    Some(peer) => pupil.step_in_turns(peer, engine, &step)?,
+                }
             }
             let mut sum = [0.0];
-            engine.download(&total, &mut sum);
-            after_epoch(engine, net, (sum[0] - seen) / steps as f32);
+            engine.download(&pupil.total, &mut sum);
+            after_epoch(engine, pupil.net, (sum[0] - seen) / steps_per_epoch as f32);
             seen = sum[0];
         }
         Ok(())
@@ -288,4 +326,22 @@ pub(crate) fn logits<E: Engine>(
         Ok(())
     });
     all
+}
+
+/// What the last layer sees of all rows, `[rows, width]`, and its width.
+pub(crate) fn features<E: Engine>(
+    engine: &mut E,
+    net: &mut Mlp<E>,
+    samples: &Samples<E>,
+) -> (Vec<f32>, usize) {
+    let (mut all, mut of_row) = (Vec::new(), 0);
+    let Ok(()) = in_batches::<_, Infallible>(engine, net, samples, |engine, net, batch| {
+        let (features, width) = net.features(batch.x);
+        let start = all.len();
+        all.resize(start + batch.rows * width, 0.0);
+        engine.download(features, &mut all[start..]);
+        of_row = width;
+        Ok(())
+    });
+    (all, of_row)
 }

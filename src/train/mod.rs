@@ -6,10 +6,12 @@
 mod compare;
 pub(crate) mod fit;
 mod inspect;
+mod look;
 mod method;
 mod metrics;
 mod model;
 mod prepare;
+pub(crate) mod pupil;
 mod recipe;
 mod run;
 mod scenario;
@@ -17,7 +19,9 @@ mod selector;
 mod setting;
 mod student;
 mod summary;
+mod term;
 
+pub use crate::feature::{Factor, Split};
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
 pub use compare::{Progress, TrainError};
@@ -34,5 +38,7 @@ pub use run::{
 pub use scenario::Scenario;
 pub use setting::{Budget, Setting, TrainSize};
 pub use summary::{
-    BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, TeacherResult,
+    BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, Similarities,
+    Similarity, TeacherResult, TermDistance, TermDistances,
 };
+pub use term::{Term, Terms};

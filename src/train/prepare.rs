@@ -7,6 +7,7 @@ use super::summary::TeacherRun;
 use super::{Progress, TrainError, inspect, metrics};
 use crate::data::{self, Dataset, Scaling, Split};
 use crate::engine::Engine;
+use crate::feature::{self, Centred};
 use crate::random::stream;
 use crate::spec::{IGNORE, Preset};
 use std::time::Instant;
@@ -23,13 +24,17 @@ pub(crate) struct Prepared {
     pub(crate) teacher_rows: usize,
     /// How all features were scaled.
     pub(crate) scaling: Scaling,
+    /// The teacher's last hidden layer on the test rows, where students' features are held against it.
+    pub(crate) features: Option<Centred>,
 }
 
-/// Splits the data, trains the seed's teacher, and gives its logits on the student's rows.
+/// Splits the data, trains the seed's teacher, and gives its logits on the student's rows; with
+/// `features` its factor too.
 pub(crate) fn teach<E: Engine + Default>(
     dataset: &Dataset,
     setting: &Setting,
     seed: u64,
+    features: bool,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
@@ -88,6 +93,18 @@ pub(crate) fn teach<E: Engine + Default>(
     };
     train.teacher = logits(&train);
     let (of_validation, of_test) = (logits(&validation), logits(&test));
+    let mut centred = None;
+    let mut reconstruction_error = None;
+    if features {
+        let [of_train, of_test] = [&train, &test].map(|host| {
+            let samples = Samples::upload(&mut engine, host);
+            fit::features(&mut engine, &mut net, &samples)
+        });
+        let encoded = feature::encode(&mut engine, &of_train.0, of_train.1, &setting.factor, seed);
+        reconstruction_error = Some(encoded.error);
+        train.factor = encoded.values;
+        centred = Some(Centred::of(&of_test.0, of_test.1));
+    }
     let train_accuracy = metrics::accuracy(&train.teacher, &train.labels, classes);
     let run = TeacherRun {
         train_accuracy,
@@ -98,6 +115,7 @@ pub(crate) fn teach<E: Engine + Default>(
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
         bins: inspect::tally(&of_test, &test.labels, classes),
         samples: inspect::samples(dataset, &rows, &train),
+        reconstruction_error,
         seconds: begin.elapsed().as_secs_f64(),
     };
     let prepared = Prepared {
@@ -107,6 +125,7 @@ pub(crate) fn teach<E: Engine + Default>(
         rows,
         teacher_rows: for_teacher,
         scaling,
+        features: centred,
     };
     Ok((prepared, run))
 }
@@ -148,6 +167,7 @@ pub(super) fn host_samples(
             .map(|&row| dataset.labels()[row as usize])
             .collect(),
         teacher: Vec::new(),
+        factor: Vec::new(),
         classes: dataset.classes(),
         variants: shifts.len(),
     }

@@ -61,17 +61,33 @@ impl Schedule {
     }
 }
 
-impl Recipe {
-    /// The learning rate at `step`, of `steps_per_epoch` in each epoch.
-    pub(crate) fn rate(&self, step: usize, steps_per_epoch: usize) -> f32 {
-        let warm_up = self.warm_up.min(self.epochs) * steps_per_epoch;
-        if step < warm_up {
-            return self.learning_rate * (step + 1) as f32 / warm_up as f32;
+/// How far a training is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) step: usize,
+    pub(crate) steps_per_epoch: usize,
+    pub(crate) epochs: usize,
+}
+
+impl Pace {
+    /// What a value of this height is now: it rises over the epochs of the warm-up, and then falls as
+    /// its schedule says.
+    pub(crate) fn of(self, height: f32, schedule: Schedule, warm_up: usize) -> f32 {
+        let warm_up = warm_up.min(self.epochs) * self.steps_per_epoch;
+        if self.step < warm_up {
+            return height * (self.step + 1) as f32 / warm_up as f32;
         }
-        let rest = (self.epochs * steps_per_epoch)
+        let rest = (self.epochs * self.steps_per_epoch)
             .saturating_sub(warm_up)
             .max(1);
-        self.learning_rate * self.schedule.factor((step - warm_up) as f32 / rest as f32)
+        height * schedule.factor((self.step - warm_up) as f32 / rest as f32)
+    }
+}
+
+impl Recipe {
+    /// The learning rate, so far into the training.
+    pub(crate) fn rate(&self, pace: Pace) -> f32 {
+        pace.of(self.learning_rate, self.schedule, self.warm_up)
     }
 }
 
@@ -90,28 +106,36 @@ mod tests {
         }
     }
 
+    fn rate(recipe: &Recipe, step: usize, steps_per_epoch: usize) -> f32 {
+        recipe.rate(Pace {
+            step,
+            steps_per_epoch,
+            epochs: recipe.epochs,
+        })
+    }
+
     #[test]
     fn schedules_fall_from_the_learning_rate() {
-        let rates = |schedule| [0, 30, 60, 85].map(|step| recipe(schedule, 0).rate(step, 10));
+        let rates = |schedule| [0, 30, 60, 85].map(|step| rate(&recipe(schedule, 0), step, 10));
         assert_eq!(rates(Schedule::Constant), [0.5; 4]);
         assert_eq!(rates(Schedule::Step), [0.5, 0.5, 0.05, 0.005]);
         let cosine = rates(Schedule::Cosine);
         assert_eq!(cosine[0], 0.5);
         assert!(cosine.is_sorted_by(|a, b| a > b), "{cosine:?}");
-        assert!(recipe(Schedule::Cosine, 0).rate(99, 10) < 1e-3);
+        assert!(rate(&recipe(Schedule::Cosine, 0), 99, 10) < 1e-3);
     }
 
     #[test]
     fn the_warm_up_rises_to_the_learning_rate() {
         let recipe = recipe(Schedule::Cosine, 2);
-        assert_eq!(recipe.rate(0, 10), 0.5 / 20.0);
-        assert_eq!(recipe.rate(19, 10), 0.5);
-        assert_eq!(recipe.rate(20, 10), 0.5);
+        assert_eq!(rate(&recipe, 0, 10), 0.5 / 20.0);
+        assert_eq!(rate(&recipe, 19, 10), 0.5);
+        assert_eq!(rate(&recipe, 20, 10), 0.5);
         // A warm-up as long as the training, or an empty training, divides by nothing.
         let all = Recipe {
             warm_up: 99,
             ..recipe
         };
-        assert_eq!(all.rate(99, 10), 0.5);
+        assert_eq!(rate(&all, 99, 10), 0.5);
     }
 }

@@ -221,6 +221,7 @@ mod tests {
     use crate::reference::Harness;
     use crate::train::fit::{Fit, HostSamples};
     use crate::train::prepare::{NO_SHIFT, host_samples};
+    use crate::train::pupil::Pupil;
     use crate::train::{Optimiser, Recipe, Schedule};
 
     /// Digits: training rows, of which some labels are wrong, and validation rows.
@@ -273,10 +274,18 @@ mod tests {
             samples,
             plan,
             recipe,
+            terms: &[],
             selector: None,
         };
-        fit.run(engine, net, &mut Philox::new(2, 0), |_, _, _| {})
-            .unwrap();
+        let mut pupil = Pupil::new(engine, net, recipe.optimiser, None);
+        fit.run(
+            engine,
+            &mut pupil,
+            None,
+            &mut Philox::new(2, 0),
+            |_, _, _| {},
+        )
+        .unwrap();
     }
 
     /// The mean cross-entropy, by the sum of its records.

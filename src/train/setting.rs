@@ -5,6 +5,7 @@ use super::method::Method;
 use super::recipe::{Learner, Recipe, Schedule};
 use super::scenario::Scenario;
 use crate::data::{Dataset, Source};
+use crate::feature::{Factor, Split};
 use crate::nn::Optimiser;
 use crate::select::{Policy, Score};
 
@@ -47,6 +48,10 @@ pub struct Setting {
     /// Learning rates of the student, of which each method takes the one with the best mean
     /// validation accuracy after the last epoch (the first of equals).
     pub learning_rates: Vec<f32>,
+    /// The auto-encoder that feature terms take the teacher's factor from.
+    pub factor: Factor,
+    /// Which of the student's channels inherit and which explore.
+    pub split: Split,
 }
 
 /// How many of the rows that are left after validation and test are trained on.
@@ -114,6 +119,8 @@ impl Default for Setting {
                 recipe: recipe(150, 64, 0.05),
             },
             learning_rates: vec![0.005, 0.02, 0.05, 0.1],
+            factor: Factor::default(),
+            split: Split::default(),
         }
     }
 }
@@ -153,6 +160,23 @@ impl Setting {
             }
         }
         all
+    }
+
+    /// Refuses networks without features for the feature terms.
+    pub(super) fn check_features(&self) -> Result<(), TrainError> {
+        for (name, learner, least) in [
+            ("hidden", &self.student, 2),
+            ("teacher-hidden", &self.teacher, 1),
+        ] {
+            if learner.hidden.last().is_none_or(|&width| width < least) {
+                return Err(TrainError::Setting {
+                    name,
+                    given: format!("{:?}", learner.hidden),
+                    expected: format!("layers, the last of {least} or more, for feature terms"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what no run could be made of.

@@ -1,16 +1,20 @@
 //! One student: training under a method, and what is kept of the run.
 
 use super::fit::{self, Fit, HostSamples, Samples};
+use super::look::Scene;
 use super::prepare::Prepared;
+use super::pupil::Pupil;
 use super::recipe::{Learner, Recipe};
 use super::selector::{self, Selector};
 use super::summary::StudentRun;
+use super::term::Term;
 use super::{Progress, TrainError};
 use crate::engine::Engine;
+use crate::feature::{Encoders, Split};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
 use crate::select::{Policy, Score};
-use crate::spec::{LossSpec, Preset};
+use crate::spec::{LossSpec, Preset, SpecError};
 use std::time::Instant;
 
 /// Where batches are evaluated, and the most rows of a training step unless a recipe has more.
@@ -22,6 +26,12 @@ pub(crate) struct Lesson<'a> {
     pub(crate) spec: &'a LossSpec,
     /// Which samples the teacher supervises; all where there is no policy.
     pub(crate) policy: Option<Policy>,
+    /// Feature terms beside the loss of the logits.
+    pub(crate) terms: &'a [Term],
+    /// Which channels of the last hidden layer feature terms see.
+    pub(crate) split: Split,
+    /// Whether a second student is trained in turns with the first and takes the teacher's place.
+    pub(crate) mutual: bool,
     pub(crate) seed: u64,
 }
 
@@ -44,6 +54,7 @@ pub(crate) fn learn<E: Engine + Default>(
         spec,
         policy,
         seed,
+        ..
     } = *lesson;
     let mut own_engine = E::default();
     let engine = &mut own_engine;
@@ -69,25 +80,43 @@ pub(crate) fn learn<E: Engine + Default>(
     };
 
     let mut run = StudentRun::default();
-    let mut net = network(
-        engine,
-        host,
-        learner,
-        &mut Philox::new(seed, stream::STUDENT_WEIGHTS),
-    );
+    let mut random = |weights| network(engine, host, learner, &mut Philox::new(seed, weights));
+    let mut net = random(stream::STUDENT_WEIGHTS);
+    let mut peer = lesson.mutual.then(|| random(stream::PEER_WEIGHTS));
+    let mut pupil = lesson.pupil(engine, &mut net, &samples, stream::ENCODERS)?;
+    let mut other = match &mut peer {
+        None => None,
+        Some(peer) => Some(lesson.pupil(engine, peer, &samples, stream::PEER_ENCODERS)?),
+    };
+    let scene = Scene {
+        lesson,
+        teacher: prepared.features.as_ref(),
+        train: &samples,
+        test: &test,
+    };
+    let before = scene.look(engine, &mut pupil, other.as_mut())?;
     let fit = Fit {
         samples: &samples,
         plan: &plan,
         recipe: &learner.recipe,
+        terms: lesson.terms,
         selector: selector.as_mut(),
     };
     let order = &mut Philox::new(seed, stream::STUDENT_ORDER);
-    fit.run(engine, &mut net, order, |engine, net, loss| {
-        run.loss.push(loss);
-        run.validation.push(fit::accuracy(engine, net, &validation));
-        run.test.push(fit::accuracy(engine, net, &test));
-        progress(Progress::Epoch);
-    })?;
+    fit.run(
+        engine,
+        &mut pupil,
+        other.as_mut(),
+        order,
+        |engine, net, loss| {
+            run.loss.push(loss);
+            run.validation.push(fit::accuracy(engine, net, &validation));
+            run.test.push(fit::accuracy(engine, net, &test));
+            progress(Progress::Epoch);
+        },
+    )?;
+    let after = scene.look(engine, &mut pupil, other.as_mut())?;
+    after.keep(before, lesson, &mut run);
     run.choices = selector
         .map(|selector| selector.choices)
         .unwrap_or_default();
@@ -97,6 +126,45 @@ pub(crate) fn learn<E: Engine + Default>(
         engine: own_engine,
         net,
     })
+}
+
+impl Lesson<'_> {
+    /// A network with its optimiser, and its encoders if there are feature terms.
+    fn pupil<'n, E: Engine>(
+        &self,
+        engine: &mut E,
+        net: &'n mut Mlp<E>,
+        samples: &Samples<E>,
+        encoders: u64,
+    ) -> Result<Pupil<'n, E>, SpecError> {
+        let (optimiser, width) = (self.learner.recipe.optimiser, self.features());
+        let losses = self.terms.iter().map(|term| {
+            let channels = self.split.channels(term.relation, width, self.seed);
+            (term.spec(), channels)
+        });
+        // A peer's factor is its features as they are: nothing that moves can be frozen.
+        let to = match self.mutual {
+            true => width,
+            false => samples.factor_width(),
+        };
+        let encoders = match self.terms {
+            [] => None,
+            _ => Some(Encoders::new(
+                engine,
+                losses,
+                [width, to],
+                net.capacity(),
+                optimiser,
+                &mut Philox::new(self.seed, encoders),
+            )?),
+        };
+        Ok(Pupil::new(engine, net, optimiser, encoders))
+    }
+
+    /// Features of the student: its last hidden layer.
+    fn features(&self) -> usize {
+        self.learner.hidden.last().copied().unwrap_or(0)
+    }
 }
 
 /// A network trained on `host` alone, with weights and order of the seed's own streams.
@@ -116,11 +184,14 @@ pub(crate) fn trained<E: Engine>(
         samples: &samples,
         plan: &plan,
         recipe: &learner.recipe,
+        terms: &[],
         selector: None,
     };
+    let mut pupil = Pupil::new(engine, &mut net, learner.recipe.optimiser, None);
     fit.run(
         engine,
-        &mut net,
+        &mut pupil,
+        None,
         &mut Philox::new(seed, order),
         |_, _, _| after_epoch(),
     )?;

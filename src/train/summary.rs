@@ -8,9 +8,10 @@ use super::recipe::Learner;
 use super::scenario::Scenario;
 use super::selector::Choice;
 use super::setting::Setting;
+use super::term::Term;
 use crate::data::{BayesAccuracy, Dataset};
 use crate::select::{Policy, Score};
-use crate::spec::{IGNORE, LossSpec, Preset};
+use crate::spec::{IGNORE, LossSpec, Preset, Relation};
 use serde::Serialize;
 
 /// One teacher.
@@ -25,6 +26,8 @@ pub(super) struct TeacherRun {
     /// Test rows by confidence.
     pub(super) bins: [Tally; BINS],
     pub(super) samples: Vec<RevisedSample>,
+    /// What the auto-encoder of the features misses, where there is one.
+    pub(super) reconstruction_error: Option<f64>,
     pub(super) seconds: f64,
 }
 
@@ -35,6 +38,8 @@ pub(super) struct StudentRun {
     pub(super) validation: Vec<f64>,
     pub(super) test: Vec<f64>,
     pub(super) choices: Vec<Choice>,
+    pub(super) similarity: Option<Similarity>,
+    pub(super) distances: Vec<TermDistance>,
     pub(super) seconds: f64,
 }
 
@@ -146,6 +151,9 @@ pub struct TeacherResult {
     pub test_calibration_error: f64,
     /// Test accuracy over seeds.
     pub test_accuracy_over_seeds: Spread,
+    /// `Σ |reconstructed − given| / Σ |given|` of the auto-encoder of the last hidden layer, on the
+    /// student's training rows; none where no method has feature terms.
+    pub reconstruction_error: Option<f64>,
     /// Seconds of all teachers together.
     pub seconds: f64,
 }
@@ -160,6 +168,11 @@ pub struct MethodResult {
     pub selection: Option<String>,
     /// The loss in full.
     pub spec: LossSpec,
+    /// Feature terms beside it.
+    pub terms: Vec<Term>,
+    /// Whether two students learn from each other: the other one's logits and features take the
+    /// teacher's place. Accuracies are those of the first, which begins as other methods' student.
+    pub mutual: bool,
     /// The learning rate that was chosen on validation data.
     pub learning_rate: f64,
     /// After the last epoch.
@@ -172,6 +185,13 @@ pub struct MethodResult {
     pub vs_kd: Option<Paired>,
     /// Test accuracy less that of `ce`, paired by seed; none where `ce` is not compared.
     pub vs_ce: Option<Paired>,
+    /// Test accuracy less that of `lr`, paired by seed; none where `lr` is not compared.
+    pub vs_lr: Option<Paired>,
+    /// How alike the halves of the student's features are to those of what supervises it; none where
+    /// no method has feature terms.
+    pub similarity: Option<Similarities>,
+    /// How far the halves' factors are from their target; one per feature term.
+    pub distances: Vec<TermDistances>,
     /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
     #[serde(skip)]
     pub curves: Vec<Curve>,
@@ -180,6 +200,92 @@ pub struct MethodResult {
     pub choices: Vec<Vec<Selected>>,
     /// Seconds of all runs together, the other learning rates' too.
     pub seconds: f64,
+}
+
+/// Linear centred kernel alignment (Kornblith et al., arXiv 1905.00414, 0..=1) between a half of the
+/// student's last hidden layer and the last hidden layer of what supervises it, on the test rows,
+/// before and after training: the teacher's, or for mutual learning the other student's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Similarity {
+    /// The inheriting half, before training.
+    pub inherit_before: f64,
+    /// The inheriting half, after training.
+    pub inherit_after: f64,
+    /// The exploring half, before training.
+    pub explore_before: f64,
+    /// The exploring half, after training.
+    pub explore_after: f64,
+}
+
+/// [`Similarity`] over seeds, at the chosen learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Similarities {
+    /// The inheriting half, before training.
+    pub inherit_before: Spread,
+    /// The inheriting half, after training.
+    pub inherit_after: Spread,
+    /// The exploring half, before training.
+    pub explore_before: Spread,
+    /// The exploring half, after training.
+    pub explore_after: Spread,
+}
+
+impl Similarities {
+    fn of(runs: &[StudentRun]) -> Option<Self> {
+        let all: Vec<Similarity> = runs
+            .iter()
+            .map(|run| run.similarity)
+            .collect::<Option<_>>()?;
+        let spread = |of: fn(&Similarity) -> f64| Spread::of(all.iter().map(of).collect());
+        Some(Self {
+            inherit_before: spread(|s| s.inherit_before),
+            inherit_after: spread(|s| s.inherit_after),
+            explore_before: spread(|s| s.explore_before),
+            explore_after: spread(|s| s.explore_after),
+        })
+    }
+}
+
+/// The mean distance of a feature term over the training rows, without its λ, before and after
+/// training: what its loss is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TermDistance {
+    /// The half.
+    pub relation: Relation,
+    /// Before training, with encoders that have learned nothing.
+    pub before: f64,
+    /// After training.
+    pub after: f64,
+}
+
+/// [`TermDistance`] over seeds, at the chosen learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TermDistances {
+    /// The half.
+    pub relation: Relation,
+    /// Before training.
+    pub before: Spread,
+    /// After training.
+    pub after: Spread,
+}
+
+impl TermDistances {
+    fn of(runs: &[StudentRun]) -> Vec<Self> {
+        let spread = |i: usize, of: fn(&TermDistance) -> f64| {
+            Spread::of(runs.iter().map(|run| of(&run.distances[i])).collect())
+        };
+        let terms = runs.first().map_or(&[][..], |run| &run.distances[..]);
+        let of_term = |(i, term): (usize, &TermDistance)| Self {
+            relation: term.relation,
+            before: spread(i, |d| d.before),
+            after: spread(i, |d| d.after),
+        };
+        terms.iter().enumerate().map(of_term).collect()
+    }
 }
 
 /// One run, epoch by epoch.
@@ -221,14 +327,14 @@ impl Comparison {
                 .find(|m| m.name == name.name())
                 .map(|m| m.test_accuracy.clone())
         };
-        let (kd, ce) = (of(Preset::Kd), of(Preset::Ce));
+        let [kd, ce, lr] = [Preset::Kd, Preset::Ce, Preset::Lr].map(of);
         for method in &mut methods {
             let against = |other: &Option<Spread>| {
                 other
                     .as_ref()
                     .map(|o| Paired::difference(&method.test_accuracy, o))
             };
-            (method.vs_kd, method.vs_ce) = (against(&kd), against(&ce));
+            [method.vs_kd, method.vs_ce, method.vs_lr] = [&kd, &ce, &lr].map(against);
         }
         Self {
             dataset: evidence.dataset.name().to_owned(),
@@ -291,6 +397,11 @@ impl TeacherResult {
             train_calibration_error: spread(|run| run.train_calibration_error).mean,
             test_calibration_error: spread(|run| run.test_calibration_error).mean,
             test_accuracy_over_seeds: spread(|run| run.test_accuracy),
+            reconstruction_error: runs
+                .iter()
+                .map(|run| run.reconstruction_error)
+                .collect::<Option<Vec<f64>>>()
+                .map(|errors| Spread::of(errors).mean),
             seconds: runs.iter().map(|run| run.seconds).sum(),
         }
     }
@@ -327,7 +438,9 @@ impl MethodResult {
         Self {
             name: method.name.clone(),
             selection: method.policy.map(|policy| policy.to_string()),
-            spec: method.preset.spec(),
+            spec: method.spec(),
+            terms: method.terms.clone(),
+            mutual: method.mutual,
             learning_rate: crate::spec::tidy(rates[chosen]),
             test_accuracy: last(|run| &run.test, chosen_runs),
             validation_accuracy: last(|run| &run.validation, chosen_runs),
@@ -336,6 +449,9 @@ impl MethodResult {
             ),
             vs_kd: None,
             vs_ce: None,
+            vs_lr: None,
+            similarity: Similarities::of(chosen_runs),
+            distances: TermDistances::of(chosen_runs),
             curves: chosen_runs.iter().map(curve).collect(),
             choices: chosen_runs
                 .iter()

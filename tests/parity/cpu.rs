@@ -1,10 +1,11 @@
 //! The CPU engine in the suite, with each set of instructions that the processor has.
 
 use super::cases::Case;
-use super::judge::{Bounds, Format};
+use super::judge::Bounds;
+use super::support::skip;
 use super::{Answer, Subject, suite};
 use fused_kd::cpu::{Element, Isa, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{RowStats, StatsLevel, Temperature};
+use fused_kd::spec::{Format, RowStats, StatsLevel, Temperature};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
@@ -31,29 +32,17 @@ impl Instructions for Portable {
     const ISA: Isa = Isa::Portable;
 }
 
-trait Formatted: Element {
-    const FORMAT: Format;
-}
-
-impl Formatted for f32 {
-    const FORMAT: Format = Format::F32;
-}
-
-impl Formatted for f16 {
-    const FORMAT: Format = Format::F16;
-}
-
-impl Formatted for bf16 {
-    const FORMAT: Format = Format::Bf16;
-}
-
-impl<I: Instructions, S: Formatted, T: Formatted> Subject for Cpu<I, S, T> {
+impl<I: Instructions, S: Element, T: Element> Subject for Cpu<I, S, T> {
     const STUDENT: Format = S::FORMAT;
     const TEACHER: Format = T::FORMAT;
     const BOUNDS: Bounds = Bounds::CPU;
 
     fn is_available() -> bool {
-        I::ISA.is_available()
+        let here = I::ISA.is_available();
+        if !here {
+            skip(I::ISA.name(), "a processor with these instructions");
+        }
+        here
     }
 
     fn answer(case: &Case) -> Answer {
@@ -115,6 +104,11 @@ macro_rules! instructions {
             suite!(bf16_bf16, Cpu<$isa, bf16, bf16>, 600_000, &SIZES);
             suite!(f32_bf16, Cpu<$isa, f32, bf16>, 60_000, &SIZES);
             suite!(bf16_f32, Cpu<$isa, bf16, f32>, 60_000, &SIZES);
+
+            #[test]
+            fn golden_vectors() {
+                crate::golden::golden_vectors::<Cpu<$isa, f32, f32>>();
+            }
         }
     };
 }

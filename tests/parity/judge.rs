@@ -3,35 +3,33 @@
 use super::cases::Case;
 use super::{Answer, Subject};
 use fused_kd::reference::{self, Batch, Output, ReferenceStats};
-use fused_kd::spec::{Divergence, LossSpec, RowFlags, RowStats, Temperature};
+use fused_kd::spec::{Divergence, Format, LossSpec, RowFlags, RowStats, Temperature};
 use half::{bf16, f16};
 
-/// A type of logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    F32,
-    F16,
-    Bf16,
+/// How a type of logits rounds.
+pub(crate) trait Rounding {
+    /// The value of the type that is nearest to `z` as `f32`, ties to even.
+    fn round(self, z: f64) -> f64;
+    /// The distance from `z` to its neighbour away from 0.
+    fn ulp(self, z: f64) -> f64;
 }
 
-impl Format {
-    /// The value of the type that is nearest to `z` as `f32`, ties to even.
-    pub(crate) fn round(self, z: f64) -> f64 {
+impl Rounding for Format {
+    fn round(self, z: f64) -> f64 {
         // By way of f32, because half's bf16::from_f64 looks at the upper 32 bits alone.
         let z = z as f32;
         f64::from(match self {
-            Self::F32 => z,
             Self::F16 => f16::from_f32(z).to_f32(),
             Self::Bf16 => bf16::from_f32(z).to_f32(),
+            _ => z,
         })
     }
 
-    /// The distance from `z` to its neighbour away from 0.
-    pub(crate) fn ulp(self, z: f64) -> f64 {
+    fn ulp(self, z: f64) -> f64 {
         let (digits, least) = match self {
-            Self::F32 => return 0.0,
             Self::F16 => (10, -24),
             Self::Bf16 => (7, -133),
+            _ => return 0.0,
         };
         let exponent = if z == 0.0 {
             least
@@ -60,21 +58,32 @@ impl Bounds {
         k: 2e-6,
         stats: 1e-5,
     };
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) const GPU: Self = Self {
+        r: 5e-5,
+        a: 5e-6,
+        k: 5e-6,
+        stats: 1e-4,
+    };
 }
 
 /// Runs the case on the subject and on the oracle, and compares everything. Returns the rows whose
 /// gradient could not be judged, because total variation has a kink there.
 pub(crate) fn judge<S: Subject>(case: &Case) -> usize {
-    let answer = S::answer(case);
-    let truth = Truth::of::<S>(case, &answer);
-    total::<S>(case, &answer, &truth.output);
+    judge_answer::<S>(case, &S::answer(case))
+}
+
+/// The same for an answer that is there already.
+pub(crate) fn judge_answer<S: Subject>(case: &Case, answer: &Answer) -> usize {
+    let truth = Truth::of::<S>(case, answer);
+    total::<S>(case, answer, &truth.output);
     let mut skipped = 0;
     for row in 0..case.labels.len() {
         record::<S>(case, row, &answer.stats[row], &truth.output.stats[row]);
         if truth.is_at_a_kink(case, row) {
             skipped += 1;
         } else {
-            gradient::<S>(case, row, &answer, &truth);
+            gradient::<S>(case, row, answer, &truth);
         }
     }
     skipped

@@ -1,7 +1,7 @@
 //! Configurations: every key read, written and read again; what is wrong is named in its place.
 
 use fused_kd::spec::{Preset, Revision, Temperature};
-use fused_kd::train::{Optimiser, RunConfig, Schedule, Setting, TrainSize};
+use fused_kd::train::{Optimiser, RunConfig, Schedule, Setting, Split, Terms, TrainSize};
 
 #[test]
 fn nothing_is_the_default() {
@@ -46,6 +46,18 @@ fn every_key_reaches_its_part() {
         temperature = 2
         revision.eta = 0.7
         lambda-ce = 0.2
+        [features]
+        split = "permutation"
+        factor = 20
+        factor-epochs = 3
+        factor-batch = 8
+        factor-learning-rate = 0.5
+        [[term]]
+        kind = "explore"
+        distance = "squared-l2"
+        weight = 7
+        schedule = "step"
+        warm-up = 2
         [select]
         score = "teacher-ce"
         keep = "between"
@@ -88,6 +100,15 @@ fn every_key_reaches_its_part() {
         (config.loss.right().lambda_ce, config.loss.wrong().lambda_ce),
         (0.2, 0.2)
     );
+    assert_eq!(setting.split, Split::Permutation);
+    let factor = setting.factor;
+    assert_eq!((factor.width, factor.epochs), (Some(20), 3));
+    assert_eq!((factor.batch, factor.learning_rate), (8, 0.5));
+    let Terms(terms) = "inherit=0,explore=7,distance=squared-l2,schedule=step,warm-up=2"
+        .parse()
+        .unwrap();
+    assert_eq!(config.terms, terms);
+    assert!(!config.mutual);
     let policy = config.policy.unwrap().to_string();
     assert_eq!(
         policy,
@@ -107,6 +128,9 @@ fn what_is_resolved_reads_again_as_the_same() {
             "[student]\noptimiser = \"adamw\"",
             "[data]\nsource = \"synthetic:classes=5\"\nlabelled = 7\nlabel-noise = 0.3",
             "[loss]\npreset = \"kd\"\nrevision = \"label-smoothing\"\nreduction = \"sum\"",
+            "[[term]]\nkind = \"inherit\"\n[[term]]\nkind = \"explore\"\nweight = 1",
+            "[features]\nsplit = \"permutation\"\nfactor = 9\n[[term]]\nkind = \"explore\"",
+            "mutual = true\n[loss]\npreset = \"kd\"\ntemperature = 1",
             "[student]\nhidden = []\nlearning-rate = 0.1234567",
             "seed = 18446744073709551615",
         ]
@@ -136,7 +160,7 @@ fn adamw_has_its_own_defaults() {
 }
 
 /// The text, the key that the error names, and words that say what would be right.
-const WRONG: [(&str, &str, &str); 50] = [
+const WRONG: [(&str, &str, &str); 61] = [
     // Unknown keys, at every level.
     ("sed = 1", "", "`seed`"),
     ("data.sourc = \"digits\"", "data", "`source`"),
@@ -236,6 +260,46 @@ const WRONG: [(&str, &str, &str); 50] = [
     ("select.keep = \"best\"", "select.keep", "`highest`"),
     ("select.fraction = 2", "select.fraction", "between 0 and 1"),
     ("select.every = -5", "select.every", "from 0"),
+    // Feature terms and mutual learning.
+    ("[[term]]", "term", "`kind`"),
+    ("[[term]]\nkind = \"imitate\"", "term.kind", "`inherit`"),
+    (
+        "[[term]]\nkind = \"inherit\"\nlambda = 1",
+        "term",
+        "`weight`",
+    ),
+    (
+        "[[term]]\nkind = \"inherit\"\nweight = -1",
+        "term.weight",
+        "not negative",
+    ),
+    (
+        "[[term]]\nkind = \"inherit\"\ndistance = \"l3\"",
+        "term.distance",
+        "`squared-l2`",
+    ),
+    (
+        "[[term]]\nkind = \"inherit\"\nschedule = \"up\"",
+        "term.schedule",
+        "`cosine`",
+    ),
+    (
+        "[[term]]\nkind = \"inherit\"\nwarm-up = -1",
+        "term.warm-up",
+        "from 0",
+    ),
+    (
+        "[features]\nfactor = 0\n[[term]]\nkind = \"inherit\"",
+        "features.factor",
+        "from 1",
+    ),
+    (
+        "[features]\nwidth = 1\n[[term]]\nkind = \"inherit\"",
+        "features",
+        "`factor`",
+    ),
+    ("[features]\nfactor = 9", "features", "[[term]]"),
+    ("mutual = true\n[select]", "select", "leave out"),
     // Values of another type, parts that do not go together, and no TOML at all.
     ("seed = \"x\"", "seed", "a whole number"),
     ("data = 3", "data", "struct"),

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod browser;
 pub(crate) mod npy;
 
 use std::env;

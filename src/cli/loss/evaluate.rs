@@ -3,11 +3,14 @@
 use super::inputs::{Files, Inputs, Logits};
 use super::records::Records;
 use crate::auto::EngineName;
+use crate::batch::{Element, Rows, Student};
 use crate::cli::failure::failed;
-use crate::cpu::{Element, Parallelism, Plan, Rows, Student};
+use crate::cpu::{Parallelism, Plan};
 use crate::reference::{self, Batch};
-use crate::spec::{ArgumentError, LossSpec, RowStats, StatsLevel, Temperature};
-use miette::{IntoDiagnostic, Report};
+use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
+#[cfg(feature = "wgpu")]
+use crate::wgsl::{self, Gpu, GpuOptions};
+use miette::Report;
 use std::path::Path;
 
 /// What a batch comes to.
@@ -31,7 +34,96 @@ pub(super) fn evaluate(
         EngineName::Reference => {
             on_reference(spec, inputs, upstream).map_err(|error| files.refused(error))
         }
-        EngineName::Cpu | EngineName::Auto => on_cpu(spec, inputs, upstream, files),
+        _ => {
+            let rows = RowEngine::new(engine, spec)?;
+            in_single_precision(&rows, inputs, upstream, engine, files)
+        }
+    }
+}
+
+/// An engine that computes in f4.
+struct RowEngine {
+    spec: LossSpec,
+    #[cfg(feature = "wgpu")]
+    gpu: Option<Gpu>,
+}
+
+impl RowEngine {
+    fn new(engine: EngineName, spec: &LossSpec) -> Result<Self, Report> {
+        #[cfg(feature = "wgpu")]
+        let gpu = match engine {
+            EngineName::Wgpu | EngineName::WgpuSoftware => {
+                let software = engine == EngineName::WgpuSoftware;
+                let gpu = Gpu::new(&GpuOptions::default().software(software));
+                Some(gpu.map_err(Report::msg)?)
+            }
+            _ => None,
+        };
+        #[cfg(not(feature = "wgpu"))]
+        let _ = engine;
+        Ok(Self {
+            spec: *spec,
+            #[cfg(feature = "wgpu")]
+            gpu,
+        })
+    }
+
+    /// The gradient is written over the student's logits. Returns the total.
+    fn run<S: Element, T: Element>(
+        &self,
+        rows: Rows<T>,
+        student: &mut [S],
+        classes: usize,
+        stats: &mut [RowStats],
+    ) -> Result<f32, Refusal> {
+        let mut tau = vec![0.0; stats.len()];
+        let dynamic = matches!(self.spec.temperature(), Temperature::Dtd(_));
+        #[cfg(feature = "wgpu")]
+        if let Some(gpu) = &self.gpu {
+            let options = wgsl::Options::default().formats(S::FORMAT, T::FORMAT);
+            let plan = gpu.plan(&self.spec, classes, options)?;
+            if dynamic {
+                let student = Student::without_gradient(student);
+                gpu.dtd_temperatures(&plan, &rows, &student, &mut tau)?;
+            }
+            let rows = if dynamic { rows.tau(&tau) } else { rows };
+            return Ok(gpu.run(&plan, &rows, Student::in_place(student), stats)?);
+        }
+        let plan = Plan::new(&self.spec, classes, StatsLevel::Full)?;
+        if dynamic {
+            plan.dtd_temperatures(&rows, &Student::without_gradient(student), &mut tau)?;
+        }
+        let rows = if dynamic { rows.tau(&tau) } else { rows };
+        Ok(plan.run(&rows, Student::in_place(student), stats, Parallelism::Rayon)?)
+    }
+}
+
+/// Why a batch was not computed.
+enum Refusal {
+    /// An argument, which has come from a file.
+    Argument(ArgumentError),
+    Other(Report),
+}
+
+impl From<ArgumentError> for Refusal {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error)
+    }
+}
+
+impl From<SpecError> for Refusal {
+    fn from(error: SpecError) -> Self {
+        Self::Other(Report::msg(error))
+    }
+}
+
+#[cfg(feature = "wgpu")]
+impl From<wgsl::Error> for Refusal {
+    fn from(error: wgsl::Error) -> Self {
+        match error {
+            wgsl::Error::Argument(error) => Self::Argument(error),
+            other => Self::Other(Report::msg(other)),
+        }
     }
 }
 
@@ -66,16 +158,18 @@ fn on_reference(
     })
 }
 
-fn on_cpu(
-    spec: &LossSpec,
+fn in_single_precision(
+    engine: &RowEngine,
     inputs: Inputs,
     upstream: f32,
+    name: EngineName,
     files: &Files,
 ) -> Result<Evaluation, Report> {
-    let student = narrowing(&inputs.student, &files.student, inputs.classes)?;
-    let teacher = narrowing(&inputs.teacher, &files.teacher, inputs.classes)?;
+    let student = narrowing(&inputs.student, &files.student, inputs.classes, name)?;
+    let teacher = narrowing(&inputs.teacher, &files.teacher, inputs.classes, name)?;
     let call = Call {
-        plan: Plan::new(spec, inputs.classes, StatsLevel::Full).into_diagnostic()?,
+        engine,
+        classes: inputs.classes,
         teacher: inputs.teacher,
         labels: inputs.labels,
         weight: inputs.weight,
@@ -88,7 +182,10 @@ fn on_cpu(
         Logits::Single(s) => call.beside_teacher(s, Logits::Single),
         Logits::Double(s) => call.beside_teacher(single(&s), Logits::Single),
     };
-    let (total, gradient, stats) = ran.map_err(|error| files.refused(error))?;
+    let (total, gradient, stats) = ran.map_err(|refusal| match refusal {
+        Refusal::Argument(error) => files.refused(error),
+        Refusal::Other(report) => report,
+    })?;
     Ok(Evaluation {
         total: crate::spec::tidy(total),
         gradient,
@@ -99,7 +196,12 @@ fn on_cpu(
 
 /// What there is to warn of before logits become single precision: that they do. A finite logit
 /// must not become infinite on the way, which would mask its class or spoil its row.
-fn narrowing(logits: &Logits, file: &Path, classes: usize) -> Result<Option<String>, Report> {
+fn narrowing(
+    logits: &Logits,
+    file: &Path,
+    classes: usize,
+    engine: EngineName,
+) -> Result<Option<String>, Report> {
     let Logits::Double(values) = logits else {
         return Ok(None);
     };
@@ -107,12 +209,12 @@ fn narrowing(logits: &Logits, file: &Path, classes: usize) -> Result<Option<Stri
     let too_large = |&&value: &&f64| value.is_finite() && (value as f32).is_infinite();
     match values.iter().position(|value| too_large(&value)) {
         None => Ok(Some(format!(
-            "`{path}` is f8 and the cpu engine computes in f4: its logits are rounded"
+            "`{path}` is f8 and the {engine} engine computes in f4: its logits are rounded"
         ))),
         Some(i) => Err(failed(
             format_args!(
-                "`{path}`, row {}, class {}: {:e} is beyond the range of f4, in which the cpu engine \
-                 computes",
+                "`{path}`, row {}, class {}: {:e} is beyond the range of f4, in which the {engine} \
+                 engine computes",
                 i / classes,
                 i % classes,
                 values[i]
@@ -126,9 +228,10 @@ fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&value| value as f32).collect()
 }
 
-/// One call of the CPU engine, but for the student.
-struct Call {
-    plan: Plan,
+/// One call, but for the student.
+struct Call<'a> {
+    engine: &'a RowEngine,
+    classes: usize,
     teacher: Logits,
     labels: Vec<i32>,
     weight: Option<Vec<f32>>,
@@ -140,12 +243,12 @@ struct Call {
 /// Total, gradient and records.
 type Ran = (f32, Logits, Vec<RowStats>);
 
-impl Call {
+impl Call<'_> {
     fn beside_teacher<S: Element>(
         &self,
         student: Vec<S>,
         gradient: fn(Vec<S>) -> Logits,
-    ) -> Result<Ran, ArgumentError> {
+    ) -> Result<Ran, Refusal> {
         match &self.teacher {
             Logits::Half(t) => self.run(student, t, gradient),
             Logits::Single(t) => self.run(student, t, gradient),
@@ -153,13 +256,12 @@ impl Call {
         }
     }
 
-    /// The gradient is written over the student's logits.
     fn run<S: Element, T: Element>(
         &self,
         mut student: Vec<S>,
         teacher: &[T],
         gradient: fn(Vec<S>) -> Logits,
-    ) -> Result<Ran, ArgumentError> {
+    ) -> Result<Ran, Refusal> {
         let mut rows = Rows::new(teacher, &self.labels).upstream(self.upstream);
         if let Some(weight) = &self.weight {
             rows = rows.weight(weight);
@@ -167,21 +269,13 @@ impl Call {
         if let Some(kd_weight) = &self.kd_weight {
             rows = rows.kd_weight(kd_weight);
         }
-        let mut temperatures = Vec::new();
-        if let Temperature::Dtd(_) = self.plan.spec().temperature() {
-            temperatures.resize(self.labels.len(), 0.0);
-            let student = Student::without_gradient(&student);
-            self.plan
-                .dtd_temperatures(&rows, &student, &mut temperatures)?;
-            rows = rows.tau(&temperatures);
-        } else if let Some(tau) = &self.tau {
+        if let Some(tau) = &self.tau {
             rows = rows.tau(tau);
         }
         let mut stats = vec![RowStats::default(); self.labels.len()];
-        let student_in_place = Student::in_place(&mut student);
         let total = self
-            .plan
-            .run(&rows, student_in_place, &mut stats, Parallelism::Rayon)?;
+            .engine
+            .run(rows, &mut student, self.classes, &mut stats)?;
         Ok((total, gradient(student), stats))
     }
 }

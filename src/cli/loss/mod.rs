@@ -9,7 +9,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
 use super::terminal;
-use crate::auto::EngineName;
+use crate::auto::{EngineName, Purpose};
 use crate::spec::{LossSpec, Preset, Temperature, tidy};
 use evaluate::{Evaluation, evaluate};
 use inputs::Files;
@@ -22,8 +22,8 @@ use summary::{Counts, Summary, Total, Types};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Results, in DIR, which appears whole or not at all:
-  grad.npy      ∂total/∂student, shape (B, V), in the student's type; f4 for f8 logits on the cpu
-                engine, f8 from the reference engine
+  grad.npy      ∂total/∂student, shape (B, V), in the student's type; f4 for f8 logits, but f8
+                from the reference engine
   stats.npy     one record per row: loss, kd, ce, tau, beta, teacher_confidence, teacher_ce,
                 teacher_entropy, teacher_margin, student_confidence, student_entropy,
                 student_logit_margin, el2n (f4; f8 from the reference engine), teacher_top,
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
     check(arguments, &spec)?;
     let output = OutputDirectory::new(&arguments.out, arguments.force)?;
-    let engine = terminal::chosen(arguments.engine);
+    let engine = terminal::chosen(arguments.engine, Purpose::Rows)?;
     let (evaluation, summary) = compute(arguments, &spec, engine)?;
     summary.warnings.iter().for_each(terminal::warn);
     output.fill(&RESULTS, |directory| {

@@ -1,9 +1,9 @@
 //! Rows in memory, of any format.
 
 use super::{Sink, TILE_CLASSES};
-use crate::cpu::Element;
-use crate::cpu::element::Format;
+use crate::batch::{Element, RowLogits};
 use crate::cpu::simd::{MOST_LANES, Vector, map};
+use crate::spec::Format;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -90,7 +90,7 @@ impl<'a> Matrix<'a> {
     ) -> Self {
         Self {
             start: start.cast(),
-            format: Format::of::<E>(),
+            format: E::FORMAT,
             stride,
             rows,
             classes,
@@ -106,7 +106,7 @@ impl<'a> Matrix<'a> {
     #[inline(always)]
     fn offset(&self, row: usize) -> usize {
         assert!(row < self.rows);
-        row * self.stride * self.format.size()
+        row * self.stride * self.format.bytes()
     }
 
     /// A row. What `F` knows has to be so.
@@ -135,6 +135,24 @@ impl<'a> Matrix<'a> {
             }
         }
         map(lanes.each_ref(), V::from_lanes)
+    }
+}
+
+/// The first rows of `classes` classes, and the place of their gradient; the strides are theirs.
+pub(in crate::cpu) fn matrices<'a, S: Element>(
+    student: &'a mut RowLogits<'_, S>,
+    rows: usize,
+    classes: usize,
+    [of_logits, of_gradient]: [usize; 2],
+) -> (Matrix<'a>, Option<MatrixMut<'a>>) {
+    match student {
+        RowLogits::Alone(logits) => (Matrix::new(logits, of_logits, rows, classes), None),
+        RowLogits::Apart(logits, gradient) => {
+            let logits = Matrix::new(logits, of_logits, rows, classes);
+            let gradient = MatrixMut::new(gradient, of_gradient, rows, classes);
+            (logits, Some(gradient))
+        }
+        RowLogits::InPlace(logits) => MatrixMut::over(logits, of_logits, rows, classes),
     }
 }
 

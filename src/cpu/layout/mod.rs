@@ -3,11 +3,12 @@
 //! The row program is written once over both. What there is one of per class is a [`Layout::V`],
 //! what there is one of per row a [`Layout::R`].
 
+mod format;
 mod memory;
 mod tile;
 mod wide;
 
-pub(super) use memory::{Any, Formats, Matrix, MatrixMut, RowGradient, Singles, Source};
+pub(super) use memory::{Any, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices};
 pub(super) use tile::{TILE_CLASSES, Tile, TileGradient};
 pub(super) use wide::{GROUP, NO_LABEL, Wide};
 

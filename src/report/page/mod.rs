@@ -7,6 +7,7 @@ mod differences;
 mod headline;
 mod reliability;
 mod samples;
+mod similarity;
 mod table;
 
 use crate::train::Comparison;
@@ -36,6 +37,7 @@ pub fn html(comparison: &Comparison) -> String {
                     (differences::section(&comparison.methods))
                     (curves::section(&comparison.methods))
                     (reliability::section(comparison))
+                    (similarity::section(comparison))
                     (budget::section(&comparison.budget))
                     (samples::section(&comparison.samples))
                 }

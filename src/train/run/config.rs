@@ -1,14 +1,14 @@
 //! A run as a configuration file describes it.
 
-use super::keys::{LearnerKeys, LossKeys, Resolved, SelectKeys, Written};
+use super::keys::{FeatureKeys, LearnerKeys, LossKeys, Resolved, SelectKeys, TermKeys, Written};
 use crate::select::Policy;
-use crate::spec::{LossSpec, Preset, SpecError, Temperature};
-use crate::train::{Learner, Setting};
+use crate::spec::{LossSpec, Preset, Relation, SpecError, Temperature};
+use crate::train::{Learner, Method, Setting, Term};
 use std::fmt;
 use std::ops::Range;
 use toml::{Spanned, Table, Value};
 
-/// One run: data, teacher, student, loss, selection and a seed.
+/// One run: data, teacher, student, loss, feature terms, selection and a seed.
 ///
 /// As TOML, of which every key may be left out:
 ///
@@ -30,6 +30,9 @@ use toml::{Spanned, Table, Value};
 ///     [select]
 ///     score = "el2n"
 ///     fraction = 0.6
+///     [[term]]
+///     kind = "inherit"
+///     weight = 50
 ///     "#,
 /// )?;
 /// assert_eq!(config.setting.student.recipe.epochs, 20);
@@ -50,6 +53,11 @@ pub struct RunConfig {
     pub loss: LossSpec,
     /// Which samples the teacher supervises; all where there is no policy.
     pub policy: Option<Policy>,
+    /// Feature terms beside the loss.
+    pub terms: Vec<Term>,
+    /// Whether a second student is trained in turns with the first, and its logits and features take
+    /// the place of the teacher's.
+    pub mutual: bool,
 }
 
 /// Vanilla distillation in the default setting.
@@ -61,6 +69,8 @@ impl Default for RunConfig {
             preset: Preset::Kd,
             loss: Preset::Kd.spec(),
             policy: None,
+            terms: Vec::new(),
+            mutual: false,
         }
     }
 }
@@ -114,6 +124,20 @@ impl From<toml::de::Error> for ConfigError {
     }
 }
 
+/// A comparison's method in the default setting.
+impl From<Method> for RunConfig {
+    fn from(method: Method) -> Self {
+        Self {
+            preset: method.preset,
+            loss: method.spec(),
+            policy: method.policy,
+            terms: method.terms,
+            mutual: method.mutual,
+            ..Self::default()
+        }
+    }
+}
+
 impl RunConfig {
     /// Reads a configuration.
     ///
@@ -130,12 +154,27 @@ impl RunConfig {
             None => (Preset::Kd, Preset::Kd.spec()),
             Some(table) => loss(table)?,
         };
+        let terms: Vec<Term> = written.terms.into_iter().map(Term::from).collect();
+        match written.features {
+            Some(_) if terms.is_empty() => {
+                let problem = "feature terms alone read it: add a [[term]], or leave it out";
+                return Err(ConfigError::new("features", problem));
+            }
+            keys => keys.unwrap_or_default().apply(&mut setting),
+        }
+        if written.mutual && written.select.is_some() {
+            let problem = "a selection judges samples by the teacher, whose place a second student \
+                           takes: leave out one of mutual and [select]";
+            return Err(ConfigError::new("select", problem));
+        }
         Ok(Self {
             seed: written.seed,
             setting,
             preset,
             loss,
             policy: written.select.map(Policy::from),
+            terms,
+            mutual: written.mutual,
         })
     }
 
@@ -147,6 +186,7 @@ impl RunConfig {
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         let resolved = Resolved {
             seed: self.seed,
+            mutual: self.mutual,
             data: (&self.setting).into(),
             student: (&self.setting.student).into(),
             teacher: (&self.setting.teacher).into(),
@@ -155,6 +195,8 @@ impl RunConfig {
                 spec: self.loss,
             },
             select: self.policy.as_ref().map(SelectKeys::from),
+            features: (!self.terms.is_empty()).then(|| FeatureKeys::from(&self.setting)),
+            terms: self.terms.iter().map(TermKeys::from).collect(),
         };
         let keys = toml::to_string(&resolved).map_err(|error| ConfigError::new("", error))?;
         Ok(format!("{}\n{keys}", self.comments()))
@@ -170,8 +212,23 @@ impl RunConfig {
             None => "The teacher supervises all samples.".to_owned(),
             Some(policy) => format!("The teacher supervises a selection: {policy}."),
         };
+        let mut features = String::new();
+        for term in &self.terms {
+            let (sign, half) = match term.relation {
+                Relation::Inherit => ('+', "inh"),
+                _ => ('−', "exp"),
+            };
+            let (weight, distance) = (term.weight, term.distance.name());
+            features += &format!(" {sign} {weight} dist(F_{half}, F_T; {distance})");
+        }
+        let teacher = match self.mutual {
+            true => {
+                "# A second student, trained in turns with the first, takes the teacher's place.\n"
+            }
+            false => "",
+        };
         format!(
-            "# {}{changed}: {}\n# {}\n# {selection}\n",
+            "# {}{changed}: {}{features}\n# {}\n{teacher}# {selection}\n",
             self.preset.name(),
             self.preset.formula(),
             self.preset.source(),

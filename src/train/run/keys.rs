@@ -2,10 +2,11 @@
 
 use super::values;
 use crate::data::Source;
+use crate::feature::{Factor, Split};
 use crate::nn::Optimiser;
 use crate::select::{Keep, Policy, Score};
-use crate::spec::{LossSpec, tidy};
-use crate::train::{Learner, Recipe, Schedule, Setting, TrainSize};
+use crate::spec::{Distance, LossSpec, Relation, tidy};
+use crate::train::{Learner, Recipe, Schedule, Setting, Term, TrainSize};
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, Table};
 
@@ -15,24 +16,33 @@ use toml::{Spanned, Table};
 pub(super) struct Written {
     #[serde(deserialize_with = "values::seed")]
     pub(super) seed: u64,
+    pub(super) mutual: bool,
     pub(super) data: DataKeys,
     pub(super) student: LearnerKeys,
     pub(super) teacher: LearnerKeys,
     /// Free here: its keys are those of a [`LossSpec`], and `preset`.
     pub(super) loss: Option<Spanned<Table>>,
     pub(super) select: Option<SelectKeys>,
+    pub(super) features: Option<FeatureKeys>,
+    #[serde(rename = "term")]
+    pub(super) terms: Vec<TermKeys>,
 }
 
 /// A file with every key.
 #[derive(Serialize)]
 pub(super) struct Resolved {
     pub(super) seed: u64,
+    pub(super) mutual: bool,
     pub(super) data: DataKeys,
     pub(super) student: LearnerKeys,
     pub(super) teacher: LearnerKeys,
     pub(super) loss: LossKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) select: Option<SelectKeys>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) features: Option<FeatureKeys>,
+    #[serde(rename = "term", skip_serializing_if = "Vec::is_empty")]
+    pub(super) terms: Vec<TermKeys>,
 }
 
 #[derive(Serialize)]
@@ -242,6 +252,94 @@ impl From<SelectKeys> for Policy {
             per_class: keys.per_class,
             recompute_every: keys.every,
             warm_up: keys.warm_up,
+        }
+    }
+}
+
+/// What feature terms look at.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct FeatureKeys {
+    split: Split,
+    /// Half of the teacher's features if none.
+    #[serde(
+        deserialize_with = "values::layer",
+        skip_serializing_if = "Option::is_none"
+    )]
+    factor: Option<usize>,
+    #[serde(deserialize_with = "values::some_epochs")]
+    factor_epochs: usize,
+    #[serde(deserialize_with = "values::some_batch")]
+    factor_batch: usize,
+    #[serde(deserialize_with = "values::some_rate")]
+    factor_learning_rate: f64,
+}
+
+impl Default for FeatureKeys {
+    fn default() -> Self {
+        Self::from(&Setting::default())
+    }
+}
+
+impl From<&Setting> for FeatureKeys {
+    fn from(setting: &Setting) -> Self {
+        let factor = &setting.factor;
+        Self {
+            split: setting.split,
+            factor: factor.width,
+            factor_epochs: factor.epochs,
+            factor_batch: factor.batch,
+            factor_learning_rate: tidy(factor.learning_rate),
+        }
+    }
+}
+
+impl FeatureKeys {
+    pub(super) fn apply(self, setting: &mut Setting) {
+        setting.split = self.split;
+        setting.factor = Factor {
+            width: self.factor,
+            epochs: self.factor_epochs,
+            batch: self.factor_batch,
+            learning_rate: self.factor_learning_rate as f32,
+        };
+    }
+}
+
+/// A feature term; what is left out is as in [`Term::new`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TermKeys {
+    kind: Relation,
+    distance: Option<Distance>,
+    #[serde(default, deserialize_with = "values::lambda")]
+    weight: Option<f64>,
+    schedule: Option<Schedule>,
+    #[serde(default, deserialize_with = "values::warm_up")]
+    warm_up: Option<usize>,
+}
+
+impl From<&Term> for TermKeys {
+    fn from(term: &Term) -> Self {
+        Self {
+            kind: term.relation,
+            distance: Some(term.distance),
+            weight: Some(tidy(term.weight)),
+            schedule: Some(term.schedule),
+            warm_up: Some(term.warm_up),
+        }
+    }
+}
+
+impl From<TermKeys> for Term {
+    fn from(keys: TermKeys) -> Self {
+        let term = Self::new(keys.kind);
+        Self {
+            relation: keys.kind,
+            distance: keys.distance.unwrap_or(term.distance),
+            weight: keys.weight.map_or(term.weight, |given| given as f32),
+            schedule: keys.schedule.unwrap_or(term.schedule),
+            warm_up: keys.warm_up.unwrap_or(term.warm_up),
         }
     }
 }

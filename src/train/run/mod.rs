@@ -54,12 +54,16 @@ pub(crate) fn run<E: Engine + Default>(
         &dataset,
         ["teacher.hidden", "teacher.batch"],
     )?;
+    let features = !config.terms.is_empty();
+    if features {
+        setting.check_features()?;
+    }
     progress(Progress::Begin {
         teachers: 1,
         students: 1,
     });
 
-    let (prepared, teacher) = teach::<E>(&dataset, setting, config.seed, progress)?;
+    let (prepared, teacher) = teach::<E>(&dataset, setting, config.seed, features, progress)?;
     finite(
         &prepared.train.teacher,
         "teacher.learning-rate",
@@ -70,6 +74,9 @@ pub(crate) fn run<E: Engine + Default>(
         learner: &setting.student,
         spec: &config.loss,
         policy: config.policy,
+        terms: &config.terms,
+        split: setting.split,
+        mutual: config.mutual,
         seed: config.seed,
     };
     let mut learned = learn::<E>(&prepared, &lesson, progress)?;

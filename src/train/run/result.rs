@@ -7,7 +7,8 @@ use crate::train::Learner;
 use crate::train::model::Predictions;
 use crate::train::prepare::Prepared;
 use crate::train::student;
-use crate::train::summary::{self, StudentRun, TeacherRun};
+use crate::train::summary::{self, Similarity, StudentRun, TeacherRun, TermDistance};
+use crate::train::term::Term;
 use serde::Serialize;
 
 /// What came of a run. Accuracies are shares in 0..1.
@@ -24,6 +25,10 @@ pub struct RunResult {
     pub preset: &'static str,
     /// The loss in full.
     pub spec: LossSpec,
+    /// Feature terms beside it.
+    pub terms: Vec<Term>,
+    /// Whether a second student took the teacher's place.
+    pub mutual: bool,
     /// Which samples the teacher supervised; all where there was no policy.
     pub selection: Option<String>,
     /// How many rows there were of each kind.
@@ -68,6 +73,9 @@ pub struct TeacherScores {
     pub test_accuracy: f64,
     /// Expected calibration error on the test rows.
     pub test_calibration_error: f64,
+    /// `Σ |reconstructed − given| / Σ |given|` of the auto-encoder of the last hidden layer, where
+    /// there are feature terms.
+    pub reconstruction_error: Option<f64>,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -87,6 +95,11 @@ pub struct StudentScores {
     /// The epoch that is best on validation data, the first of equals. The network that is kept is
     /// that of the last epoch.
     pub best_epoch: BestEpoch,
+    /// How alike the halves of its features are to those of what supervised it, where there are feature
+    /// terms.
+    pub similarity: Option<Similarity>,
+    /// How far their factors are from their target; one per feature term.
+    pub distances: Vec<TermDistance>,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -130,6 +143,8 @@ impl RunResult {
             seed: config.seed,
             preset: config.preset.name(),
             spec: config.loss,
+            terms: config.terms.clone(),
+            mutual: config.mutual,
             selection: config.policy.map(|policy| policy.to_string()),
             rows: RunRows::new(evidence.prepared),
             teacher: TeacherScores::new(evidence),
@@ -162,6 +177,7 @@ impl TeacherScores {
             validation_accuracy: run.validation_accuracy,
             test_accuracy: run.test_accuracy,
             test_calibration_error: run.test_calibration_error,
+            reconstruction_error: run.reconstruction_error,
             seconds: run.seconds,
         }
     }
@@ -182,6 +198,8 @@ impl StudentScores {
                 validation_accuracy: at(&run.validation, best),
                 test_accuracy: at(&run.test, best),
             },
+            similarity: run.similarity,
+            distances: run.distances.clone(),
             seconds: run.seconds,
         }
     }

@@ -265,6 +265,16 @@ pub(super) fn sensor_shift<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     real(deserializer, "a finite number that is not negative", holds)
 }
 
+pub(super) fn lambda<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let holds = |weight: f32| weight >= 0.0 && weight.is_finite();
+    real(deserializer, "a finite number that is not negative", holds).map(Some)
+}
+
+/// The width of a factor.
+pub(super) fn layer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    whole(from, 1..=LARGEST_LAYER as i64).map(Some)
+}
+
 pub(super) fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<usize>>, D::Error> {
     from.deserialize_seq(Layers).map(Some)
 }
@@ -284,12 +294,22 @@ pub(super) fn some_epochs<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D
 }
 
 pub(super) fn batch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
-    whole(from, 1..=LARGEST_BATCH as i64).map(Some)
+    some_batch(from).map(Some)
+}
+
+/// Likewise, where there is always a number.
+pub(super) fn some_batch<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    whole(from, 1..=LARGEST_BATCH as i64)
 }
 
 pub(super) fn learning_rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    some_rate(from).map(Some)
+}
+
+/// Likewise, where there is always a number.
+pub(super) fn some_rate<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let holds = |rate: f32| rate > 0.0 && rate.is_finite();
-    real(from, "a finite number greater than 0", holds).map(Some)
+    real(from, "a finite number greater than 0", holds)
 }
 
 pub(super) fn momentum<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {

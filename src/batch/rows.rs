@@ -3,14 +3,14 @@
 /// The teacher's logits `t[B, V]`, the labels `y[B]` and what else comes per row.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, T> {
-    pub(super) teacher: &'a [T],
-    pub(super) teacher_stride: Option<usize>,
-    pub(super) labels: &'a [i32],
-    pub(super) weight: Option<&'a [f32]>,
-    pub(super) kd_weight: Option<&'a [f32]>,
-    pub(super) tau: Option<&'a [f32]>,
-    pub(super) upstream: f32,
-    pub(super) counts: Option<Counts>,
+    pub(crate) teacher: &'a [T],
+    pub(crate) teacher_stride: Option<usize>,
+    pub(crate) labels: &'a [i32],
+    pub(crate) weight: Option<&'a [f32]>,
+    pub(crate) kd_weight: Option<&'a [f32]>,
+    pub(crate) tau: Option<&'a [f32]>,
+    pub(crate) upstream: f32,
+    pub(crate) counts: Option<Counts>,
 }
 
 /// How many rows have a weight other than 0, by whether the teacher is right; what
@@ -77,7 +77,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     /// `tau[B]`: the temperatures, for [`Temperature::PerRow`](crate::spec::Temperature::PerRow)
-    /// and, from [`Plan::dtd_temperatures`](super::Plan::dtd_temperatures),
+    /// and, from its `dtd_temperatures`,
     /// [`Temperature::Dtd`](crate::spec::Temperature::Dtd).
     #[must_use]
     pub fn tau(mut self, tau: &'a [f32]) -> Self {

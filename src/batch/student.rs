@@ -1,14 +1,13 @@
 //! The student's logits and where the gradient goes: nowhere, apart, or over the logits.
 
 use super::Element;
-use super::layout::{Matrix, MatrixMut};
 
 /// The student's logits `s[B, V]` and the place of the gradient `g[B, V]`, in the student's type.
 #[derive(Debug)]
 pub struct Student<'a, S> {
-    pub(super) logits: RowLogits<'a, S>,
-    pub(super) stride: Option<usize>,
-    pub(super) gradient_stride: Option<usize>,
+    pub(crate) logits: RowLogits<'a, S>,
+    pub(crate) stride: Option<usize>,
+    pub(crate) gradient_stride: Option<usize>,
 }
 
 impl<'a, S> Student<'a, S> {
@@ -57,7 +56,7 @@ impl<'a, S> Student<'a, S> {
 
 /// Logits, and room for the gradient, of one row or of many.
 #[derive(Debug)]
-pub(super) enum RowLogits<'a, S> {
+pub(crate) enum RowLogits<'a, S> {
     Alone(&'a [S]),
     Apart(&'a [S], &'a mut [S]),
     InPlace(&'a mut [S]),
@@ -66,37 +65,31 @@ pub(super) enum RowLogits<'a, S> {
 impl<'a, S: Element> RowLogits<'a, S> {
     /// The logits as long as nothing has been written over them.
     #[inline(always)]
-    pub(super) fn read(&self) -> &[S] {
+    pub(crate) fn read(&self) -> &[S] {
         match self {
             Self::Alone(logits) | Self::Apart(logits, _) => logits,
             Self::InPlace(logits) => logits,
         }
     }
 
-    /// The first rows of `classes` classes, and the place of their gradient; the strides are
-    /// theirs.
-    pub(super) fn matrices(
-        &mut self,
-        rows: usize,
-        classes: usize,
-        strides: [usize; 2],
-    ) -> (Matrix<'_>, Option<MatrixMut<'_>>) {
-        let [of_logits, of_gradient] = strides;
+    /// Room for the gradient.
+    #[inline(always)]
+    pub(crate) fn write(&mut self) -> Option<&mut [S]> {
         match self {
-            Self::Alone(logits) => (Matrix::new(logits, of_logits, rows, classes), None),
-            Self::Apart(logits, gradient) => {
-                let logits = Matrix::new(logits, of_logits, rows, classes);
-                (
-                    logits,
-                    Some(MatrixMut::new(gradient, of_gradient, rows, classes)),
-                )
-            }
-            Self::InPlace(logits) => MatrixMut::over(logits, of_logits, rows, classes),
+            Self::Alone(_) => None,
+            Self::Apart(_, gradient) | Self::InPlace(gradient) => Some(gradient),
+        }
+    }
+
+    /// Fills the gradient with one value.
+    pub(crate) fn fill(&mut self, value: f32) {
+        if let Some(gradient) = self.write() {
+            gradient.fill(S::from_f32(value));
         }
     }
 
     /// Splits off what comes before element `logits` (and `gradient`, apart).
-    pub(super) fn split(self, logits: usize, gradient: usize) -> (Self, Self) {
+    pub(crate) fn split(self, logits: usize, gradient: usize) -> (Self, Self) {
         match self {
             Self::Alone(s) => {
                 let (a, b) = s.split_at(logits);
@@ -110,6 +103,22 @@ impl<'a, S: Element> RowLogits<'a, S> {
                 let (a, b) = s.split_at_mut(logits);
                 (Self::InPlace(a), Self::InPlace(b))
             }
+        }
+    }
+
+    /// The row of `classes` classes at these elements.
+    #[inline]
+    pub(crate) fn row(
+        &mut self,
+        logits: usize,
+        gradient: usize,
+        classes: usize,
+    ) -> RowLogits<'_, S> {
+        let (s, g) = (logits..logits + classes, gradient..gradient + classes);
+        match self {
+            Self::Alone(all) => RowLogits::Alone(&all[s]),
+            Self::Apart(all, gradients) => RowLogits::Apart(&all[s], &mut gradients[g]),
+            Self::InPlace(all) => RowLogits::InPlace(&mut all[s]),
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use super::rows::Rows;
 use super::student::{RowLogits, Student};
-use crate::spec::{ArgumentError, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
+use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
 
 /// The strides of a call.
 #[derive(Clone, Copy)]
-pub(super) struct Strides {
-    pub(super) student: usize,
-    pub(super) gradient: usize,
-    pub(super) teacher: usize,
+pub(crate) struct Strides {
+    pub(crate) student: usize,
+    pub(crate) gradient: usize,
+    pub(crate) teacher: usize,
 }
 
 /// Checks everything that a call is given; returns the strides.
-pub(super) fn call<S, T>(
+pub(crate) fn call<S, T>(
     spec: &LossSpec,
     level: StatsLevel,
     classes: usize,
@@ -35,18 +35,12 @@ pub(super) fn call<S, T>(
     }
     row_inputs(classes, rows)?;
     temperatures(spec, rows)?;
-    if !rows.upstream.is_finite() {
-        return Err(ArgumentError::Scalar {
-            argument: "upstream",
-            given: rows.upstream,
-            expected: "finite",
-        });
-    }
+    upstream(rows.upstream)?;
     Ok(strides)
 }
 
 /// Lengths and strides of the matrices.
-pub(super) fn matrices<S, T>(
+pub(crate) fn matrices<S, T>(
     classes: usize,
     rows: &Rows<T>,
     student: &Student<S>,
@@ -80,7 +74,7 @@ pub(super) fn matrices<S, T>(
 }
 
 /// Length and stride of the teacher's logits.
-pub(super) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, ArgumentError> {
+pub(crate) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, ArgumentError> {
     let stride = rows.teacher_stride.unwrap_or(classes);
     let names = ["teacher", "teacher stride"];
     matrix(
@@ -93,7 +87,7 @@ pub(super) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, Argume
     Ok(stride)
 }
 
-pub(super) fn matrix(
+pub(crate) fn matrix(
     [name, stride_name]: [&'static str; 2],
     given: usize,
     stride: usize,
@@ -125,7 +119,7 @@ pub(super) fn matrix(
     Ok(())
 }
 
-pub(super) fn length(
+pub(crate) fn length(
     argument: &'static str,
     given: usize,
     needed: usize,
@@ -144,7 +138,7 @@ pub(super) fn length(
 }
 
 /// Labels and weights.
-pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
+pub(crate) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
     let b = rows.labels.len();
     labels(rows.labels, classes)?;
     for (argument, values) in [("weight", rows.weight), ("kd_weight", rows.kd_weight)] {
@@ -157,7 +151,7 @@ pub(super) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), Argume
 }
 
 /// Labels are classes or [`IGNORE`].
-pub(super) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError> {
+pub(crate) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError> {
     for (row, &given) in labels.iter().enumerate() {
         if given != IGNORE && usize::try_from(given).map_or(true, |y| y >= classes) {
             return Err(ArgumentError::Label {
@@ -170,31 +164,61 @@ pub(super) fn labels(labels: &[i32], classes: usize) -> Result<(), ArgumentError
     Ok(())
 }
 
-fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError> {
-    let argument = "tau";
-    match (spec.temperature(), rows.tau) {
-        (Temperature::PerRow | Temperature::Dtd(_), Some(tau)) => {
-            length(argument, tau.len(), rows.labels.len(), rows.labels.len())?;
-            let holds = |tau: f32| tau > 0.0 && tau.is_finite();
-            per_row(argument, tau, holds, "finite and greater than 0")
-        }
-        (Temperature::PerRow, None) => Err(ArgumentError::Missing {
-            argument,
-            why: "the specification's temperature is \"per-row\"; give one value per row",
+/// The dynamic temperatures that a specification asks for.
+pub(crate) fn dtd(spec: &LossSpec) -> Result<Dtd, ArgumentError> {
+    match spec.temperature() {
+        Temperature::Dtd(dtd) => Ok(dtd),
+        _ => Err(ArgumentError::Unused {
+            argument: "tau",
+            why: "the specification's temperature is not \"dtd\"",
         }),
-        (Temperature::Dtd(_), None) => Err(ArgumentError::Missing {
-            argument,
-            why: "the specification's temperature is \"dtd\"; compute it with dtd_temperatures",
-        }),
-        (_, Some(_)) => Err(ArgumentError::Unused {
-            argument,
-            why: "the specification has one temperature for all rows; use temperature \"per-row\"",
-        }),
-        (_, None) => Ok(()),
     }
 }
 
-fn per_row(
+fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError> {
+    tau_is_expected(spec, rows.tau.is_some())?;
+    let Some(tau) = rows.tau else { return Ok(()) };
+    length("tau", tau.len(), rows.labels.len(), rows.labels.len())?;
+    let holds = |tau: f32| tau > 0.0 && tau.is_finite();
+    per_row("tau", tau, holds, "finite and greater than 0")
+}
+
+/// Temperatures per row are given where, and only where, the specification asks for them.
+pub(crate) fn tau_is_expected(spec: &LossSpec, given: bool) -> Result<(), ArgumentError> {
+    let argument = "tau";
+    match (spec.temperature(), given) {
+        (Temperature::PerRow, false) => Err(ArgumentError::Missing {
+            argument,
+            why: "the specification's temperature is \"per-row\"; give one value per row",
+        }),
+        (Temperature::Dtd(_), false) => Err(ArgumentError::Missing {
+            argument,
+            why: "the specification's temperature is \"dtd\"; compute it with dtd_temperatures",
+        }),
+        (Temperature::Fixed(_) | Temperature::Standardised { .. }, true) => {
+            Err(ArgumentError::Unused {
+                argument,
+                why: "the specification has one temperature for all rows; use temperature \"per-row\"",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What everything is multiplied by is a number.
+pub(crate) fn upstream(given: f32) -> Result<(), ArgumentError> {
+    if given.is_finite() {
+        Ok(())
+    } else {
+        Err(ArgumentError::Scalar {
+            argument: "upstream",
+            given,
+            expected: "finite",
+        })
+    }
+}
+
+pub(crate) fn per_row(
     argument: &'static str,
     values: &[f32],
     holds: impl Fn(f32) -> bool,

@@ -1,0 +1,80 @@
+// Rows of any two types, chosen at run time: element by element, read anew for every sweep.
+#pragma once
+#include "span.cuh"
+
+// One row of some type in memory.
+struct AnyRow {
+  void* row;
+  unsigned format;
+
+  DEVICE AnyRow(const void* matrix, unsigned format, long element)
+      : row(nullptr), format(format) {
+    const long bytes = format == IS_F32 ? 4 : 2;
+    if (matrix) row = static_cast<char*>(const_cast<void*>(matrix)) + element * bytes;
+  }
+
+  DEVICE float at(int c) const {
+    if (format == IS_F32) return static_cast<const float*>(row)[c];
+    const unsigned short bits = static_cast<const unsigned short*>(row)[c];
+    return format == IS_F16 ? F16::widen(bits) : Bf16::widen(bits);
+  }
+
+  DEVICE void store(int c, float x) const {
+    if (format == IS_F32) {
+      static_cast<float*>(row)[c] = x;
+    } else {
+      static_cast<unsigned short*>(row)[c] = format == IS_F16 ? F16::narrow(x) : Bf16::narrow(x);
+    }
+  }
+};
+
+struct AnyRows {
+  AnyRow student, teacher, gradient;
+  int y, count;
+
+  DEVICE AnyRows(const RowParams& params, const Buffers& buffers, unsigned row, int y)
+      : student(buffers.student, buffers.student_format, static_cast<long>(row) * params.student_stride),
+        teacher(buffers.teacher, buffers.teacher_format, static_cast<long>(row) * params.teacher_stride),
+        gradient(buffers.gradient, buffers.student_format, static_cast<long>(row) * params.gradient_stride),
+        y(y),
+        count(static_cast<int>(params.classes)) {}
+
+  DEVICE int classes() const { return count; }
+  DEVICE bool has_gradient() const { return gradient.row != nullptr; }
+  DEVICE float student_at(int c) const { return student.at(c); }
+  DEVICE float teacher_at(int c) const { return teacher.at(c); }
+  DEVICE void store(int c, const float (&g)[1]) const { gradient.store(c, g[0]); }
+  DEVICE void store(int c, float g) const { gradient.store(c, g); }
+};
+
+template <class Together>
+struct Elements : AnyRows {
+  using Lanes = Together;
+  using Rows = AnyRows;
+  Lanes& lanes;
+  int shifted = -1;
+  float shifted_label = 0.0f;
+
+  DEVICE Elements(Lanes& lanes, const AnyRows& rows) : AnyRows(rows), lanes(lanes) {}
+
+  template <class F>
+  DEVICE void each(F f) const {
+#pragma unroll 1
+    for (long c = Lanes::lane(); c < count; c += Lanes::lanes()) again(static_cast<int>(c), f);
+  }
+
+  template <class F>
+  DEVICE void again(int c, F f) const {
+    Chunk<1> chunk{c, {masked()}, {masked()}};
+    if (c != y) {
+      chunk.s[0] = student.at(c);
+      chunk.t[0] = c == shifted ? shifted_label : teacher.at(c);
+    }
+    f(chunk);
+  }
+
+  DEVICE void shift(int top, float label) {
+    shifted = top;
+    shifted_label = label;
+  }
+};

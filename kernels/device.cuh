@@ -1,0 +1,111 @@
+// The seam to the machine: the CUDA compiler's words, and the few instructions that C++ has no name
+// for. Each has a twin of plain C++, with which the emulator of tests/simt runs these kernels.
+#pragma once
+#ifdef SIMT
+#include "simt.h"
+#define SHARED(T, name) SIMT_SHARED(T, name)
+#else
+#include <cstddef>
+#define SHARED(T, name) __shared__ T name
+#endif
+
+#define DEVICE __device__ __forceinline__
+#define KERNEL extern "C" __global__ void
+
+constexpr unsigned WARP = 32;
+constexpr unsigned WHOLE_WARP = 0xffffffffu;
+
+DEVICE float masked() { return __int_as_float(0xff800000); }
+DEVICE float infinity() { return __int_as_float(0x7f800000); }
+DEVICE float not_a_number() { return __int_as_float(0x7fffffff); }
+DEVICE bool is_nan(float x) { return !(x == x); }
+// Finite and not negative.
+DEVICE bool is_weight(float x) { return x >= 0.0f && x < infinity(); }
+
+// 2ˣ to within 2 units in the last place; what would be subnormal is 0, and 2⁰ is 1.
+DEVICE float exp2_approximate(float x) {
+#ifdef SIMT
+  const float y = std::exp2(x);
+  return y < 1.17549435e-38f ? 0.0f : simt::as_wrong_as_allowed(y, __float_as_uint(x));
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// The larger one, NaN if either is.
+DEVICE float max_or_nan(float a, float b) {
+#ifdef SIMT
+  return is_nan(a) || is_nan(b) ? not_a_number() : a > b ? a : b;
+#else
+  float y;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#endif
+}
+
+DEVICE float widen_f16(unsigned bits) {
+#ifdef SIMT
+  return static_cast<float>(simt_bits<_Float16>(static_cast<uint16_t>(bits)));
+#else
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(static_cast<unsigned short>(bits)));
+  return y;
+#endif
+}
+
+// Opaque to the compiler, which would otherwise keep the floats of a row in registers from sweep to
+// sweep, beside the words that they come from.
+DEVICE float widen_bf16(unsigned bits) {
+#ifdef SIMT
+  return __uint_as_float(bits << 16);
+#else
+  float y;
+  const auto low = static_cast<unsigned short>(0), high = static_cast<unsigned short>(bits);
+  asm volatile("mov.b32 %0, {%1, %2};" : "=f"(y) : "h"(low), "h"(high));
+  return y;
+#endif
+}
+
+DEVICE unsigned narrow_f16(float x) {
+#ifdef SIMT
+  return simt_bits<uint16_t>(static_cast<_Float16>(x));
+#else
+  unsigned short y;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y) : "f"(x));
+  return y;
+#endif
+}
+
+DEVICE unsigned narrow_bf16(float x) {
+#ifdef SIMT
+  const unsigned bits = __float_as_uint(x);
+  if (is_nan(x)) return 0x7fff;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+#else
+  unsigned short y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// Two 32-bit words as one of 64, moved right by `bits` < 32: the lower word.
+DEVICE unsigned funnel(unsigned low, unsigned high, unsigned bits) {
+#ifdef SIMT
+  return static_cast<unsigned>((uint64_t(high) << 32 | low) >> bits);
+#else
+  return __funnelshift_r(low, high, bits);
+#endif
+}
+
+// A gradient goes to memory and is not read again by this kernel.
+DEVICE void store_streaming(void* at, uint4 v) {
+#ifdef SIMT
+  *static_cast<uint4*>(at) = v;
+#else
+  asm volatile("st.global.cs.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(at), "r"(v.x), "r"(v.y), "r"(v.z),
+               "r"(v.w)
+               : "memory");
+#endif
+}

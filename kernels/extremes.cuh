@@ -1,0 +1,126 @@
+// The first sweep: maxima, arg-maxima and masks of a pair of rows, with the label's class kept apart.
+// All of it on logits, before any temperature.
+#pragma once
+#include "span.cuh"
+
+constexpr unsigned NO_TOP = 0xffffffffu;
+
+// One row of the two.
+struct Side {
+  bool labelled;
+  // The label's logit; −∞ without a label.
+  float label;
+  // The maximum over c ≠ y.
+  float max;
+  // The arg-max over all classes, the lowest index winning ties.
+  unsigned top;
+  // NaN, +∞, or −∞ throughout.
+  bool nonfinite;
+
+  DEVICE float maximum() const { return greater(max, label); }
+  // The maximum over c ≠ y, or the label's own logit where that is masked throughout.
+  DEVICE float shift() const { return max == masked() && labelled ? label : max; }
+};
+
+// Whether only one of the rows masks some class besides y.
+struct OnlyMasked {
+  bool student, teacher;
+
+  DEVICE void look(float s, float t) {
+    student |= s == masked() && t != masked();
+    teacher |= t == masked() && s != masked();
+  }
+};
+
+struct Extremes {
+  Side student, teacher;
+  OnlyMasked only;
+};
+
+DEVICE Side side(float max, unsigned top, bool labelled, float label, unsigned y) {
+  Side side{labelled, labelled ? label : masked(), max, top, false};
+  if (labelled && (label > max || (label == max && y < top))) side.top = y;
+  const bool number = max < infinity() && (!labelled || label < infinity());
+  side.nonfinite = !number || side.maximum() == masked();
+  return side;
+}
+
+template <class Span>
+DEVICE Extremes extremes(Span& span, bool labelled) {
+  // Read before the lanes meet: afterwards one of them may write the gradient over the logits.
+  const int y = span.y;
+  const float s_y = labelled ? span.student_at(y) : masked();
+  const float t_y = labelled ? span.teacher_at(y) : masked();
+  float max[2] = {masked(), masked()};
+  int first[2] = {0, 0};
+  OnlyMasked only{};
+  span.each([&](const auto& c) {
+    float s = c.s[0], t = c.t[0];
+#pragma unroll
+    for (int i = 0; i < c.SIZE; ++i) {
+      s = max_or_nan(s, c.s[i]);
+      t = max_or_nan(t, c.t[i]);
+      only.look(c.s[i], c.t[i]);
+    }
+    if (s > max[0]) first[0] = c.first;
+    if (t > max[1]) first[1] = c.first;
+    max[0] = max_or_nan(max[0], s);
+    max[1] = max_or_nan(max[1], t);
+  });
+  const float mine[2] = {max[0], max[1]};
+  span.lanes.template reduce<MaxOrNan>(max);
+  // Whoever has the maximum looks for its first place.
+  unsigned found[4] = {NO_TOP, NO_TOP, !only.student, !only.teacher};
+  if (mine[0] == max[0] && max[0] > masked()) {
+    span.again(first[0], [&](const auto& c) {
+#pragma unroll
+      for (int i = c.SIZE - 1; i >= 0; --i) {
+        if (c.s[i] == max[0]) found[0] = c.first + i;
+      }
+    });
+  }
+  if (mine[1] == max[1] && max[1] > masked()) {
+    span.again(first[1], [&](const auto& c) {
+#pragma unroll
+      for (int i = c.SIZE - 1; i >= 0; --i) {
+        if (c.t[i] == max[1]) found[1] = c.first + i;
+      }
+    });
+  }
+  span.lanes.template reduce<Min>(found);
+  return {side(max[0], found[0], labelled, s_y, y), side(max[1], found[1], labelled, t_y, y),
+          OnlyMasked{found[2] == 0, found[3] == 0}};
+}
+
+// Classes besides y that each row does not mask.
+template <class Span>
+DEVICE void count_unmasked(Span& span, unsigned (&n)[2]) {
+  n[0] = n[1] = 0;
+  span.each([&](const auto& c) {
+#pragma unroll
+    for (int i = 0; i < c.SIZE; ++i) {
+      n[0] += c.s[i] > masked();
+      n[1] += c.t[i] > masked();
+    }
+  });
+  span.lanes.template reduce<Sum>(n);
+}
+
+// After an exchange in the target: its maximum over c ≠ y, and the masks once more.
+template <class Span>
+DEVICE float shifted_extremes(Span& span, OnlyMasked& only) {
+  float max[1] = {masked()};
+  only = {};
+  span.each([&](const auto& c) {
+#pragma unroll
+    for (int i = 0; i < c.SIZE; ++i) {
+      max[0] = max_or_nan(max[0], c.t[i]);
+      only.look(c.s[i], c.t[i]);
+    }
+  });
+  span.lanes.template reduce<MaxOrNan>(max);
+  unsigned found[2] = {!only.student, !only.teacher};
+  span.lanes.template reduce<Min>(found);
+  only = {found[0] == 0, found[1] == 0};
+  return max[0];
+}

@@ -1,0 +1,96 @@
+// Reductions over the lanes that share a row, in an order that never changes. Every lane gets the
+// result, with the same bits.
+#pragma once
+#include "math.cuh"
+
+struct Sum {
+  template <class T>
+  static DEVICE T of(T a, T b) { return a + b; }
+  static constexpr unsigned NEUTRAL = 0;
+};
+struct MaxOrNan {
+  static DEVICE float of(float a, float b) { return max_or_nan(a, b); }
+  static constexpr unsigned NEUTRAL = 0xff800000;
+};
+struct Min {
+  static DEVICE unsigned of(unsigned a, unsigned b) { return a < b ? a : b; }
+  static constexpr unsigned NEUTRAL = 0xffffffff;
+};
+
+// A butterfly over WIDTH lanes of a warp: both partners add the same two numbers.
+template <class Op, unsigned WIDTH, class T>
+DEVICE T butterfly(T value, unsigned mask) {
+#pragma unroll
+  for (unsigned distance = WIDTH / 2; distance > 0; distance /= 2) {
+    value = Op::of(value, __shfl_xor_sync(mask, value, static_cast<int>(distance)));
+  }
+  return value;
+}
+
+// WIDTH lanes of a warp, a power of two; the warp's other lanes work on rows of their own.
+template <unsigned WIDTH>
+struct Group {
+  unsigned mask;
+
+  DEVICE Group() {
+    const unsigned lane = threadIdx.x % WARP;
+    mask = WIDTH == WARP ? WHOLE_WARP : ((1u << WIDTH % WARP) - 1) << (lane & ~(WIDTH - 1));
+  }
+  // What a lane did before is done for the others afterwards; shuffles do not order memory.
+  DEVICE void order() const { __syncwarp(mask); }
+  static DEVICE unsigned lane() { return threadIdx.x % WIDTH; }
+  static DEVICE unsigned lanes() { return WIDTH; }
+  // Which of all groups of the grid this one is, and how many there are.
+  static DEVICE unsigned index() { return (blockIdx.x * blockDim.x + threadIdx.x) / WIDTH; }
+  static DEVICE unsigned count() { return gridDim.x * (blockDim.x / WIDTH); }
+
+  template <class Op, int K, class T>
+  DEVICE void reduce(T (&values)[K]) {
+#pragma unroll
+    for (int k = 0; k < K; ++k) values[k] = butterfly<Op, WIDTH>(values[k], mask);
+  }
+};
+
+// A whole block, of any number of warps.
+struct Block {
+  // Two halves in turn: who writes one has seen, at the barrier between, all readers of it pass on.
+  struct Partials {
+    unsigned of[2][8][WARP];
+  };
+  Partials& partials;
+  unsigned turn = 0;
+
+  DEVICE explicit Block(Partials& partials) : partials(partials) {}
+  DEVICE void order() const { __syncthreads(); }
+  static DEVICE unsigned lane() { return threadIdx.x; }
+  static DEVICE unsigned lanes() { return blockDim.x; }
+  static DEVICE unsigned index() { return blockIdx.x; }
+  static DEVICE unsigned count() { return gridDim.x; }
+
+  template <class Op, int K, class T>
+  DEVICE void reduce(T (&values)[K]) {
+    static_assert(K <= 8 && sizeof(T) == 4);
+    const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
+#pragma unroll
+    for (int k = 0; k < K; ++k) values[k] = butterfly<Op, WARP>(values[k], WHOLE_WARP);
+    if (warps == 1) return;
+    auto& half = partials.of[turn];
+    turn ^= 1;
+    if (lane == 0) {
+#pragma unroll
+      for (int k = 0; k < K; ++k) half[k][warp] = bits(values[k]);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      const unsigned partial = lane < warps ? half[k][lane] : Op::NEUTRAL;
+      values[k] = butterfly<Op, WARP>(from_bits(partial, values[k]), WHOLE_WARP);
+    }
+  }
+
+ private:
+  static DEVICE unsigned bits(float x) { return __float_as_uint(x); }
+  static DEVICE unsigned bits(unsigned x) { return x; }
+  static DEVICE float from_bits(unsigned x, float) { return __uint_as_float(x); }
+  static DEVICE unsigned from_bits(unsigned x, unsigned) { return x; }
+};

@@ -1,0 +1,40 @@
+// From kernels to rows: which lanes share a row, and how they hold it. Which kernel runs is decided in
+// src/cuda/regime.rs.
+//
+//   row_any      every specification and any two types, a block per row, element by element
+//   row_stream   forward KL, a block per row, in vectors, read anew for every sweep: any V
+//   row_group8, row_group16, row_warp, row_block   forward KL, 8, 16 or 32 lanes or a block per row,
+//                everything in registers: at most lanes · STEPS vectors
+#pragma once
+#include "any_span.cuh"
+#include "row.cuh"
+
+template <class Span>
+DEVICE void rows_of_groups(const RowParams& params, const Buffers& buffers) {
+  typename Span::Lanes lanes;
+  for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
+    row_of<false, Span>(params, buffers, row, lanes);
+  }
+}
+
+template <bool ANY, class Span>
+DEVICE void rows_of_blocks(const RowParams& params, const Buffers& buffers) {
+  SHARED(Block::Partials, partials);
+  Block lanes(partials);
+  for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
+    row_of<ANY, Span>(params, buffers, row, lanes);
+  }
+}
+
+#define ROW_KERNEL(name, threads, blocks, body)                                                  \
+  KERNEL __launch_bounds__(threads, blocks)                                                      \
+      name(const __grid_constant__ RowParams params, const __grid_constant__ Buffers buffers) { \
+    body(params, buffers);                                                                       \
+  }
+#define SMALL_ROW_KERNELS(E, type)                                                        \
+  ROW_KERNEL(row_group8_##type, 256, 2, (rows_of_groups<Registers<E, Group<8>, 1>>))      \
+  ROW_KERNEL(row_group16_##type, 256, 2, (rows_of_groups<Registers<E, Group<16>, 2>>))    \
+  ROW_KERNEL(row_stream_##type, 512, 1, (rows_of_blocks<false, Stream<E, Block>>))
+#define LARGE_ROW_KERNELS(E, type)                                                        \
+  ROW_KERNEL(row_warp_##type, 256, 2, (rows_of_groups<Registers<E, Group<32>, 4>>))       \
+  ROW_KERNEL(row_block_##type, 512, 1, (rows_of_blocks<false, Registers<E, Block, 4>>))

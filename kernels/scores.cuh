@@ -1,0 +1,89 @@
+// The second sweep: every sum over the classes besides the label that the softmaxes and the scores
+// at τ = 1 are made of.
+#pragma once
+#include "softmax.cuh"
+
+// Over c ≠ y, with x = z − shift: Σ e¹ˣ, Σ x e¹ˣ, Σ (e¹ˣ)², and Σ e^{k x} at the row's temperature.
+struct Sums {
+  float ones, weighted, squares, tempered;
+};
+
+DEVICE float masked_as_lowest(float x) { return greater(x, -3.0e38f); }
+
+// Only `full` asks for the teacher's ones, and for weighted and squares.
+template <class Span>
+DEVICE void sums(Span& span, const Extremes& extremes, const float (&k)[2], bool full, Sums (&out)[2]) {
+  const float shift_s = extremes.student.shift(), shift_t = extremes.teacher.shift();
+  const float log2_s = k[0] * LOG2_E, log2_t = k[1] * LOG2_E;
+  float n[7] = {};
+  if (full) {
+    span.each([&](const auto& c) {
+#pragma unroll
+      for (int i = 0; i < c.SIZE; ++i) {
+        const float x = c.s[i] - shift_s, e = power_of_e(x);
+        n[0] += e;
+        n[1] += e * masked_as_lowest(x);
+        n[2] += e * e;
+        n[3] += Softmax::power(x, log2_s);
+      }
+#pragma unroll
+      for (int i = 0; i < c.SIZE; ++i) {
+        const float x = c.t[i] - shift_t, e = power_of_e(x);
+        n[4] += e;
+        n[5] += e * masked_as_lowest(x);
+        n[6] += Softmax::power(x, log2_t);
+      }
+    });
+  } else {
+    span.each([&](const auto& c) {
+#pragma unroll
+      for (int i = 0; i < c.SIZE; ++i) {
+        const float x = c.s[i] - shift_s;
+        n[0] += power_of_e(x);
+        n[3] += Softmax::power(x, log2_s);
+        n[6] += Softmax::power(c.t[i] - shift_t, log2_t);
+      }
+    });
+  }
+  span.lanes.template reduce<Sum>(n);
+  out[0] = {n[0], n[1], n[2], n[3]};
+  out[1] = {n[4], n[5], 0.0f, n[6]};
+}
+
+// The target's others after an exchange, summed at inverse temperature k.
+template <class Span>
+DEVICE float shifted_sum(Span& span, float k, float shift) {
+  float n[1] = {};
+  span.each([&](const auto& c) {
+#pragma unroll
+    for (int i = 0; i < c.SIZE; ++i) n[0] += Softmax::power(c.t[i] - shift, k * LOG2_E);
+  });
+  span.lanes.template reduce<Sum>(n);
+  return n[0];
+}
+
+// −log softmax(z)_y, 0 without a label. A subtraction, because a negation would give −0 at p = 1.
+DEVICE float negative_log(const Softmax& softmax, const Side& side) {
+  return side.labelled ? 0.0f - softmax.y.log_p : 0.0f;
+}
+
+// The record's scores at τ = 1; all 0 unless the record is to be `full`.
+DEVICE Scores scores(const Extremes& extremes, const Softmax& student, const Sums (&sums)[2], bool has_margin,
+                     bool full) {
+  if (!full) return {};
+  const Side &of_s = extremes.student, &of_t = extremes.teacher;
+  const Softmax teacher(1.0f, of_t.shift(), sums[1].ones, of_t.labelled, of_t.label);
+  const float squares = sums[0].squares * student.scale * student.scale;
+  Scores scores;
+  scores.teacher_confidence = teacher.confidence();
+  scores.teacher_ce = negative_log(teacher, of_t);
+  scores.teacher_entropy = teacher.entropy(sums[1].weighted);
+  scores.teacher_margin = has_margin ? teacher.margin() : 0.0f;
+  scores.student_confidence = student.confidence();
+  scores.student_entropy = student.entropy(sums[0].weighted);
+  // 0 where both are masked.
+  scores.student_logit_margin = has_margin && of_s.label != of_s.max ? of_s.label - of_s.max : 0.0f;
+  // From the classes besides the label alone: 1 − q1_y would cancel.
+  scores.el2n = of_s.labelled ? sqrtf(squares + student.y.rest * student.y.rest) : 0.0f;
+  return scores;
+}

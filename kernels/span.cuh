@@ -1,0 +1,177 @@
+// How the lanes of a row hold its logits: in registers, or read anew for every sweep.
+//
+// A span gives the row in chunks of SIZE classes, as floats. The label's class, which the row program
+// keeps apart, and classes outside the row are masked in both rows, so that sweeps need no conditions.
+// It also writes the gradient, chunk by chunk. Here are the two for a student and a teacher of the same
+// type, whose chunks start at vector boundaries of the student's row; any_span.cuh has the third.
+#pragma once
+#include "logits.cuh"
+#include "params.cuh"
+#include "reduce.cuh"
+
+template <int N>
+struct Chunk {
+  static constexpr int SIZE = N;
+  int first;
+  float s[N], t[N];
+};
+
+// A student's and a teacher's row in vectors, and the place of the gradient.
+template <class E>
+struct Vectors {
+  static constexpr int N = E::PER_VECTOR;
+  using Packing = Packed<E, N>;
+  struct Raw {
+    Packing s, t;
+  };
+
+  Logits<E> student, teacher;
+  typename E::Bits* gradient;
+  int y;
+  // Elements between the row's start and the vector boundary before it, and between that and the
+  // teacher's. The gradient takes vectors if it lies at a boundary there too.
+  int offset, teacher_shift;
+  bool aligned;
+
+  DEVICE Vectors(const RowParams& params, const Buffers& buffers, unsigned row, int y)
+      : student(buffers.student, params.rows, row, params.student_stride, params.classes),
+        teacher(buffers.teacher, params.rows, row, params.teacher_stride, params.classes),
+        gradient(static_cast<typename E::Bits*>(buffers.gradient)),
+        y(y),
+        offset(student.misalignment(0)),
+        teacher_shift(teacher.misalignment(-offset)) {
+    if (gradient) gradient += static_cast<long>(row) * params.gradient_stride;
+    aligned = (reinterpret_cast<unsigned long>(gradient - offset) & 15) == 0;
+  }
+
+  DEVICE int classes() const { return student.classes; }
+  DEVICE bool has_gradient() const { return gradient != nullptr; }
+  DEVICE float student_at(int c) const { return student.at(c); }
+  DEVICE float teacher_at(int c) const { return teacher.at(c); }
+
+  DEVICE Raw load(int first) const {
+    Raw raw{student.load(first, 0), teacher.load(first, teacher_shift)};
+    // What is not among the other classes is masked.
+    const int end = classes() - first;
+    if (first >= 0 && end >= N && unsigned(y - first) >= N) return raw;
+    unsigned outside = first < 0 ? (1u << -first) - 1 : 0;
+    if (end < N) outside |= ~0u << (end < 0 ? 0 : end);
+    if (unsigned(y - first) < N) outside |= 1u << (y - first);
+    raw.s.put(outside, E::MASKED);
+    raw.t.put(outside, E::MASKED);
+    return raw;
+  }
+
+  // In the target the class `top` has the label's logit.
+  static DEVICE void exchange(int first, Raw& raw, int top, float label) {
+    if (unsigned(top - first) < N) raw.t.put(1u << (top - first), E::narrow(label));
+  }
+
+  static DEVICE Chunk<N> widen(int first, const Raw& raw) {
+    Chunk<N> chunk;
+    chunk.first = first;
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      chunk.s[i] = raw.s.get(i);
+      chunk.t[i] = raw.t.get(i);
+    }
+    return chunk;
+  }
+
+  DEVICE void store(int first, const float (&g)[N]) const {
+    Packing packed = Packing::of(g);
+    if (aligned && first >= 0 && first + N <= classes()) {
+      const unsigned* w = packed.words;
+      store_streaming(gradient + first, uint4{w[0], w[1], w[2], w[3]});
+      return;
+    }
+#pragma unroll 1
+    for (int c = first; c < first + N; ++c) {
+      const auto bits = packed.rotate(0);
+      if (unsigned(c) < unsigned(classes())) gradient[c] = bits;
+    }
+  }
+
+  DEVICE void store(int c, float g) const { gradient[c] = E::narrow(g); }
+};
+
+// Everything in registers: a row of at most lanes · STEPS chunks.
+template <class E, class Together, int STEPS>
+struct Registers : Vectors<E> {
+  using Lanes = Together;
+  using Rows = Vectors<E>;
+  Lanes& lanes;
+  typename Rows::Raw raw[STEPS];
+
+  DEVICE Registers(Lanes& lanes, const Rows& rows) : Rows(rows), lanes(lanes) {
+#pragma unroll
+    for (int step = 0; step < STEPS; ++step) {
+      if (at(step) < rows.classes()) {
+        raw[step] = rows.load(at(step));
+      } else {
+        raw[step].s.put(~0u, E::MASKED);
+        raw[step].t.put(~0u, E::MASKED);
+      }
+    }
+  }
+
+  DEVICE int at(int step) const {
+    return (step * static_cast<int>(Lanes::lanes()) + static_cast<int>(Lanes::lane())) * Rows::N - Rows::offset;
+  }
+
+  template <class F>
+  DEVICE void each(F f) const {
+#pragma unroll
+    for (int step = 0; step < STEPS; ++step) f(Rows::widen(at(step), raw[step]));
+  }
+
+  // The chunk of this lane that starts at `first`, once more.
+  template <class F>
+  DEVICE void again(int first, F f) const {
+    auto found = raw[0];
+#pragma unroll
+    for (int step = 1; step < STEPS; ++step) {
+      if (at(step) == first) found = raw[step];
+    }
+    f(Rows::widen(first, found));
+  }
+
+  // Probability shift: in the target the class `top` has the label's logit from now on.
+  DEVICE void shift(int top, float label) {
+#pragma unroll
+    for (int step = 0; step < STEPS; ++step) Rows::exchange(at(step), raw[step], top, label);
+  }
+};
+
+// The row is read anew for every sweep, from a cache as long as one holds it.
+template <class E, class Together>
+struct Stream : Vectors<E> {
+  using Lanes = Together;
+  using Rows = Vectors<E>;
+  Lanes& lanes;
+  int shifted = -1;
+  float shifted_label = 0.0f;
+
+  DEVICE Stream(Lanes& lanes, const Rows& rows) : Rows(rows), lanes(lanes) {}
+
+  template <class F>
+  DEVICE void each(F f) const {
+    const long step = static_cast<long>(Lanes::lanes()) * Rows::N;
+#pragma unroll 1
+    for (long first = static_cast<long>(Lanes::lane()) * Rows::N - Rows::offset; first < Rows::classes(); first += step) {
+      again(static_cast<int>(first), f);
+    }
+  }
+
+  template <class F>
+  DEVICE void again(int first, F f) const {
+    auto raw = Rows::load(first);
+    if (shifted >= 0) Rows::exchange(first, raw, shifted, shifted_label);
+    f(Rows::widen(first, raw));
+  }
+
+  DEVICE void shift(int top, float label) {
+    shifted = top;
+    shifted_label = label;
+  }
+};

@@ -1,0 +1,7 @@
+// The student's logits where no gradient is written: the prologues.
+
+@group(0) @binding(2) var<storage, read> student: array<u32>;
+
+fn student_at(element: u32) -> u32 {
+  return widen(student[word_of(element, STUDENT_FORMAT)], element, STUDENT_FORMAT);
+}

@@ -1,0 +1,150 @@
+//! What this engine refuses, and why it may not be there at all.
+
+use crate::spec::{ArgumentError, SpecError};
+
+/// An engine that cannot run here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// The driver's library is not installed.
+    #[error("NVIDIA's driver is not installed: {name} cannot be loaded ({message})")]
+    NoDriver {
+        /// The library's name.
+        name: &'static str,
+        /// What the system's loader says.
+        message: String,
+    },
+    /// A driver older than what the kernels need.
+    #[error(
+        "the driver supports CUDA {}.{}, but {}.{} is needed: install a newer driver",
+        found / 1000, found % 1000 / 10, needed / 1000, needed % 1000 / 10
+    )]
+    DriverTooOld {
+        /// CUDA's version, 1000 times the major number and 10 times the minor one.
+        found: i32,
+        /// The least version that would do.
+        needed: i32,
+    },
+    /// There is no such device.
+    #[error("no CUDA device {ordinal}: {message}")]
+    NoDevice {
+        /// Which device was asked for.
+        ordinal: usize,
+        /// What the driver says.
+        message: String,
+    },
+    /// A GPU older than what the kernels are written for.
+    #[error(
+        "{name} has compute capability {}.{}, but 8.0 (Ampere) is needed",
+        capability.0, capability.1
+    )]
+    DeviceTooOld {
+        /// The device's name.
+        name: String,
+        /// Its compute capability.
+        capability: (i32, i32),
+    },
+    /// A driver that does not take the kernels.
+    #[error("the driver does not take the kernels: {message}")]
+    Kernels {
+        /// What the driver says.
+        message: String,
+    },
+}
+
+/// What a plan or a call refuses, before anything is written, and what fails on a device.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A specification that cannot be planned.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// An argument that every engine refuses.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// A device on which the kernels cannot run.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// A regime that does not carry out this plan.
+    #[error("the regime {given} does not take this plan: {why}")]
+    Regime {
+        /// The regime's name.
+        given: &'static str,
+        /// What stands against it.
+        why: &'static str,
+    },
+    /// Logits of another type than the plan was made for.
+    #[error("{argument} is {given}, but the plan was made for {planned}")]
+    Format {
+        /// The argument's name.
+        argument: &'static str,
+        /// What was given.
+        given: &'static str,
+        /// What would be right.
+        planned: &'static str,
+    },
+    /// A plan that was made on another device.
+    #[error("the plan was made on another device than this Gpu's: make it with Gpu::plan")]
+    OtherDevice,
+    /// A null address where there must be memory, or one that is no multiple of its elements' size.
+    #[error(
+        "{argument} is at address {given:#x}, which must be a multiple of {alignment}, and not 0"
+    )]
+    Address {
+        /// The argument's name.
+        argument: &'static str,
+        /// The address that was given.
+        given: u64,
+        /// What it must be a multiple of.
+        alignment: u64,
+    },
+    /// More rows than kernels count.
+    #[error("{given} rows cannot be run at once: there must be less than 2^31")]
+    Rows {
+        /// The number of rows that was given.
+        given: usize,
+    },
+    /// A stride that kernels cannot hold.
+    #[error("{argument} = {given} is too large: it must be less than 2^32")]
+    Stride {
+        /// The argument's name.
+        argument: &'static str,
+        /// The stride in elements.
+        given: usize,
+    },
+    /// A device without the memory for a call.
+    #[error("the device is out of memory: give fewer rows, or free memory")]
+    OutOfMemory,
+    /// A device that failed. What the call would have written is not to be used.
+    #[error("the device failed: {message}")]
+    Device {
+        /// What the driver says.
+        message: String,
+    },
+}
+
+impl From<cudarc::driver::DriverError> for Error {
+    fn from(error: cudarc::driver::DriverError) -> Self {
+        use cudarc::driver::sys::CUresult;
+        if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+            return Self::OutOfMemory;
+        }
+        Self::Device {
+            message: message(error),
+        }
+    }
+}
+
+/// The driver's name of an error and what it says of it.
+pub(super) fn message(error: cudarc::driver::DriverError) -> String {
+    let text = |text: Result<&std::ffi::CStr, _>| match text {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(_) => "an unknown error".to_owned(),
+    };
+    let (name, what) = (text(error.error_name()), text(error.error_string()));
+    if name == what {
+        name
+    } else {
+        format!("{name}, {what}")
+    }
+}

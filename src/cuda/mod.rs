@@ -1,0 +1,56 @@
+//! The CUDA engine: NVIDIA GPUs from Ampere on, through [`cudarc`]. The kernels are embedded as PTX:
+//! users need a driver, and neither CUDA nor a C++ compiler.
+//!
+//! A [`Plan`] is made once per loss, number of classes and context; [`Plan::launch`] takes addresses
+//! in device memory and a stream, [`Plan::launch_views`] cudarc's views of it. [`Gpu`] is for callers
+//! that have neither:
+//!
+//! ```
+//! use fused_kd::cuda::{Gpu, Options, Rows, Student};
+//! use fused_kd::spec::{Preset, RowStats};
+//!
+//! let gpu = match Gpu::new(0) {
+//!     Ok(gpu) => gpu,
+//!     Err(unavailable) => {
+//!         println!("{unavailable}"); // no driver, no device, or too old a one
+//!         return Ok(());
+//!     }
+//! };
+//! let plan = gpu.plan(&Preset::Lr.spec(), 3, Options::default())?;
+//! let mut student = [0.1_f32, 0.2, 0.3, 1.0, 0.0, -1.0];
+//! let (teacher, labels) = ([2.0_f32, 1.0, 0.0, 0.0, 3.0, 1.0], [0, 0]);
+//! let mut stats = [RowStats::default(); 2];
+//! let loss = gpu.run(
+//!     &plan,
+//!     &Rows::new(&teacher, &labels),
+//!     Student::in_place(&mut student),
+//!     &mut stats,
+//! )?;
+//! assert!(loss > 0.0 && stats[1].beta < 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 5e-5·|loss| +
+//! 5e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 5e-6·max(max_c |g_c|, G)`. The same input gives the same bits,
+//! run after run, on the same device.
+
+mod arguments;
+mod driver;
+mod error;
+mod gpu;
+mod kernels;
+mod options;
+mod plan;
+mod pointers;
+mod regime;
+mod run;
+mod views;
+
+pub use crate::batch::{Counts, Element, Rows, Student};
+pub use cudarc;
+pub use error::{Error, Unavailable};
+pub use gpu::Gpu;
+pub use options::{Options, Regime};
+pub use plan::Plan;
+pub use pointers::Pointers;
+pub use views::Views;

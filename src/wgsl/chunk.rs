@@ -1,0 +1,73 @@
+//! Chunks: the rows that one set of bindings can hold.
+
+use super::error::Error;
+use super::options::Regime;
+use super::pieces::{Matrix, Vector, too_large};
+use super::plan::Plan;
+use super::source::PART_BYTES;
+
+/// Rows that are dispatched together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) first: u32,
+    pub(super) rows: u32,
+}
+
+/// Rows of the per-row arguments from one place that can be bound to the next.
+pub(super) fn rows_between_bindings(plan: &Plan) -> u32 {
+    (plan.alignment().max(256) / 4) as u32
+}
+
+/// How many rows the bindings of one dispatch hold, and its workgroups work on.
+///
+/// # Errors
+/// [`Error::TooLarge`] where a single row is too much.
+pub(super) fn most_rows<'a>(
+    plan: &Plan,
+    regime: Regime,
+    matrices: impl IntoIterator<Item = Matrix<'a>>,
+    vectors: impl IntoIterator<Item = Vector<'a>>,
+) -> Result<u32, Error> {
+    let limit = plan.binding_bytes();
+    let lead = rows_between_bindings(plan) - 1;
+    let a_side = u64::from(plan.limits.max_compute_workgroups_per_dimension);
+    let mut most = u32::try_from(a_side * a_side).unwrap_or(u32::MAX);
+    if let Regime::Split { parts } = regime {
+        let of_a_row = PART_BYTES * u64::from(parts);
+        if of_a_row > limit {
+            return Err(too_large("workspace", of_a_row, limit));
+        }
+        most = (most / parts).min(u32::try_from(limit / of_a_row).unwrap_or(u32::MAX));
+    }
+    for matrix in matrices {
+        most = most.min(matrix.rows_per_binding(limit, plan.alignment())?);
+    }
+    for vector in vectors {
+        most = most.min(vector.rows_per_binding(limit, lead)?);
+    }
+    Ok(most.max(1))
+}
+
+/// All rows, in order, at most `most` at a time.
+pub(super) fn chunks(rows: u32, most: u32) -> impl Iterator<Item = Chunk> {
+    (0..rows).step_by(most as usize).map(move |first| Chunk {
+        first,
+        rows: most.min(rows - first),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_hold_every_row_once() {
+        let of = |rows, most| -> Vec<(u32, u32)> {
+            chunks(rows, most).map(|c| (c.first, c.rows)).collect()
+        };
+        assert_eq!(of(0, 3), []);
+        assert_eq!(of(3, 3), [(0, 3)]);
+        assert_eq!(of(7, 3), [(0, 3), (3, 3), (6, 1)]);
+        assert_eq!(of(1, u32::MAX), [(0, 1)]);
+    }
+}

@@ -1,0 +1,274 @@
+//! The shaders against the host, without a device: naga parses and validates every module, with
+//! the constants that its pipelines get, and lays out what both sides share as Rust does.
+
+use super::kernel::{Kernel, Module, Part, Shape};
+use super::layout;
+use super::options::Options;
+use super::regime::{self, MOST_PARTS};
+use super::source::{Reduce, Span, Store};
+use crate::spec::{Format, Preset, RowParams, RowStats, StatsLevel};
+use naga::back::PipelineConstants;
+use naga::back::pipeline_constants::process_overrides;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use std::collections::{BTreeSet, HashSet};
+use std::mem::offset_of;
+
+fn all_modules() -> Vec<Module> {
+    let mut all = Vec::new();
+    for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
+        all.extend([Module::Prologue(reduce), Module::Batch(reduce)]);
+        for store in [Store::F32, Store::Packed] {
+            for span in [Span::Whole, Span::Split] {
+                all.push(Module::Row(store, reduce, span));
+            }
+        }
+    }
+    all
+}
+
+fn reduce(module: Module) -> Reduce {
+    match module {
+        Module::Row(_, reduce, _) | Module::Prologue(reduce) | Module::Batch(reduce) => reduce,
+    }
+}
+
+/// Parsed and validated with no more than it may use.
+fn validated(module: Module) -> (naga::Module, ModuleInfo) {
+    let text = module.text();
+    let parsed = naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|error| panic!("{module:?}: {}", error.emit_to_string(&text)));
+    let capabilities = match reduce(module) {
+        Reduce::Workgroup => Capabilities::empty(),
+        Reduce::Subgroup => Capabilities::SUBGROUP,
+    };
+    // unpack2x16float, which every WebGPU device has.
+    let capabilities = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = Validator::new(ValidationFlags::all(), capabilities)
+        .validate(&parsed)
+        .unwrap_or_else(|error| panic!("{module:?}: {}", error.emit_to_string(&text)));
+    (parsed, info)
+}
+
+fn all_shapes() -> Vec<Shape> {
+    let mut all = Vec::new();
+    for preset in Preset::ALL {
+        for classes in [1, 10, 64, 1000, 50_257] {
+            for student in [Format::F32, Format::F16, Format::Bf16] {
+                for subgroup in [None, Some(8), Some(32)] {
+                    all.push(Shape {
+                        spec: preset.spec(),
+                        classes,
+                        options: Options::default().formats(student, Format::F32),
+                        memory: 16 << 10,
+                        subgroup,
+                        splits: true,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn all_kernels(shape: &Shape) -> Vec<Kernel> {
+    let mut all = vec![
+        Kernel::Groups,
+        Kernel::Omegas,
+        Kernel::Scale { counts: true },
+        Kernel::Scale { counts: false },
+        Kernel::Temperatures,
+        Kernel::Total,
+    ];
+    let phases = shape.phases();
+    let phases = phases.iter().map(|&phase| Part::Phase { parts: 4, phase });
+    for part in [Part::Whole].into_iter().chain(phases) {
+        for level in [StatsLevel::None, StatsLevel::Loss, StatsLevel::Full] {
+            all.push(Kernel::Row {
+                in_place: level == StatsLevel::Loss,
+                level,
+                part,
+            });
+        }
+    }
+    all
+}
+
+#[test]
+fn every_module_is_valid() {
+    for module in all_modules() {
+        validated(module);
+    }
+}
+
+#[test]
+fn every_pipeline_is_valid_with_its_constants() {
+    let modules = all_modules();
+    let valid: Vec<_> = modules.iter().map(|&module| validated(module)).collect();
+    let (mut used, mut tried) = (HashSet::new(), HashSet::new());
+    for shape in all_shapes() {
+        for kernel in all_kernels(&shape) {
+            let module = shape.module(kernel);
+            used.insert(module);
+            let constants = shape.constants(kernel);
+            if !tried.insert((module, kernel.entry_point(), constants.clone())) {
+                continue;
+            }
+            let index = modules.iter().position(|&m| m == module).unwrap();
+            let (parsed, info) = &valid[index];
+            let mut map = PipelineConstants::default();
+            map.extend(
+                constants
+                    .iter()
+                    .map(|&(name, v)| (name.to_owned(), f64::from(v))),
+            );
+            assert_eq!(map.len(), constants.len(), "{kernel:?} gives one twice");
+            let entry_point = Some((naga::ShaderStage::Compute, kernel.entry_point()));
+            if let Err(error) = process_overrides(parsed, info, entry_point, &map) {
+                panic!("{kernel:?} of {module:?} with {constants:?}: {error}");
+            }
+        }
+    }
+    assert_eq!(used.len(), modules.len(), "{used:?}");
+}
+
+/// Each constant that a module declares is given, so that no default decides anything.
+#[test]
+fn the_host_decides_every_constant() {
+    for shape in all_shapes() {
+        for kernel in all_kernels(&shape) {
+            let text = shape.module(kernel).text();
+            let declared: BTreeSet<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("override "))
+                .map(|rest| rest.split(':').next().unwrap())
+                .collect();
+            let given: BTreeSet<&str> = shape.constants(kernel).iter().map(|c| c.0).collect();
+            assert_eq!(given, declared, "{kernel:?}");
+        }
+    }
+}
+
+/// Kernels read and write what the host binds, in the same way.
+#[test]
+fn bindings_are_those_of_the_table() {
+    for shape in all_shapes() {
+        for kernel in all_kernels(&shape) {
+            let (module, info) = validated(shape.module(kernel));
+            let at = |p: &naga::EntryPoint| p.name == kernel.entry_point();
+            let entry_point = module.entry_points.iter().position(at).unwrap();
+            let info = info.get_entry_point(entry_point);
+            for (handle, variable) in module.global_variables.iter() {
+                let Some(binding) = variable.binding else {
+                    continue;
+                };
+                assert_eq!(binding.group, 0);
+                let slot = binding.binding;
+                assert!(slot < layout::SLOTS);
+                let type_ = match variable.space {
+                    naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                    naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
+                        read_only: !access.contains(naga::StorageAccess::STORE),
+                    },
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(layout::binding_type(slot), type_, "slot {slot}");
+                if !info[handle].is_empty() {
+                    assert!(kernel.slots().contains(&slot), "{kernel:?} uses {slot}");
+                }
+            }
+        }
+        if shape.classes > 1 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn the_parameter_block_is_laid_out_as_in_rust() {
+    let fields = [
+        ("rows", offset_of!(RowParams, rows)),
+        ("classes", offset_of!(RowParams, classes)),
+        ("student_stride", offset_of!(RowParams, student_stride)),
+        ("teacher_stride", offset_of!(RowParams, teacher_stride)),
+        ("gradient_stride", offset_of!(RowParams, gradient_stride)),
+        ("present", offset_of!(RowParams, present)),
+        ("stats_level", offset_of!(RowParams, stats_level)),
+        ("revision", offset_of!(RowParams, revision)),
+        (
+            "revision_parameter",
+            offset_of!(RowParams, revision_parameter),
+        ),
+        ("temperature", offset_of!(RowParams, temperature)),
+        ("tau", offset_of!(RowParams, tau)),
+        (
+            "temperature_squared",
+            offset_of!(RowParams, temperature_squared),
+        ),
+        ("right_divergence", offset_of!(RowParams, right_divergence)),
+        ("right_alpha", offset_of!(RowParams, right_alpha)),
+        ("right_beta", offset_of!(RowParams, right_beta)),
+        ("right_lambda_kd", offset_of!(RowParams, right_lambda_kd)),
+        ("right_lambda_ce", offset_of!(RowParams, right_lambda_ce)),
+        ("wrong_divergence", offset_of!(RowParams, wrong_divergence)),
+        ("wrong_alpha", offset_of!(RowParams, wrong_alpha)),
+        ("wrong_beta", offset_of!(RowParams, wrong_beta)),
+        ("wrong_lambda_kd", offset_of!(RowParams, wrong_lambda_kd)),
+        ("wrong_lambda_ce", offset_of!(RowParams, wrong_lambda_ce)),
+        ("omega", offset_of!(RowParams, omega)),
+        ("gamma", offset_of!(RowParams, gamma)),
+        ("tau0", offset_of!(RowParams, tau0)),
+        ("bias", offset_of!(RowParams, bias)),
+        ("normalise", offset_of!(RowParams, normalise)),
+        ("tau_min", offset_of!(RowParams, tau_min)),
+        ("first_row", offset_of!(RowParams, first_row)),
+        ("student_offset", offset_of!(RowParams, student_offset)),
+        ("teacher_offset", offset_of!(RowParams, teacher_offset)),
+        ("gradient_offset", offset_of!(RowParams, gradient_offset)),
+    ];
+    for module in all_modules() {
+        let (module, _) = validated(module);
+        let is_block = |t: &&naga::Type| t.name.as_deref() == Some("RowParams");
+        let (_, block) = module.types.iter().find(|(_, t)| is_block(t)).unwrap();
+        let naga::TypeInner::Struct { members, span } = &block.inner else {
+            panic!("{block:?}");
+        };
+        let laid_out: Vec<(&str, usize)> = members
+            .iter()
+            .map(|m| (m.name.as_deref().unwrap(), m.offset as usize))
+            .collect();
+        assert_eq!(laid_out, fields);
+        assert_eq!(*span as usize, size_of::<RowParams>());
+    }
+}
+
+#[test]
+fn a_record_has_as_many_words_as_in_rust() {
+    let mut found = 0;
+    for module in all_modules() {
+        let (module, _) = validated(module);
+        for (_, constant) in module.constants.iter() {
+            if constant.name.as_deref() != Some("RECORD") {
+                continue;
+            }
+            let words = match module.global_expressions[constant.init] {
+                naga::Expression::Literal(naga::Literal::U32(words)) => words,
+                ref other => panic!("{other:?}"),
+            };
+            assert_eq!(words as usize * 4, size_of::<RowStats>());
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
+#[test]
+fn regimes_stay_within_what_kernels_assume() {
+    for classes in [1, 4, 5, 64, 65, 512, 513, 1 << 20] {
+        for workgroup in [32, 64, 128, 256] {
+            let lanes = regime::lanes(classes, workgroup);
+            assert!(lanes.is_power_of_two() && workgroup % lanes == 0);
+            assert!(lanes == workgroup || lanes >= 4 && classes / lanes <= 16);
+        }
+    }
+    assert!(MOST_PARTS.is_power_of_two());
+}

@@ -1,0 +1,244 @@
+//! Batches that the suite's dense ones do not cover.
+
+use super::device::{Batch, Memory, assert_close, gpu};
+use fused_kd::cuda::{Counts, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
+use fused_kd::reference::{self, Output};
+use fused_kd::spec::{Format, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel};
+use half::bf16;
+
+fn launch(gpu: &Gpu, plan: &Plan, pointers: &Pointers) {
+    // SAFETY: tests allocate what they point to.
+    unsafe { plan.launch(gpu.stream().cu_stream(), pointers) }.unwrap();
+}
+
+/// Every kernel, with rows that begin anywhere and gaps between them: the gaps stay, and the rows
+/// are the oracle's.
+#[test]
+fn rows_begin_anywhere() {
+    let Some(gpu) = gpu() else { return };
+    for (regime, classes) in [
+        (Regime::Group8, 11),
+        (Regime::Group16, 50),
+        (Regime::Warp, 131),
+        (Regime::Block, 700),
+        (Regime::Stream, 700),
+        (Regime::Any, 131),
+    ] {
+        let batch = Batch::new(5, classes);
+        let truth = batch.truth(&Preset::Lr.spec());
+        let options = Options::default().regime(regime);
+        let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
+        for (offset, [s, t, g]) in [
+            (0, [0, 1, 0]),
+            (1, [3, 0, 2]),
+            (2, [1, 1, 1]),
+            (3, [0, 2, 3]),
+        ] {
+            let strides = [classes + s, classes + t, classes + g];
+            let spread = |row: &[f32], stride: usize| {
+                let mut out = vec![7.0; offset + 5 * stride];
+                for (b, row) in row.chunks(classes).enumerate() {
+                    out[offset + b * stride..][..classes].copy_from_slice(row);
+                }
+                out
+            };
+            let student = Memory::of(gpu, &spread(&batch.student, strides[0]));
+            let teacher = Memory::of(gpu, &spread(&batch.teacher, strides[1]));
+            let labels = Memory::of(gpu, &batch.labels);
+            let gradient = Memory::of(gpu, &vec![9.0_f32; offset + 5 * strides[2]]);
+            let skip = 4 * offset as u64;
+            let pointers = Pointers::new(5, student.at() + skip, teacher.at() + skip, labels.at())
+                .student_stride(strides[0])
+                .teacher_stride(strides[1]);
+            let apart = pointers
+                .gradient(gradient.at() + skip)
+                .gradient_stride(strides[2]);
+            launch(gpu, &plan, &apart);
+            launch(gpu, &plan, &pointers.in_place());
+            let check = |memory: &Memory, stride: usize, gap: f32| {
+                let out: Vec<f32> = memory.read();
+                assert!(out[..offset].iter().all(|&z| z == gap));
+                for (b, row) in out[offset..].chunks(stride).enumerate() {
+                    assert_close(&row[..classes], &truth.gradient[b * classes..][..classes]);
+                    assert!(row[classes..].iter().all(|&z| z == gap), "{regime:?}");
+                }
+            };
+            check(&gradient, strides[2], 9.0);
+            check(&student, strides[0], 7.0);
+        }
+    }
+}
+
+/// Row offsets are computed in 64 bits: the second row lies beyond 2³¹ elements, the third beyond 2³².
+#[test]
+fn rows_lie_far_apart() {
+    let Some(gpu) = gpu() else { return };
+    const STRIDE: usize = (1 << 31) + 24;
+    let batch = Batch::new(3, 40);
+    for regime in [
+        Regime::Group16,
+        Regime::Warp,
+        Regime::Block,
+        Regime::Stream,
+        Regime::Any,
+    ] {
+        let format = Options::default().formats(Format::Bf16, Format::Bf16);
+        let spec = Preset::Lr.spec();
+        let plan = gpu.plan(&spec, 40, format.regime(regime)).unwrap();
+        let to_bf16 = |z: &[f32]| -> Vec<bf16> { z.iter().map(|&z| bf16::from_f32(z)).collect() };
+        let [s, t] = [to_bf16(&batch.student), to_bf16(&batch.teacher)];
+        // Three rows in eight gigabytes.
+        let stream = gpu.stream();
+        let far = |rows: &[bf16]| {
+            // SAFETY: only the three rows are read.
+            let mut matrix = unsafe { stream.alloc::<bf16>(2 * STRIDE + 40) }.ok()?;
+            for (b, row) in rows.chunks(40).enumerate() {
+                let mut place = matrix.slice_mut(b * STRIDE..b * STRIDE + 40);
+                stream.memcpy_htod(row, &mut place).unwrap();
+            }
+            Some(matrix)
+        };
+        let (Some(student), Some(teacher)) = (far(&s), far(&t)) else {
+            return; // a GPU without the memory
+        };
+        let at = |matrix| fused_kd::cuda::cudarc::driver::DevicePtr::device_ptr(matrix, stream).0;
+        let labels = Memory::of(gpu, &batch.labels);
+        let pointers = Pointers::new(3, at(&student), at(&teacher), labels.at())
+            .student_stride(STRIDE)
+            .teacher_stride(STRIDE)
+            .in_place();
+        launch(gpu, &plan, &pointers);
+        let mut dense = s.clone();
+        let mut stats = [RowStats::default(); 3];
+        let rows = Rows::new(&t, &batch.labels);
+        gpu.run(&plan, &rows, Student::in_place(&mut dense), &mut stats)
+            .unwrap();
+        for (b, start) in [(0, 0), (1, STRIDE), (2, 2 * STRIDE)] {
+            let row = stream
+                .clone_dtoh(&student.slice(start..start + 40))
+                .unwrap();
+            stream.synchronize().unwrap();
+            let close = |(a, b): (&bf16, &bf16)| (a.to_f32() - b.to_f32()).abs() <= 4e-3;
+            assert!(row.iter().zip(&dense[40 * b..]).all(close), "{regime:?}");
+        }
+    }
+}
+
+/// Rows that the host does not see are flagged, and count nothing.
+#[test]
+fn bad_rows_are_flagged() {
+    let Some(gpu) = gpu() else { return };
+    for preset in [Preset::Lr, Preset::Dkd] {
+        let batch = Batch::new(6, 12);
+        let labels = [12, -1, -100, 3, 4, 5];
+        let weight = [1.0, 1.0, 1.0, -1.0, f32::NAN, 1.0];
+        let spec = preset.spec();
+        let widen = |row: &[f32]| -> Vec<f64> { row.iter().map(|&z| z.into()).collect() };
+        let truth: Output = reference::run_flagged(
+            &spec,
+            &reference::Batch {
+                student: &widen(&batch.student),
+                teacher: &widen(&batch.teacher),
+                classes: 12,
+                labels: &labels,
+                weight: Some(&weight),
+                kd_weight: None,
+                tau: None,
+                upstream: 1.0,
+            },
+        )
+        .unwrap();
+        let plan = gpu.plan(&spec, 12, Options::default()).unwrap();
+        let [student, teacher, _] = batch.upload(gpu);
+        let inputs = [student, teacher, Memory::of(gpu, &labels)];
+        let weight = Memory::of(gpu, &weight);
+        let [gradient, stats, total, workspace] =
+            [6 * 12 * 4, 6 * 64, 4, plan.workspace_bytes(6)].map(|bytes| Memory::room(gpu, bytes));
+        let pointers = batch
+            .pointers(&inputs)
+            .weight(weight.at())
+            .gradient(gradient.at())
+            .stats(stats.at())
+            .total(total.at())
+            .workspace(workspace.at());
+        launch(gpu, &plan, &pointers);
+        assert_close(&gradient.read::<f32>(), &truth.gradient);
+        assert_close(&total.read::<f32>(), &[truth.total]);
+        for (got, truth) in stats.read::<RowStats>().iter().zip(&truth.stats) {
+            assert_eq!(got.flags, truth.flags);
+            if got.flags.contains(RowFlags::LABEL_OUT_OF_RANGE) {
+                assert_eq!(bytemuck::cast::<_, [u32; 16]>(*got)[..13], [0; 13]);
+                assert_eq!((got.teacher_top, got.student_top), (u32::MAX, u32::MAX));
+            }
+        }
+    }
+}
+
+/// Without records there is a total all the same; counts and upstream may come from either side.
+#[test]
+fn totals() {
+    let Some(gpu) = gpu() else { return };
+    let batch = Batch::new(9, 20);
+    let spec = LossSpec::builder()
+        .reduction(Reduction::MeanPerGroup)
+        .build()
+        .unwrap();
+    let truth = batch.truth(&spec);
+    let plan = gpu
+        .plan(&spec, 20, Options::default().level(StatsLevel::None))
+        .unwrap();
+    let inputs = batch.upload(gpu);
+    let workspace = Memory::room(gpu, plan.workspace_bytes(9));
+    let [right, wrong] = truth.counts.map(u64::from);
+    let upstream = Memory::of(gpu, &[2.0_f32]);
+    let total = |change: &dyn Fn(Pointers) -> Pointers| {
+        let total = Memory::room(gpu, 4);
+        let pointers = batch
+            .pointers(&inputs)
+            .total(total.at())
+            .workspace(workspace.at());
+        launch(gpu, &plan, &change(pointers));
+        total.read::<f32>()[0]
+    };
+    let plain = total(&|pointers| pointers);
+    assert_close(&[plain], &[truth.total]);
+    assert_eq!(
+        total(&|pointers| pointers.counts(Counts { right, wrong })),
+        plain
+    );
+    assert_eq!(total(&|pointers| pointers.upstream(2.0)), 2.0 * plain);
+    assert_eq!(
+        total(&|pointers| pointers.upstream_at(upstream.at())),
+        2.0 * plain
+    );
+    // No rows: the total is 0, not what was there.
+    let none = Pointers::new(0, 0, 0, 0);
+    let empty = Memory::of(gpu, &[f32::NAN]);
+    launch(
+        gpu,
+        &plan,
+        &none.total(empty.at()).workspace(workspace.at()),
+    );
+    assert_eq!(empty.read::<f32>(), [0.0]);
+}
+
+/// More rows than the grid has groups: some take several.
+#[test]
+fn many_rows() {
+    let Some(gpu) = gpu() else { return };
+    let batch = Batch::new(3000, 3);
+    for regime in [Regime::Group8, Regime::Group16, Regime::Warp, Regime::Any] {
+        let plan = gpu
+            .plan(&Preset::Lr.spec(), 3, Options::default().regime(regime))
+            .unwrap();
+        let mut student = batch.student.clone();
+        let mut stats = vec![RowStats::default(); 3000];
+        let rows = Rows::new(&batch.teacher, &batch.labels);
+        let total = gpu
+            .run(&plan, &rows, Student::in_place(&mut student), &mut stats)
+            .unwrap();
+        let truth = batch.truth(&Preset::Lr.spec());
+        assert_close(&student, &truth.gradient);
+        assert_close(&[total], &[truth.total]);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is not there, what is too old, and what fails: typed, and nothing panics.
+
+use super::device::{Batch, gpu};
+use fused_kd::cuda::{Error, Gpu, Options, Rows, Student, Unavailable};
+use fused_kd::spec::{Preset, RowStats};
+use std::process::Command;
+
+/// Runs one of the ignored tests below in a process of its own, with a driver that this environment
+/// makes fail.
+#[track_caller]
+fn with(environment: &[(&str, &str)], test: &str) {
+    if gpu().is_none_or(|gpu| gpu.name() != "emulated device") {
+        return;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", &format!("failures::{test}")]);
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_a_driver() {
+    with(&[("LD_LIBRARY_PATH", "")], "no_driver");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn no_driver() {
+    let unavailable = Gpu::new(0).unwrap_err();
+    assert!(
+        matches!(unavailable, Unavailable::NoDriver { .. }),
+        "{unavailable}"
+    );
+    assert!(unavailable.to_string().contains("driver is not installed"));
+    assert!(!Gpu::is_available(0));
+}
+
+#[test]
+fn without_a_device() {
+    with(&[("SIMT_NO_DEVICE", "1")], "no_device");
+    if gpu().is_some() {
+        let unavailable = Gpu::new(99).unwrap_err();
+        assert!(matches!(
+            unavailable,
+            Unavailable::NoDevice { ordinal: 99, .. }
+        ));
+    }
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn no_device() {
+    let unavailable = Gpu::new(0).unwrap_err();
+    let expected = "no CUDA device 0: CUDA_ERROR_NO_DEVICE";
+    assert_eq!(unavailable.to_string(), expected);
+}
+
+#[test]
+fn with_too_old_a_driver() {
+    with(&[("SIMT_DRIVER_VERSION", "11020")], "old_driver");
+    with(&[("SIMT_PTX_ISA", "63")], "old_compiler");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn old_driver() {
+    let (found, needed) = (11020, 11040);
+    assert_eq!(
+        Gpu::new(0).unwrap_err(),
+        Unavailable::DriverTooOld { found, needed }
+    );
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn old_compiler() {
+    let gpu = Gpu::new(0).unwrap();
+    let error = gpu
+        .plan(&Preset::Lr.spec(), 10, Options::default())
+        .unwrap_err();
+    let Error::Unavailable(Unavailable::Kernels { message }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(message, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION");
+}
+
+#[test]
+fn with_too_old_a_chip() {
+    with(&[("SIMT_CAPABILITY", "75")], "old_chip");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn old_chip() {
+    let unavailable = Gpu::new(0).unwrap_err();
+    let expected = "emulated device has compute capability 7.5, but 8.0 (Ampere) is needed";
+    assert_eq!(unavailable.to_string(), expected);
+}
+
+/// One call, on a driver that fails once.
+fn call(gpu: &Gpu) -> Result<f32, Error> {
+    let batch = Batch::new(4, 10);
+    let plan = gpu.plan(&Preset::Lr.spec(), 10, Options::default())?;
+    let mut stats = [RowStats::default(); 4];
+    let student = Student::without_gradient(&batch.student);
+    gpu.run(
+        &plan,
+        &Rows::new(&batch.teacher, &batch.labels),
+        student,
+        &mut stats,
+    )
+}
+
+#[test]
+fn allocation_fails() {
+    with(&[("SIMT_FAIL", "alloc:3")], "no_memory");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn no_memory() {
+    let gpu = Gpu::new(0).unwrap();
+    assert_eq!(call(&gpu), Err(Error::OutOfMemory));
+    call(&gpu).unwrap();
+}
+
+#[test]
+fn a_launch_fails() {
+    with(&[("SIMT_FAIL", "launch:1")], "no_launch");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn no_launch() {
+    let gpu = Gpu::new(0).unwrap();
+    let error = call(&gpu).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the device failed: CUDA_ERROR_LAUNCH_FAILED"
+    );
+    call(&gpu).unwrap();
+}

@@ -1,0 +1,12 @@
+//! The CUDA engine's host side: what it refuses, what it launches, and how it fails. On the stand-in
+//! driver of `tests/simt`, or on a GPU, where what needs injected failures is skipped.
+#![cfg(feature = "cuda")]
+
+mod arguments;
+mod batches;
+mod capture;
+mod device;
+mod failures;
+#[path = "../support/mod.rs"]
+mod support;
+mod views;

@@ -1,0 +1,390 @@
+// A stand-in libcuda.so.1: the driver's functions that the crate calls, over the emulator. Host code
+// runs on it unchanged: loading modules, launch geometry, the order of arguments, copies, graphs.
+//
+// It is strict where a real driver is kind or silent: device memory starts as NaN, writing beyond an
+// allocation stops the program when it is freed, and during a capture allocation, synchronisation and
+// copies to the host fail and spoil the capture.
+//
+// Environment: SIMT_LOG=FILE appends one line per call; SIMT_NO_DEVICE; SIMT_DRIVER_VERSION=11000;
+// SIMT_CAPABILITY=75; SIMT_PTX_ISA=70, the newest PTX that is understood; SIMT_FAIL=alloc:3 or
+// launch:1, the call that fails.
+#include <dlfcn.h>
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "params.cuh"
+#include "simt.h"
+
+namespace {
+
+enum Result {
+  SUCCESS = 0,
+  INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
+  NO_DEVICE = 100,
+  INVALID_DEVICE = 101,
+  INVALID_IMAGE = 200,
+  UNSUPPORTED_PTX_VERSION = 222,
+  NOT_FOUND = 500,
+  LAUNCH_FAILED = 719,
+  CAPTURE_UNSUPPORTED = 900,
+  CAPTURE_INVALIDATED = 901,
+};
+
+using Kernel = void (*)(RowParams, Buffers);
+
+struct Function {
+  std::string name;
+  Kernel kernel;
+  unsigned max_threads;
+};
+
+struct Module {
+  std::string ptx;
+  std::map<std::string, Function> functions;
+};
+
+struct Launch {
+  Kernel kernel;
+  dim3 grid, block;
+  unsigned shared;
+  RowParams params;
+  Buffers buffers;
+};
+
+struct Graph {
+  std::vector<Launch> launches;
+};
+
+struct Stream {
+  bool capturing = false, spoilt = false;
+  Graph* graph = nullptr;
+};
+
+constexpr size_t NAN_BYTES = size_t(1) << 30;
+constexpr size_t FENCE = 256;  // bytes before and after each allocation, all 0xff as NaN is
+
+std::mutex mutex;
+std::map<uintptr_t, size_t> allocations;
+std::atomic<int> allocated{0}, launched{0};
+Stream default_stream;
+int context_token, event_token;
+thread_local void* current_context = nullptr;
+thread_local Stream* captured = nullptr;  // what this thread captures
+thread_local uint64_t seed = 0;
+
+int number(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : otherwise;
+}
+
+void log(const char* format, ...) {
+  const char* path = std::getenv("SIMT_LOG");
+  if (!path) return;
+  const std::lock_guard lock(mutex);
+  FILE* file = std::fopen(path, "a");
+  if (!file) return;
+  va_list arguments;
+  va_start(arguments, format);
+  std::vfprintf(file, format, arguments);
+  std::fputc('\n', file);
+  std::fclose(file);
+}
+
+// Whether SIMT_FAIL names this call, the `count`-th of its kind.
+bool shall_fail(const char* kind, int count) {
+  const char* text = std::getenv("SIMT_FAIL");
+  return text && text == std::string(kind) + ":" + std::to_string(count);
+}
+
+Stream& stream_of(void* handle) { return handle ? *static_cast<Stream*>(handle) : default_stream; }
+
+// What must not happen while this thread captures a stream, be it on that stream or beside it.
+Result outside_capture(const char* what) {
+  if (!captured) return SUCCESS;
+  log("%s during a capture", what);
+  captured->spoilt = true;
+  return CAPTURE_UNSUPPORTED;
+}
+
+Result allocate(uintptr_t* out, size_t bytes) {
+  if (bytes == 0) return INVALID_VALUE;
+  if (shall_fail("alloc", ++allocated)) return OUT_OF_MEMORY;
+  auto* memory = static_cast<char*>(::operator new(bytes + 2 * FENCE, std::align_val_t(256)));
+  // Of what is very large only the pages that a test touches shall cost memory.
+  std::memset(memory, 0xff, FENCE);
+  if (bytes <= NAN_BYTES) std::memset(memory + FENCE, 0xff, bytes);
+  std::memset(memory + FENCE + bytes, 0xff, FENCE);
+  *out = reinterpret_cast<uintptr_t>(memory + FENCE);
+  const std::lock_guard lock(mutex);
+  allocations[*out] = bytes;
+  return SUCCESS;
+}
+
+Result release(uintptr_t at) {
+  const std::lock_guard lock(mutex);
+  const auto found = allocations.find(at);
+  if (found == allocations.end()) return INVALID_VALUE;
+  const auto* memory = reinterpret_cast<unsigned char*>(at);
+  for (size_t i = 0; i < FENCE; ++i) {
+    if (memory[-1 - static_cast<long>(i)] == 0xff && memory[found->second + i] == 0xff) continue;
+    std::fprintf(stderr, "simt: a kernel wrote beyond an allocation of %zu bytes\n", found->second);
+    std::abort();
+  }
+  ::operator delete(reinterpret_cast<char*>(at) - FENCE, std::align_val_t(256));
+  allocations.erase(found);
+  return SUCCESS;
+}
+
+bool is_device(uintptr_t at, size_t bytes) {
+  const std::lock_guard lock(mutex);
+  auto found = allocations.upper_bound(at);
+  if (found == allocations.begin()) return false;
+  --found;
+  return at + bytes <= found->first + found->second;
+}
+
+void run(const Launch& launch) {
+  simt::launch(launch.grid, launch.block, launch.shared, seed,
+               [&] { launch.kernel(launch.params, launch.buffers); });
+}
+
+// A function of this library by its name: the kernels are compiled into it.
+Kernel kernel_named(const char* name) {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<void*>(&kernel_named), &info)) return nullptr;
+  void* self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+  return self ? reinterpret_cast<Kernel>(dlsym(self, name)) : nullptr;
+}
+
+// The number after `key` in the entry's text, or `otherwise`.
+unsigned after(const std::string& text, const std::string& key, unsigned otherwise) {
+  const size_t at = text.find(key);
+  return at == std::string::npos ? otherwise : std::strtoul(text.c_str() + at + key.size(), nullptr, 10);
+}
+
+}  // namespace
+
+#define DRIVER extern "C" __attribute__((visibility("default"))) Result
+
+// Of the stand-in alone: the order in which this thread's launches schedule their threads.
+extern "C" __attribute__((visibility("default"))) void simt_set_seed(uint64_t value) { seed = value; }
+
+DRIVER cuInit(unsigned) { return std::getenv("SIMT_NO_DEVICE") ? NO_DEVICE : SUCCESS; }
+DRIVER cuDriverGetVersion(int* version) {
+  *version = number("SIMT_DRIVER_VERSION", 13000);
+  return SUCCESS;
+}
+DRIVER cuDeviceGetCount(int* count) {
+  *count = 1;
+  return SUCCESS;
+}
+DRIVER cuDeviceGet(int* device, int ordinal) {
+  *device = 0;
+  return ordinal == 0 ? SUCCESS : INVALID_DEVICE;
+}
+DRIVER cuDeviceGetName(char* name, int length, int) {
+  std::snprintf(name, static_cast<size_t>(length), "emulated device");
+  return SUCCESS;
+}
+DRIVER cuDeviceGetAttribute(int* value, int attribute, int) {
+  const int capability = number("SIMT_CAPABILITY", 90);
+  switch (attribute) {
+    case 16: *value = 2; break;  // multiprocessors
+    case 75: *value = capability / 10; break;
+    case 76: *value = capability % 10; break;
+    case 115: *value = 1; break;  // memory pools
+    default: *value = 0;
+  }
+  return SUCCESS;
+}
+DRIVER cuDeviceTotalMem_v2(size_t* bytes, int) {
+  *bytes = size_t(1) << 32;
+  return SUCCESS;
+}
+DRIVER cuDevicePrimaryCtxRetain(void** context, int) {
+  *context = &context_token;
+  return SUCCESS;
+}
+DRIVER cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
+DRIVER cuCtxGetCurrent(void** context) {
+  *context = current_context;
+  return SUCCESS;
+}
+DRIVER cuCtxSetCurrent(void* context) {
+  current_context = context;
+  return SUCCESS;
+}
+DRIVER cuCtxSynchronize() { return outside_capture("cuCtxSynchronize"); }
+
+DRIVER cuModuleLoadData(void** out, const void* image) {
+  const std::string ptx = static_cast<const char*>(image);
+  const size_t version = ptx.find(".version ");
+  if (version == std::string::npos) return INVALID_IMAGE;
+  int major = 0, minor = 0;
+  std::sscanf(ptx.c_str() + version, ".version %d.%d", &major, &minor);
+  if (10 * major + minor > number("SIMT_PTX_ISA", 90)) return UNSUPPORTED_PTX_VERSION;
+  log("cuModuleLoadData %zu", ptx.size());
+  *out = new Module{ptx, {}};
+  return SUCCESS;
+}
+DRIVER cuModuleUnload(Module* module) {
+  delete module;
+  return SUCCESS;
+}
+DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
+  const size_t at = module->ptx.find(std::string(".entry ") + name + "(");
+  if (at == std::string::npos) return NOT_FOUND;
+  const std::string entry = module->ptx.substr(at, module->ptx.find('{', at) - at);
+  const std::string param = std::string(name) + "_param_";
+  const bool same = after(entry, param + "0[", 0) == sizeof(RowParams) &&
+                    after(entry, param + "1[", 0) == sizeof(Buffers);
+  const Kernel kernel = kernel_named(name);
+  if (!same || !kernel) {
+    std::fprintf(stderr, "simt: the PTX of %s and the emulated kernel differ\n", name);
+    return NOT_FOUND;
+  }
+  auto& function = module->functions[name];
+  function = {name, kernel, after(entry, ".maxntid ", 1024)};
+  *out = &function;
+  return SUCCESS;
+}
+DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                      unsigned bz, unsigned shared, void* stream, void** arguments, void** extra) {
+  if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || gx > 0x7fffffffu) return INVALID_VALUE;
+  if (bx * by * bz == 0 || bx * by * bz > function->max_threads || shared > 48 << 10 || extra) return INVALID_VALUE;
+  log("cuLaunchKernel %s %u x %u", function->name.c_str(), gx, bx);
+  if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
+  const Launch launch{function->kernel, {gx, gy, gz}, {bx, by, bz}, shared,
+                      *static_cast<RowParams*>(arguments[0]), *static_cast<Buffers*>(arguments[1])};
+  Stream& target = stream_of(stream);
+  if (target.capturing) {
+    target.graph->launches.push_back(launch);
+  } else {
+    run(launch);
+  }
+  return SUCCESS;
+}
+DRIVER cuFuncGetAttribute(int* value, int, Function*) {
+  *value = 0;
+  return SUCCESS;
+}
+
+DRIVER cuMemAlloc_v2(uintptr_t* out, size_t bytes) {
+  log("cuMemAlloc %zu", bytes);
+  const Result refused = outside_capture("cuMemAlloc");
+  return refused ? refused : allocate(out, bytes);
+}
+DRIVER cuMemAllocAsync(uintptr_t* out, size_t bytes, void*) {
+  log("cuMemAllocAsync %zu", bytes);
+  const Result refused = outside_capture("cuMemAllocAsync");
+  return refused ? refused : allocate(out, bytes);
+}
+DRIVER cuMemFree_v2(uintptr_t at) { return release(at); }
+DRIVER cuMemFreeAsync(uintptr_t at, void*) { return release(at); }
+DRIVER cuMemcpyHtoDAsync_v2(uintptr_t to, const void* from, size_t bytes, void*) {
+  const Result refused = outside_capture("cuMemcpyHtoDAsync");
+  if (refused) return refused;
+  if (!is_device(to, bytes)) return INVALID_VALUE;
+  std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+  return SUCCESS;
+}
+DRIVER cuMemcpyDtoHAsync_v2(void* to, uintptr_t from, size_t bytes, void*) {
+  log("cuMemcpyDtoHAsync %zu", bytes);
+  const Result refused = outside_capture("cuMemcpyDtoHAsync");
+  if (refused) return refused;
+  if (!is_device(from, bytes)) return INVALID_VALUE;
+  std::memcpy(to, reinterpret_cast<void*>(from), bytes);
+  return SUCCESS;
+}
+DRIVER cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, void*) {
+  if (!is_device(to, bytes)) return INVALID_VALUE;
+  std::memset(reinterpret_cast<void*>(to), value, bytes);
+  return SUCCESS;
+}
+
+DRIVER cuStreamCreate(void** stream, unsigned) {
+  *stream = new Stream;
+  return SUCCESS;
+}
+DRIVER cuStreamDestroy_v2(Stream* stream) {
+  delete stream;
+  return SUCCESS;
+}
+DRIVER cuStreamSynchronize(void*) {
+  log("cuStreamSynchronize");
+  return outside_capture("cuStreamSynchronize");
+}
+DRIVER cuStreamWaitEvent(void*, void*, unsigned) { return SUCCESS; }
+DRIVER cuStreamBeginCapture_v2(void* stream, int) {
+  Stream& target = stream_of(stream);
+  if (!stream || target.capturing) return CAPTURE_UNSUPPORTED;  // the default stream cannot
+  target = {true, false, new Graph};
+  captured = &target;
+  return SUCCESS;
+}
+DRIVER cuStreamEndCapture(void* stream, void** graph) {
+  Stream& target = stream_of(stream);
+  if (!target.capturing) return INVALID_VALUE;
+  captured = nullptr;
+  target.capturing = false;
+  *graph = target.spoilt ? nullptr : target.graph;
+  return target.spoilt ? CAPTURE_INVALIDATED : SUCCESS;
+}
+DRIVER cuStreamIsCapturing(void* stream, int* status) {
+  *status = stream_of(stream).capturing;
+  return SUCCESS;
+}
+DRIVER cuGraphInstantiateWithFlags(void** out, Graph* graph, unsigned long long) {
+  *out = new Graph(*graph);
+  return SUCCESS;
+}
+DRIVER cuGraphLaunch(Graph* graph, void*) {
+  for (const Launch& launch : graph->launches) run(launch);
+  return SUCCESS;
+}
+DRIVER cuGraphDestroy(Graph* graph) {
+  delete graph;
+  return SUCCESS;
+}
+DRIVER cuGraphExecDestroy(Graph* graph) {
+  delete graph;
+  return SUCCESS;
+}
+
+DRIVER cuEventCreate(void** event, unsigned) {
+  *event = &event_token;
+  return SUCCESS;
+}
+DRIVER cuEventRecord(void*, void*) { return SUCCESS; }
+DRIVER cuEventDestroy_v2(void*) { return SUCCESS; }
+DRIVER cuEventSynchronize(void*) { return outside_capture("cuEventSynchronize"); }
+DRIVER cuEventQuery(void*) { return SUCCESS; }
+DRIVER cuEventElapsedTime(float* milliseconds, void*, void*) {
+  *milliseconds = 0.0f;
+  return SUCCESS;
+}
+
+DRIVER cuGetErrorName(Result result, const char** name) {
+  static const std::map<Result, const char*> NAMES = {
+      {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
+      {NO_DEVICE, "CUDA_ERROR_NO_DEVICE"},
+      {UNSUPPORTED_PTX_VERSION, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"},
+      {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
+      {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+      {CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"},
+  };
+  const auto found = NAMES.find(result);
+  *name = found == NAMES.end() ? "CUDA_ERROR_(emulated)" : found->second;
+  return SUCCESS;
+}
+DRIVER cuGetErrorString(Result result, const char** text) { return cuGetErrorName(result, text); }

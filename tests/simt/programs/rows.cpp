@@ -1,0 +1,193 @@
+// Every kernel on tiny batches, in memory of exactly their size, in three orders of scheduling: the
+// sanitizers look at it, and the bits have to be the same in each order, apart and in place.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "any.cu"
+#include "batch.cu"
+#include "large_bf16.cu"
+#include "large_f16.cu"
+#include "large_f32.cu"
+#include "small_bf16.cu"
+#include "small_f16.cu"
+#include "small_f32.cu"
+
+namespace {
+
+using Kernel = void (*)(RowParams, Buffers);
+
+struct Shape {
+  const char* name;
+  Kernel kernel;
+  Format student, teacher;
+  unsigned threads, classes;
+};
+
+unsigned bytes_of(Format format) { return format == IS_F32 ? 4 : 2; }
+
+void put(std::vector<char>& matrix, Format format, size_t i, float x) {
+  const unsigned bits = format == IS_F32   ? __float_as_uint(x)
+                        : format == IS_F16 ? narrow_f16(x)
+                                           : narrow_bf16(x);
+  std::memcpy(&matrix[i * bytes_of(format)], &bits, bytes_of(format));
+}
+
+
+void launch(Kernel kernel, unsigned blocks, unsigned threads, uint64_t seed, const RowParams& params,
+            const Buffers& buffers) {
+  simt::launch(blocks, threads, 0, seed, [&] { kernel(params, buffers); });
+}
+
+// What a run leaves: gradient, records, shares.
+struct Outcome {
+  std::vector<char> gradient;
+  std::vector<RowStats> stats;
+  std::vector<float> losses;
+  float total;
+
+  bool operator==(const Outcome& other) const {
+    return gradient == other.gradient && losses.size() == other.losses.size() &&
+           std::memcmp(stats.data(), other.stats.data(), stats.size() * sizeof(RowStats)) == 0 &&
+           std::memcmp(losses.data(), other.losses.data(), losses.size() * 4) == 0 &&
+           std::memcmp(&total, &other.total, 4) == 0;
+  }
+};
+
+struct Batch {
+  RowParams params{};
+  std::vector<char> student, teacher;
+  std::vector<int> labels;
+  std::vector<float> weight, tau;
+
+  Batch(const Shape& shape, std::mt19937& random, unsigned divergence, unsigned revision) {
+    const unsigned v = shape.classes, rows = 5, stride = v + random() % 3;
+    params.rows = rows;
+    params.classes = v;
+    params.student_stride = params.teacher_stride = params.gradient_stride = stride;
+    params.stats_level = FULL_STATS;
+    params.revision = revision;
+    params.revision_parameter = 0.8f;
+    params.temperature = divergence == DECOUPLED ? STANDARDISED : PER_ROW;
+    params.tau = 2.0f;
+    params.temperature_squared = 1;
+    params.right_divergence = params.wrong_divergence = divergence;
+    params.right_alpha = params.wrong_alpha = 1.0f;
+    params.right_beta = params.wrong_beta = 0.5f;
+    params.right_lambda_kd = params.wrong_lambda_kd = 0.9f;
+    params.right_lambda_ce = params.wrong_lambda_ce = 0.1f;
+    params.gamma = 1.0f;
+    params.tau0 = 10.0f;
+    params.bias = 40.0f;
+    params.normalise = 1;
+    params.tau_min = 1.0f;
+    const size_t elements = size_t(rows - 1) * stride + v;
+    student.resize(elements * bytes_of(shape.student));
+    teacher.resize(elements * bytes_of(shape.teacher));
+    std::normal_distribution<float> normal(0.0f, 3.0f);
+    for (size_t i = 0; i < elements; ++i) {
+      const bool mask = i % 11 == 3 && v > 4;
+      put(student, shape.student, i, mask && i % 2 ? -INFINITY : normal(random));
+      put(teacher, shape.teacher, i, mask && i % 3 ? -INFINITY : normal(random));
+    }
+    for (unsigned b = 0; b < rows; ++b) {
+      labels.push_back(b == 3 ? IGNORE : b == 4 ? static_cast<int>(v) : static_cast<int>(random() % v));
+      weight.push_back(b == 2 ? 0.0f : 1.0f);
+      tau.push_back(1.0f + float(b));
+    }
+    put(student, shape.student, size_t(2) * stride, NAN);  // a row that is refused
+  }
+
+  Outcome run(const Shape& shape, uint64_t seed, bool in_place) const {
+    std::vector<char> logits = student;
+    Outcome out{std::vector<char>(student.size()), std::vector<RowStats>(params.rows),
+                std::vector<float>(params.rows), 0.0f};
+    std::vector<unsigned> marks(params.rows);
+    std::vector<float> omegas(params.rows), temperatures(params.rows);
+    Scale scale{};
+    Buffers buffers{};
+    buffers.student = logits.data();
+    buffers.teacher = teacher.data();
+    buffers.labels = labels.data();
+    buffers.weight = weight.data();
+    buffers.tau = tau.data();
+    buffers.gradient = in_place ? logits.data() : out.gradient.data();
+    buffers.stats = out.stats.data();
+    buffers.losses = out.losses.data();
+    buffers.omegas = omegas.data();
+    buffers.temperatures = temperatures.data();
+    buffers.marks = marks.data();
+    buffers.scale_out = &scale;
+    buffers.total = &out.total;
+    buffers.known.upstream = 2.0f;
+    buffers.reduction = MEAN_PER_GROUP;
+    buffers.student_format = shape.student;
+    buffers.teacher_format = shape.teacher;
+    if (!in_place) {
+      // What lies between rows is nobody's to write.
+      out.gradient = logits;
+    }
+    launch(batch_groups, 2, 64, seed, params, buffers);
+    launch(batch_scale, 1, 64, seed, params, buffers);
+    launch(batch_omegas, 2, 64, seed, params, buffers);
+    launch(batch_temperatures, 1, 64, seed, params, buffers);
+    buffers.scale = &scale;
+    launch(shape.kernel, 2, shape.threads, seed, params, buffers);
+    launch(batch_total, 1, 64, seed, params, buffers);
+    if (in_place) out.gradient = logits;
+    return out;
+  }
+};
+
+#define OF_TYPE(type, format)                              \
+  {"row_group8_" #type, row_group8_##type, format, format, 64, 10}, \
+  {"row_group16_" #type, row_group16_##type, format, format, 64, 31}, \
+  {"row_warp_" #type, row_warp_##type, format, format, 64, 131}, \
+  {"row_block_" #type, row_block_##type, format, format, 96, 333}, \
+  {"row_stream_" #type, row_stream_##type, format, format, 96, 333}
+
+const Shape SHAPES[] = {
+    OF_TYPE(f32, IS_F32),
+    OF_TYPE(f16, IS_F16),
+    OF_TYPE(bf16, IS_BF16),
+    {"row_any", row_any, IS_F32, IS_BF16, 64, 77},
+    {"row_any", row_any, IS_F16, IS_F32, 32, 3},
+};
+
+}  // namespace
+
+// `rows once` runs each batch once and compares nothing: for ThreadSanitizer, which is slow and does
+// not care about the order.
+int main(int count, char** arguments) {
+  const bool once = count > 1 && std::string(arguments[1]) == "once";
+  std::mt19937 random(1);
+  int wrong = 0, runs = 0;
+  for (const Shape& shape : SHAPES) {
+    const bool any = shape.kernel == row_any;
+    for (unsigned divergence = 0; divergence <= (any ? DECOUPLED : FORWARD_KL); ++divergence) {
+      for (unsigned revision = 0; revision <= (any ? LABEL_SMOOTHING : PROBABILITY_SHIFT); ++revision) {
+        // Each divergence but the first with one revision alone.
+        if (divergence > 0 && revision != divergence % 4) continue;
+        const Batch batch(shape, random, divergence, revision);
+        if (once) {
+          batch.run(shape, 1, true);
+          runs += 1;
+          continue;
+        }
+        const Outcome outcome = batch.run(shape, 0, false);
+        const bool finite = outcome.stats[0].flags & INFINITE || std::isfinite(outcome.stats[0].loss);
+        const bool same = outcome == batch.run(shape, 1, false) && outcome == batch.run(shape, 2, true);
+        runs += 3;
+        if (same && finite) continue;
+        std::fprintf(stderr, "%s, divergence %u, revision %u: the bits depend on the order\n", shape.name,
+                     divergence, revision);
+        wrong += 1;
+      }
+    }
+  }
+  std::printf("%d runs, %d wrong\n", runs, wrong);
+  return wrong != 0;
+}

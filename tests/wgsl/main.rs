@@ -1,0 +1,17 @@
+//! The WGSL engine's own promises, beside agreement with the oracle: what it refuses, where it
+//! writes, and that neither strides, offsets, chunks nor grids change a bit.
+
+mod arguments;
+#[allow(
+    dead_code,
+    reason = "this suite makes its batches as the parity suite does"
+)]
+#[path = "../parity/cases.rs"]
+mod cases;
+mod chunks;
+mod embedding;
+mod gpu;
+mod regimes;
+mod rig;
+#[path = "../support/mod.rs"]
+mod support;
