@@ -1,22 +1,21 @@
-//! The short way for forward KL: its gradient is a sum of exponentials, and its value comes with
-//! the stats sweep wherever that is exact enough.
+//! The short way for forward KL on rows without masks: the gradient is a sum of exponentials, and
+//! the value comes with the stats sweep wherever that is exact enough.
 
 use super::gradient::Gradient;
 use super::layout::{LOWEST, Layout, Sink, Step};
-use super::simd::{Mask, Vector, map};
-use super::sums::{Both, Exponentials, Power, Scratch, Sums};
+use super::simd::{Mask, Vector};
+use super::sums::{Both, Exponentials, Kept, Raise, Sums};
+use std::marker::PhantomData;
 
 /// Where the textbook sum `Σ p' (log p' − log q)` is less than this part of its terms, it cancels
 /// too much, and [`kl_term`](super::math::kl_term) has to be summed instead.
 const LEAST: f32 = 1.0 / 16.0;
 
-/// `D` without its factor by the textbook's sum; none where that would cancel.
+/// `D` without its factor by the textbook's sum, and where that is exact enough. The target is
+/// proportional to the teacher's softmax at every class besides the label.
 #[inline(always)]
-pub(super) fn value<R: Vector, C: Copy>(gradient: &Gradient<R, C>, sums: &Sums<R>) -> Option<R> {
+pub(super) fn value<R: Vector, C: Copy>(gradient: &Gradient<R, C>, sums: &Sums<R>) -> (R, R::Mask) {
     let (q, target) = (&gradient.student, &gradient.target);
-    if !target.is_proportional() {
-        return None;
-    }
     let of_classes = target.beta * target.softmax.scale * sums.contrast;
     let constant = q.log_norm - target.softmax.log_norm + target.log_beta;
     let of_constant = target.label.rest * constant;
@@ -26,96 +25,86 @@ pub(super) fn value<R: Vector, C: Copy>(gradient: &Gradient<R, C>, sums: &Sums<R
     let value = of_classes + of_constant + of_label;
     let size = of_classes.abs() + of_constant.abs() + of_label.abs();
     let least = R::splat(LEAST) * size.max(R::splat(1.0));
-    let enough = least.lt(value) & value.lt(R::splat(f32::INFINITY));
-    (!(!enough).any()).then_some(value)
+    (value, least.lt(value) & value.lt(R::splat(f32::INFINITY)))
 }
 
-/// `g_c = a e_s + b e_t + c e1`, for rows without masks.
-pub(super) struct Blend<'a, V, G> {
-    exponentials: Exponentials<V>,
-    factors: [V; 3],
-    sink: &'a mut G,
-}
-
-/// Writes the gradient of forward KL, times `kd`, from what the stats sweep has kept if it has.
+/// `a`, `b` and `c` of [`Blend`], and the gradient at the label's class; `kd` multiplies the
+/// divergence's.
 #[inline(always)]
-pub(super) fn write<L: Layout, G: Sink<L::V, L::R>>(
-    gradient: &Gradient<L::R, L::Class>,
-    kd: L::R,
-    exponentials: Exponentials<L::V>,
-    kept: Option<&Scratch>,
-    layout: &L,
-    labelled: <L::R as Vector>::Mask,
-    sink: &mut G,
-) {
-    let (zero, ce) = (L::R::splat(0.0), gradient.factors.ce);
+pub(super) fn factors<R: Vector, C: Copy>(gradient: &Gradient<R, C>, kd: R) -> [R; 4] {
     let (q, target) = (&gradient.student, &gradient.target);
-    let factors = [
+    [
         kd * q.scale,
-        zero - kd * target.beta * target.softmax.scale,
-        ce * gradient.raw.scale,
-    ];
-    let mut blend = Blend {
-        exponentials,
-        factors: map(factors, L::spread),
-        sink,
-    };
-    match kept {
-        // SAFETY: the stats sweep has kept every class of this row.
-        Some(kept) => unsafe { blend.kept::<L>(kept, layout.classes()) },
-        None => blend.run(layout),
-    }
-    let g = kd * (q.y.p - target.label.p) + gradient.of_cross_entropy();
-    blend.sink.put_label(g, labelled);
+        R::splat(0.0) - kd * target.beta * target.softmax.scale,
+        gradient.factors.ce * gradient.raw.scale,
+        kd * (q.y.p - target.label.p) + gradient.of_cross_entropy(),
+    ]
 }
 
-impl<V: Vector, G> Blend<'_, V, G> {
+/// `g_c = a e_s + b e_t + c e1` of one row without masks.
+pub(super) struct Blend<V, P> {
+    pub(super) exponentials: Exponentials<V>,
+    pub(super) power: P,
+    pub(super) factors: [V; 3],
+}
+
+impl<V: Vector, P: Raise> Blend<V, P> {
     #[inline(always)]
-    fn run<L: Layout<V = V>>(&mut self, layout: &L)
-    where
-        G: Sink<L::V, L::R>,
-    {
-        layout.each::<false>(&mut Recomputed(self, std::marker::PhantomData::<L>));
+    fn at(&self, e_s: V, e_t: V, raw: V) -> V {
+        let [a, b, c] = self.factors;
+        e_s.mul_add(a, e_t.mul_add(b, raw * c))
     }
 
+    /// Writes it from what the stats sweep has kept.
+    ///
     /// # Safety
-    /// The scratch holds this row.
+    /// It has kept this row, of `classes` classes.
     #[inline(always)]
-    unsafe fn kept<L: Layout<V = V>>(&mut self, kept: &Scratch, classes: usize)
-    where
-        G: Sink<L::V, L::R>,
-    {
+    pub(super) unsafe fn write_kept<R: Vector>(
+        &self,
+        kept: &Kept,
+        classes: usize,
+        sink: &mut impl Sink<V, R>,
+    ) {
         for at in (0..classes).step_by(V::LANES) {
             // SAFETY: these classes are within the row.
             let load = |which| unsafe { kept.load::<V>(which, at) };
             let (e_s, e_t) = (load(0), load(1));
-            let raw = match self.exponentials.power {
-                Power::Other => load(2),
-                power => power.raise(e_s, e_s),
+            let raw = if self.power.is_apart() {
+                load(2)
+            } else {
+                self.power.raise(e_s, e_s)
             };
-            let g = self.blend(e_s, e_t, raw);
-            self.sink.put(at, g, Mask::splat(true));
+            sink.put(at, self.at(e_s, e_t, raw), Mask::splat(true));
         }
     }
 
+    /// Writes it from exponentials that are computed once more.
     #[inline(always)]
-    fn blend(&self, e_s: V, e_t: V, raw: V) -> V {
-        let [a, b, c] = self.factors;
-        e_s.mul_add(a, e_t.mul_add(b, raw * c))
+    pub(super) fn write<L: Layout<V = V>>(&self, layout: &L, sink: &mut impl Sink<V, L::R>) {
+        let mut recomputed = Recomputed {
+            blend: self,
+            sink,
+            rows: PhantomData::<L::R>,
+        };
+        layout.each::<false>(&mut recomputed);
     }
 }
 
-/// The exponentials computed once more.
-struct Recomputed<'a, 'b, L: Layout, G>(&'a mut Blend<'b, L::V, G>, std::marker::PhantomData<L>);
+struct Recomputed<'a, V, P, G, R> {
+    blend: &'a Blend<V, P>,
+    sink: &'a mut G,
+    rows: PhantomData<R>,
+}
 
-impl<L: Layout, G: Sink<L::V, L::R>> Step<L::V> for Recomputed<'_, '_, L, G> {
+impl<V: Vector, P: Raise, R: Vector, G: Sink<V, R>> Step<V> for Recomputed<'_, V, P, G, R> {
     const ABSENT: f32 = LOWEST;
 
     #[inline(always)]
-    fn step<const MASKED: bool>(&mut self, at: usize, s: L::V, t: L::V) {
-        let Both { d, e, .. } = self.0.exponentials.at::<MASKED>(s, t);
-        let raw = self.0.exponentials.power.raise(e[0], d[0]);
-        let g = self.0.blend(e[0], e[1], raw);
-        self.0.sink.put(at, g, Mask::splat(true));
+    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
+        let Both { d, e, .. } = self.blend.exponentials.at::<MASKED>(s, t);
+        let raw = self.blend.power.raise(e[0], d[0]);
+        let g = self.blend.at(e[0], e[1], raw);
+        self.sink.put(at, g, Mask::splat(true));
     }
 }

@@ -27,6 +27,7 @@
 //! bits with the same instructions ([`Isa`]), whatever the number of threads.
 
 mod blend;
+mod clean;
 mod divergence;
 mod extremes;
 mod feature;
@@ -38,6 +39,7 @@ mod layout;
 mod math;
 mod plan;
 mod prologue;
+mod revised;
 mod row;
 mod scores;
 mod simd;

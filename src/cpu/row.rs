@@ -1,18 +1,16 @@
 //! The row program: stats → revise → gradient, for one row or for several side by side.
 
-use super::blend;
 use super::divergence::{
     Decoupled, ForwardKl, JensenShannon, MseLogits, MseProbs, ReverseKl, Rule, Split,
     TotalVariation, factors,
 };
 use super::extremes::{Census, Extremes};
-use super::gradient::{Factors, Gradient, Run};
-use super::layout::{GROUP, Layout, Sink};
-use super::scores::Scores;
+use super::gradient::{Gradient, Run};
+use super::layout::{Layout, Sink};
+use super::revised::{Revised, Tempered};
 use super::simd::{Mask, Task, Vector, map};
 use super::standardise::Standardised;
-use super::sums::{Exponentials, Power, Scratch, Stats, Sums};
-use super::target::Target;
+use super::sums::{Exponentials, Power, Stats, Sums};
 use crate::spec::{Divergence, LossSpec, Revision, StatsLevel, Temperature};
 
 /// What a row comes with besides its logits.
@@ -23,16 +21,6 @@ pub(super) struct Inputs<R> {
     pub(super) tau: R,
     /// `upstream · inv_n` of right and of wrong rows.
     pub(super) scale: [R; 2],
-}
-
-impl Inputs<f32> {
-    /// Of a lane without a row.
-    pub(super) const NONE: Self = Self {
-        weight: 0.0,
-        kd_weight: 0.0,
-        tau: 1.0,
-        scale: [0.0; 2],
-    };
 }
 
 /// What is written about a row: the floats of its record in their order, both tops, and marks.
@@ -52,8 +40,6 @@ pub(super) struct Row<'a, L: Layout, G> {
     pub(super) level: StatsLevel,
     pub(super) layout: &'a L,
     pub(super) inputs: Inputs<L::R>,
-    /// Room that makes it faster.
-    pub(super) scratch: Option<&'a mut Scratch>,
     pub(super) sink: &'a mut G,
 }
 
@@ -62,10 +48,8 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
 
     /// The record; the gradient is written on the way.
     #[inline(always)]
-    fn run(mut self) -> Record<L> {
+    fn run(self) -> Record<L> {
         let (spec, layout) = (self.spec, self.layout);
-        // Longer rows have to be computed again.
-        self.scratch = self.scratch.filter(|_| layout.classes() <= GROUP);
         let extremes = layout.extremes();
         let (of_s, of_t) = (&extremes.student, &extremes.teacher);
         let standardised = matches!(spec.temperature(), Temperature::Standardised { .. });
@@ -80,17 +64,19 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
         }
 
         // Stats.
-        let Inputs { weight, tau, .. } = self.inputs;
+        let tau = self.inputs.tau;
         let (k, standardised) = inverse_temperatures(layout, tau, standardised, &census, &extremes);
         let shift = [of_s.shift(), of_t.shift()];
-        let exponentials = Exponentials::<L::V>::new::<L>(shift, k, Power::of(spec));
-        let full = self.level == StatsLevel::Full;
+        let exponentials = Exponentials::<L::V>::new::<L>(shift, k);
+        let (power, full) = (Power::of(spec), self.level == StatsLevel::Full);
         let mut fast = None;
         if !counted {
+            let kept = None;
             let stats = Stats {
                 exponentials,
+                power,
                 full,
-                scratch: self.scratch.as_deref_mut(),
+                kept,
             };
             let sums = stats.of::<false, L>(layout);
             if is_below_infinity([sums.contrast.abs(), of_s.label, of_t.label]) {
@@ -103,82 +89,45 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
                 }
             }
         }
-        let clean = fast.is_some();
-        let masked = || L::V::enter(Masked(exponentials, full, &layout.general()));
+        let masked = || L::V::enter(Masked(exponentials, power, full, &layout.general()));
         let sums = fast.unwrap_or_else(masked);
-        let (one, [s, t], labels) = (L::R::splat(1.0), shift, [of_s.label, of_t.label]);
-        let [student, teacher, raw_s, raw_t] = L::softmaxes(
-            [k[0], k[1], one, one],
-            [s, t, s, t],
-            [sums.tempered[0], sums.tempered[1], sums.raw[0], sums.raw[1]],
-            [labels[0], labels[1], labels[0], labels[1]],
-        );
-        let scores = Scores::of(&extremes, raw_s, raw_t);
 
         // Revise.
-        let wrong = of_t.labelled & of_t.label.lt(of_t.max);
-        let (revision, unmasked) = (spec.revision(), census.unmasked[1]);
-        let target = Target::new(layout, revision, wrong, &extremes, teacher, unmasked);
+        let (tempered, unmasked) = (Tempered { k, shift }, census.unmasked[1]);
+        let by = (spec, spec.revision());
+        let revised = Revised::new(
+            layout,
+            by,
+            self.inputs,
+            &extremes,
+            tempered,
+            &sums,
+            unmasked,
+        );
 
         // Divergence and gradient.
-        let zero = L::R::splat(0.0);
-        let by_side = |of: fn(&LossSpec, bool) -> f32| {
-            L::R::select(
-                wrong,
-                L::R::splat(of(spec, true)),
-                L::R::splat(of(spec, false)),
-            )
-        };
-        let kd_factor =
-            weight * by_side(|s, wrong| s.side(wrong).lambda_kd) * self.inputs.kd_weight;
-        let ce_factor = weight * by_side(|s, wrong| s.side(wrong).lambda_ce);
-        let scale = L::R::select(wrong, self.inputs.scale[1], self.inputs.scale[0]);
-        let gradient = Gradient {
-            student,
-            target,
-            raw: scores.student,
-            label: of_s.label,
-            factors: Factors {
-                kd: zero,
-                ce: L::R::select(of_s.labelled, scale * ce_factor, zero),
-            },
-        };
-        let masks = Masks::new(layout, &extremes, &census, revision, wrong);
-        let mut by_rule = ByRule {
+        let wrong = revised.wrong;
+        let masks = Masks::new(layout, &extremes, &census, spec.revision(), wrong);
+        let kd = L::V::enter(ByRule {
             spec,
             layout,
             wrong,
             labelled: of_s.labelled,
             tau,
-            factor: scale * kd_factor,
-            gradient: &gradient,
+            factor: revised.factor,
+            gradient: &revised.gradient,
             standardised,
             masks: &masks,
             unmasked,
-            sink: &mut *self.sink,
-        };
-        let kept = self.scratch.as_deref();
-        let short = match spec.side(wrong.any()).divergence {
-            Divergence::ForwardKl if clean => by_rule.short(&sums, exponentials, kept),
-            _ => None,
-        };
-        let kd = short.unwrap_or_else(|| L::V::enter(by_rule));
-
-        // A term whose factor is 0 is not evaluated: no 0·∞.
-        let term = |factor: L::R, value: L::R| L::R::select(factor.eq(zero), zero, factor * value);
-        let loss = term(kd_factor, kd) + term(ce_factor, scores.ce);
-        let mut floats = [zero; 13];
-        floats[..5].copy_from_slice(&[loss, kd, scores.ce, tau, target.beta]);
-        if full {
-            floats[5..].copy_from_slice(&scores.full(layout, &extremes, &sums));
-        }
-        let infinity = L::R::splat(f32::INFINITY);
+            sink: self.sink,
+        });
+        let (floats, infinite) = revised.floats(kd, full, layout.classes(), &extremes, &sums);
         Record {
             floats,
             tops: [of_t.top, of_s.top],
             wrong,
             agree: L::same(of_t.top, of_s.top),
-            infinite: kd.eq(infinity) | scores.ce.eq(infinity),
+            infinite,
             nonfinite: nonfinite(&census),
         }
     }
@@ -200,7 +149,7 @@ fn count<L: Layout>(layout: &L, extremes: &Extremes<L::R, L::Class>) -> Census<L
 }
 
 /// The stats sweep over a row with masks.
-struct Masked<'a, L: Layout>(Exponentials<L::V>, bool, &'a L);
+struct Masked<'a, L: Layout>(Exponentials<L::V>, Power, bool, &'a L);
 
 impl<L: Layout> Task for Masked<'_, L> {
     type Output = Sums<L::R>;
@@ -209,10 +158,11 @@ impl<L: Layout> Task for Masked<'_, L> {
     fn run(self) -> Sums<L::R> {
         let stats = Stats {
             exponentials: self.0,
-            full: self.1,
-            scratch: None,
+            power: self.1,
+            full: self.2,
+            kept: None,
         };
-        stats.of::<true, L>(self.2)
+        stats.of::<true, L>(self.3)
     }
 }
 
@@ -317,35 +267,6 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for ByRule<'_, L, G> {
 }
 
 impl<L: Layout, G: Sink<L::V, L::R>> ByRule<'_, L, G> {
-    /// Forward KL of rows without masks, the short way: D, if that is exact enough.
-    #[inline(always)]
-    fn short(
-        &mut self,
-        sums: &Sums<L::R>,
-        exponentials: Exponentials<L::V>,
-        kept: Option<&Scratch>,
-    ) -> Option<L::R> {
-        let value = blend::value(self.gradient, sums)?;
-        let (layout, labelled) = (self.layout, self.labelled);
-        let (value_factor, slope) =
-            factors(self.spec, Divergence::ForwardKl, self.tau, layout.classes());
-        if self.sink.is_open() {
-            let kd = self.factor * slope;
-            blend::write(
-                self.gradient,
-                kd,
-                exponentials,
-                kept,
-                layout,
-                labelled,
-                self.sink,
-            );
-        }
-        let unbounded = self.masks.infinite(Divergence::ForwardKl);
-        let infinity = L::R::splat(f32::INFINITY);
-        Some(L::R::select(unbounded, infinity, value_factor * value))
-    }
-
     /// One divergence, for its rows.
     #[inline(always)]
     fn one(&mut self, divergence: Divergence, rows: <L::R as Vector>::Mask) -> L::R {

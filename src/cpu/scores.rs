@@ -1,7 +1,6 @@
 //! The scores at τ = 1 on the raw logits: cross-entropies, confidences, entropies, margins, EL2N.
 
 use super::extremes::{Extremes, Side};
-use super::layout::Layout;
 use super::simd::Vector;
 use super::softmax::Softmax;
 use super::sums::Sums;
@@ -30,10 +29,10 @@ impl<R: Vector> Scores<R> {
 
     /// The record's scores in its own order, from `teacher_confidence` to `el2n`.
     #[inline(always)]
-    pub(super) fn full<L: Layout<R = R>>(
+    pub(super) fn full<C>(
         &self,
-        layout: &L,
-        extremes: &Extremes<R, L::Class>,
+        classes: usize,
+        extremes: &Extremes<R, C>,
         sums: &Sums<R>,
     ) -> [R; 8] {
         let zero = R::splat(0.0);
@@ -43,11 +42,7 @@ impl<R: Vector> Scores<R> {
         let (teacher_entropy, _) = teacher.moments(sums.weighted[1], zero);
         let labelled = |score: R| R::select(of_s.labelled, score, zero);
         let margin = |margin: R| {
-            if layout.classes() > 1 {
-                labelled(margin)
-            } else {
-                zero
-            }
+            if classes > 1 { labelled(margin) } else { zero }
         };
         [
             teacher.confidence(),

@@ -1,14 +1,16 @@
 //! A stretch of rows, one after the other or side by side. It knows types as values, so that it is
 //! compiled once per instruction set.
 
+use super::clean::{self, Given};
 use super::layout::{
-    Any, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES, Tile,
-    TileGradient, Wide,
+    Any, Bf16s, F16s, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES,
+    Tile, TileGradient, Wide,
 };
 use super::row::{Inputs, Row};
 use super::simd::{Isa, MOST_LANES, Mask, Program, Vector, map};
 use super::sums::Scratch;
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
+use std::ops::Range;
 
 /// A stretch of rows.
 pub(super) struct Stretch<'a> {
@@ -39,102 +41,155 @@ impl Program for Stretch<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) -> f64 {
-        let (rows, mut total) = (self.labels.len(), 0.0);
         if self.classes < TILE_CLASSES {
-            for first in (0..rows).step_by(V::LANES) {
-                total = self.side_by_side::<V>(first, total);
-            }
-            return total;
+            return self.tiles::<V>();
         }
-        let mut scratch = Scratch::new();
-        let singles = [self.student.format(), self.teacher.format()] == [Format::F32; 2];
-        for i in 0..rows {
-            total = if singles {
-                self.one::<V, Singles>(i, &mut scratch, total)
-            } else {
-                self.one::<V, Any>(i, &mut scratch, total)
-            };
+        match [self.student.format(), self.teacher.format()] {
+            [Format::F32, Format::F32] => self.groups::<V, Singles>(),
+            [Format::Bf16, Format::Bf16] => self.groups::<V, Bf16s>(),
+            [Format::F16, Format::F16] => self.groups::<V, F16s>(),
+            _ => self.groups::<V, Any>(),
         }
-        total
     }
 }
 
-impl Stretch<'_> {
-    /// The row's label, weights and temperature.
+/// The class of a label.
+pub(super) fn label_class(label: i32) -> usize {
+    if label == IGNORE {
+        NO_LABEL
+    } else {
+        label as usize
+    }
+}
+
+impl<'a> Stretch<'a> {
+    /// The temperature of a row.
     #[inline(always)]
-    fn inputs(&self, i: usize) -> (i32, Inputs<f32>) {
-        let inputs = Inputs {
-            weight: self.weight.map_or(1.0, |w| w[i]),
-            kd_weight: self.kd_weight.map_or(1.0, |w| w[i]),
-            tau: self.tau.map_or(self.one_tau, |tau| tau[i]),
-            scale: self.scale,
-        };
-        (self.labels[i], inputs)
+    pub(super) fn tau_of(&self, i: usize) -> f32 {
+        self.tau.map_or(self.one_tau, |tau| tau[i])
     }
 
-    /// The row `i`; `F` are its formats.
+    /// A row across many lanes.
     #[inline(always)]
-    fn one<V: Vector, F: Formats>(&mut self, i: usize, scratch: &mut Scratch, total: f64) -> f64 {
-        let (label, inputs) = self.inputs(i);
-        let y = if label == IGNORE {
-            NO_LABEL
-        } else {
-            label as usize
+    pub(super) fn wide<V: Vector, F: Formats>(&self, i: usize) -> Wide<'a, V, F> {
+        let y = label_class(self.labels[i]);
+        Wide::new(self.student.row(i), self.teacher.row(i), y)
+    }
+
+    /// A row's label, weights and temperature.
+    #[inline(always)]
+    fn inputs(&self, i: usize) -> Inputs<f32> {
+        Inputs {
+            weight: self.weight.map_or(1.0, |w| w[i]),
+            kd_weight: self.kd_weight.map_or(1.0, |w| w[i]),
+            tau: self.tau_of(i),
+            scale: self.scale,
+        }
+    }
+
+    /// The same of several rows, as lanes.
+    #[inline(always)]
+    fn given<V: Vector>(&self, rows: Range<usize>) -> Given<V> {
+        let mut lanes = [[0.0_f32; MOST_LANES]; 4];
+        lanes[2] = [1.0; MOST_LANES];
+        lanes[3] = [-1.0; MOST_LANES];
+        for (lane, i) in rows.enumerate() {
+            let inputs = self.inputs(i);
+            lanes[0][lane] = inputs.weight;
+            lanes[1][lane] = inputs.kd_weight;
+            lanes[2][lane] = inputs.tau;
+            if self.labels[i] != IGNORE {
+                lanes[3][lane] = self.labels[i] as f32;
+            }
+        }
+        let [weight, kd_weight, tau, y] = map(lanes.each_ref(), V::from_lanes);
+        let inputs = Inputs {
+            weight,
+            kd_weight,
+            tau,
+            scale: map(self.scale, V::splat),
         };
-        let mut sink = RowGradient::new(self.gradient.as_mut(), i, y);
-        let layout = Wide::<V, F>::new(self.student.row(i), self.teacher.row(i), y);
+        Given { y, inputs }
+    }
+
+    /// All rows, each across many lanes.
+    #[inline(always)]
+    fn groups<V: Vector, F: Formats>(&mut self) -> f64 {
+        let (rows, mut total) = (self.labels.len(), 0.0);
+        if !clean::applies(self.spec) {
+            return (0..rows).fold(total, |total, i| self.one::<V>(i, total));
+        }
+        let mut scratch = Scratch::new();
+        let together = clean::rows::<V>(self.classes);
+        for first in (0..rows).step_by(together) {
+            let group = first..rows.min(first + together);
+            let given = self.given::<V>(group.clone());
+            let cleaned = clean::run::<V, F>(self, group.clone(), &given, &mut scratch);
+            for (lane, i) in group.enumerate() {
+                if cleaned.done >> lane & 1 == 0 {
+                    total = self.one::<V>(i, total);
+                    continue;
+                }
+                let floats = cleaned.floats.each_ref().map(|lanes| lanes[lane]);
+                let tops = cleaned.tops.map(|lanes| lanes[lane]);
+                let marks = Marks {
+                    wrong: cleaned.wrong >> lane & 1 == 1,
+                    agree: tops[0] == tops[1],
+                    infinite: cleaned.infinite >> lane & 1 == 1,
+                    nonfinite: false,
+                };
+                let stats = self.record(i, floats, tops.map(|top| top as u32), marks);
+                total = self.count(i, stats, total);
+            }
+        }
+        total
+    }
+
+    /// One row of any kind.
+    #[inline(always)]
+    fn one<V: Vector>(&mut self, i: usize, total: f64) -> f64 {
+        let inputs = self.inputs(i);
+        let y = label_class(self.labels[i]);
+        let mut sink = RowGradient::<Any>::new(self.gradient.as_mut(), i, y);
         let row = Row {
             spec: self.spec,
             level: self.level,
-            layout: &layout,
+            layout: &Wide::<V, Any>::new(self.student.row(i), self.teacher.row(i), y),
             inputs,
-            scratch: Some(scratch),
             sink: &mut sink,
         };
         let record = V::enter(row);
         if record.nonfinite {
             sink.fill(value_of_refused(inputs.weight));
         }
-        let [teacher_top, student_top] = record.tops.map(|top| top as u32);
         let marks = Marks {
             wrong: record.wrong,
             agree: record.agree,
             infinite: record.infinite,
             nonfinite: record.nonfinite,
         };
-        let tops = [teacher_top, student_top];
-        let stats = self.record(label, inputs, record.floats, tops, marks);
+        let tops = record.tops.map(|top| top as u32);
+        let stats = self.record(i, record.floats, tops, marks);
         self.count(i, stats, total)
     }
 
-    /// As many rows as there are lanes, from `first` on.
+    /// Rows of few classes, side by side.
     #[inline(always)]
-    fn side_by_side<V: Vector>(&mut self, first: usize, mut total: f64) -> f64 {
-        let (rows, classes) = (V::LANES.min(self.labels.len() - first), self.classes);
-        let rows = first..first + rows;
+    fn tiles<V: Vector>(&mut self) -> f64 {
+        let (rows, mut total) = (self.labels.len(), 0.0);
+        for first in (0..rows).step_by(V::LANES) {
+            total = self.tile::<V>(first..rows.min(first + V::LANES), total);
+        }
+        total
+    }
+
+    /// At most as many rows as there are lanes.
+    #[inline(always)]
+    fn tile<V: Vector>(&mut self, rows: Range<usize>, mut total: f64) -> f64 {
+        let classes = self.classes;
         let s = self.student.turned::<V>(rows.clone());
         let t = self.teacher.turned::<V>(rows.clone());
-        let mut lanes = [[0.0_f32; MOST_LANES]; 4];
-        lanes[2] = [1.0; MOST_LANES];
-        lanes[3] = [-1.0; MOST_LANES];
-        let mut given = [(IGNORE, Inputs::<f32>::NONE); MOST_LANES];
-        for (lane, (i, given)) in rows.clone().zip(&mut given).enumerate() {
-            *given = self.inputs(i);
-            let (
-                label,
-                Inputs {
-                    weight,
-                    kd_weight,
-                    tau,
-                    ..
-                },
-            ) = *given;
-            lanes[0][lane] = weight;
-            lanes[1][lane] = kd_weight;
-            lanes[2][lane] = tau;
-            lanes[3][lane] = if label == IGNORE { -1.0 } else { label as f32 };
-        }
-        let [weight, kd_weight, tau, y] = map(lanes.each_ref(), V::from_lanes);
+        let Given { y, inputs } = self.given::<V>(rows.clone());
         let layout = Tile {
             s: &s[..classes],
             t: &t[..classes],
@@ -151,18 +206,13 @@ impl Stretch<'_> {
             spec: self.spec,
             level: self.level,
             layout: &layout,
-            inputs: Inputs {
-                weight,
-                kd_weight,
-                tau,
-                scale: map(self.scale, V::splat),
-            },
-            scratch: None,
+            inputs,
             sink: &mut sink,
         };
         let record = V::enter(row);
-        let refused = V::select(weight.eq(V::splat(0.0)), V::splat(0.0), V::splat(f32::NAN));
         if record.nonfinite.any() {
+            let off = inputs.weight.eq(V::splat(0.0));
+            let refused = V::select(off, V::splat(0.0), V::splat(f32::NAN));
             for value in &mut values[..classes] {
                 *value = V::select(record.nonfinite, refused, *value);
             }
@@ -179,7 +229,7 @@ impl Stretch<'_> {
             record.nonfinite,
         ];
         let marks = map(marks, V::Mask::bits);
-        for (lane, (i, &(label, inputs))) in rows.zip(&given).enumerate() {
+        for (lane, i) in rows.enumerate() {
             let [wrong, agree, infinite, nonfinite] = marks.map(|mask| mask >> lane & 1 == 1);
             let marks = Marks {
                 wrong,
@@ -189,24 +239,24 @@ impl Stretch<'_> {
             };
             let floats = floats.each_ref().map(|lanes| lanes[lane]);
             let tops = tops.each_ref().map(|lanes| lanes[lane] as u32);
-            let stats = self.record(label, inputs, floats, tops, marks);
+            let stats = self.record(i, floats, tops, marks);
             total = self.count(i, stats, total);
         }
         total
     }
 
-    /// The row's record.
+    /// The record of row `i`.
     #[inline(always)]
     fn record(
         &self,
-        label: i32,
-        inputs: Inputs<f32>,
+        i: usize,
         floats: [f32; 13],
         [teacher_top, student_top]: [u32; 2],
         marks: Marks,
     ) -> RowStats {
+        let inputs = self.inputs(i);
         let flags = RowFlags::default()
-            .with_if(label == IGNORE, RowFlags::IGNORED)
+            .with_if(self.labels[i] == IGNORE, RowFlags::IGNORED)
             .with_if(inputs.weight == 0.0, RowFlags::OFF)
             .with_if(inputs.kd_weight == 0.0, RowFlags::UNSELECTED);
         if marks.nonfinite {

@@ -21,7 +21,49 @@ pub(super) struct Sums<R> {
     pub(super) contrast: R,
 }
 
-/// How `exp(d)` comes from `exp(d/τ)`.
+/// How `exp(d)` comes from `exp(d/τ)`: known to the compiler, or asked at every class.
+pub(super) trait Raise: Copy {
+    /// Whether `exp(d)` is no power of `exp(d/τ)`, and is worth keeping.
+    fn is_apart(self) -> bool;
+    fn raise<V: Vector>(self, e: V, d: V) -> V;
+}
+
+/// `exp(d/τ)` squared so many times.
+#[derive(Clone, Copy)]
+pub(super) struct Squared<const TIMES: usize>;
+
+impl<const TIMES: usize> Raise for Squared<TIMES> {
+    #[inline(always)]
+    fn is_apart(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn raise<V: Vector>(self, mut e: V, _: V) -> V {
+        for _ in 0..TIMES {
+            e = e * e;
+        }
+        e
+    }
+}
+
+/// An exponential of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Apart;
+
+impl Raise for Apart {
+    #[inline(always)]
+    fn is_apart(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn raise<V: Vector>(self, _: V, d: V) -> V {
+        (d * V::splat(LOG2_E)).exp2()
+    }
+}
+
+/// Any of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Power {
     One,
@@ -40,17 +82,21 @@ impl Power {
             _ => Self::Other,
         }
     }
+}
+
+impl Raise for Power {
+    #[inline(always)]
+    fn is_apart(self) -> bool {
+        self == Self::Other
+    }
 
     #[inline(always)]
-    pub(super) fn raise<V: Vector>(self, e: V, d: V) -> V {
+    fn raise<V: Vector>(self, e: V, d: V) -> V {
         match self {
-            Self::One => e,
-            Self::Two => e * e,
-            Self::Four => {
-                let square = e * e;
-                square * square
-            }
-            Self::Other => (d * V::splat(LOG2_E)).exp2(),
+            Self::One => Squared::<0>.raise(e, d),
+            Self::Two => Squared::<1>.raise(e, d),
+            Self::Four => Squared::<2>.raise(e, d),
+            Self::Other => Apart.raise(e, d),
         }
     }
 }
@@ -61,7 +107,6 @@ pub(super) struct Exponentials<V> {
     pub(super) shift: [V; 2],
     /// `k · log₂ e`.
     pub(super) rate: [V; 2],
-    pub(super) power: Power,
 }
 
 /// What one class gives.
@@ -75,12 +120,11 @@ pub(super) struct Both<V> {
 
 impl<V: Vector> Exponentials<V> {
     #[inline(always)]
-    pub(super) fn new<L: Layout<V = V>>(shift: [L::R; 2], k: [L::R; 2], power: Power) -> Self {
+    pub(super) fn new<L: Layout<V = V>>(shift: [L::R; 2], k: [L::R; 2]) -> Self {
         let log2_e = L::R::splat(LOG2_E);
         Self {
             shift: map(shift, L::spread),
             rate: map(k, |k| L::spread(k * log2_e)),
-            power,
         }
     }
 
@@ -95,8 +139,9 @@ impl<V: Vector> Exponentials<V> {
     }
 }
 
-/// Room for the exponentials of a row of at most [`GROUP`] classes, so that none is computed twice:
-/// `e_s`, `e_t` and, where it is no power of `e_s`, the student's at τ = 1.
+/// Room for the exponentials of rows of at most [`GROUP`] classes together, so that none is
+/// computed twice: `e_s`, `e_t` and, where it is no power of `e_s`, the student's at τ = 1.
+#[repr(align(64))]
 pub(super) struct Scratch([[MaybeUninit<f32>; GROUP]; 3]);
 
 impl Scratch {
@@ -104,9 +149,27 @@ impl Scratch {
         Self([[MaybeUninit::uninit(); GROUP]; 3])
     }
 
+    /// The places from `start` on.
+    #[inline(always)]
+    pub(super) fn from(&mut self, start: usize) -> Kept<'_> {
+        Kept {
+            scratch: self,
+            start,
+        }
+    }
+}
+
+/// One row's part of a [`Scratch`].
+pub(super) struct Kept<'a> {
+    scratch: &'a mut Scratch,
+    start: usize,
+}
+
+impl Kept<'_> {
     #[inline(always)]
     fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
-        let room: &mut [_] = &mut self.0[which][at..at + V::LANES];
+        let at = self.start + at;
+        let room: &mut [_] = &mut self.scratch.0[which][at..at + V::LANES];
         // SAFETY: the slice has LANES places.
         unsafe { values.store(room.as_mut_ptr().cast()) };
     }
@@ -115,56 +178,64 @@ impl Scratch {
     /// These classes have been kept.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(&self, which: usize, at: usize) -> V {
-        let kept: &[_] = &self.0[which][at..at + V::LANES];
+        let at = self.start + at;
+        let kept: &[_] = &self.scratch.0[which][at..at + V::LANES];
         // SAFETY: the slice has LANES values, which the caller has kept.
         unsafe { V::load(kept.as_ptr().cast()) }
     }
 }
 
 /// The sweep.
-pub(super) struct Stats<'a, V> {
+pub(super) struct Stats<'a, V, P> {
     pub(super) exponentials: Exponentials<V>,
+    pub(super) power: P,
     pub(super) full: bool,
-    pub(super) scratch: Option<&'a mut Scratch>,
+    pub(super) kept: Option<Kept<'a>>,
 }
 
-impl<V: Vector> Stats<'_, V> {
+impl<V: Vector, P: Raise> Stats<'_, V, P> {
     #[inline(always)]
     pub(super) fn of<const MASKED: bool, L: Layout<V = V>>(mut self, layout: &L) -> Sums<L::R> {
-        let sums = layout.sum::<MASKED, 8>(&mut self);
-        let [
-            s,
-            t,
-            raw_s,
-            raw_t,
-            weighted_s,
-            weighted_t,
-            squares,
-            contrast,
-        ] = sums;
-        Sums {
-            tempered: [s, t],
-            raw: [raw_s, raw_t],
-            weighted: [weighted_s, weighted_t],
-            squares,
-            contrast: contrast * L::R::splat(LN_2),
-        }
+        let mut sums = Sums::from_array(layout.sum::<MASKED, 8>(&mut self));
+        sums.contrast = sums.contrast * L::R::splat(LN_2);
+        sums
     }
 }
 
-impl<V: Vector> Terms<V, 8> for Stats<'_, V> {
+impl<R: Copy> Sums<R> {
+    /// In the order of the sweep.
+    #[inline(always)]
+    pub(super) fn from_array([s, t, raw_s, raw_t, of_s, of_t, squares, contrast]: [R; 8]) -> Self {
+        Self {
+            tempered: [s, t],
+            raw: [raw_s, raw_t],
+            weighted: [of_s, of_t],
+            squares,
+            contrast,
+        }
+    }
+
+    /// The same again.
+    #[inline(always)]
+    pub(super) fn to_array(self) -> [R; 8] {
+        let ([s, t], [raw_s, raw_t], [of_s, of_t]) = (self.tempered, self.raw, self.weighted);
+        [s, t, raw_s, raw_t, of_s, of_t, self.squares, self.contrast]
+    }
+}
+
+impl<V: Vector, P: Raise> Terms<V, 8> for Stats<'_, V, P> {
     const ABSENT: f32 = LOWEST;
 
     #[inline(always)]
     fn add<const MASKED: bool>(&mut self, at: usize, s: V, t: V, sums: &mut [V; 8]) {
-        let power = self.exponentials.power;
+        let power = self.power;
         let Both { d, x, e } = self.exponentials.at::<MASKED>(s, t);
         let raw = power.raise(e[0], d[0]);
-        if let Some(scratch) = &mut self.scratch {
-            scratch.keep(0, at, e[0]);
-            scratch.keep(1, at, e[1]);
-            if power == Power::Other {
-                scratch.keep(2, at, raw);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(0, at, e[0]);
+            kept.keep(1, at, e[1]);
+            if power.is_apart() {
+                kept.keep(2, at, raw);
             }
         }
         sums[0] = sums[0] + e[0];

@@ -157,12 +157,6 @@ impl<R: Vector, C: Copy> Target<R, C> {
         }
     }
 
-    /// Whether `p'` is β times the teacher's own probability at every class besides the label.
-    #[inline(always)]
-    pub(super) fn is_proportional(&self) -> bool {
-        self.shifted.is_none() && self.smoothed.is_none()
-    }
-
     /// The same for every class. Masks of rows are masks of classes only where rows lie side by
     /// side; elsewhere there is one row, whose mask is all or nothing.
     #[inline(always)]

@@ -13,16 +13,22 @@ pub(in crate::cpu) trait Formats: Copy {
     fn known(format: Format) -> Format;
 }
 
-/// `f32` alone.
-#[derive(Clone, Copy)]
-pub(in crate::cpu) struct Singles;
+macro_rules! alone {
+    ($($name:ident $format:ident)*) => {$(
+        /// The format of this name alone.
+        #[derive(Clone, Copy)]
+        pub(in crate::cpu) struct $name;
 
-impl Formats for Singles {
-    #[inline(always)]
-    fn known(_: Format) -> Format {
-        Format::F32
-    }
+        impl Formats for $name {
+            #[inline(always)]
+            fn known(_: Format) -> Format {
+                Format::$format
+            }
+        }
+    )*};
 }
+
+alone!(Singles F32 F16s F16 Bf16s Bf16);
 
 /// Each of them, asked for at every access.
 #[derive(Clone, Copy)]
@@ -256,20 +262,21 @@ impl<'a, F: Formats> Source<'a, F> {
 }
 
 /// The gradient of one row: nowhere, apart, or over the logits.
-pub(in crate::cpu) struct RowGradient<'a> {
+pub(in crate::cpu) struct RowGradient<'a, F> {
     start: Option<*mut u8>,
     format: Format,
     len: usize,
     y: usize,
-    row: PhantomData<&'a mut [u8]>,
+    row: PhantomData<(&'a mut [u8], F)>,
 }
 
-impl<'a> RowGradient<'a> {
-    /// A row of the matrix, if there is one; `y` is the label's class.
+impl<'a, F: Formats> RowGradient<'a, F> {
+    /// A row of the matrix, if there is one; `y` is the label's class. What `F` knows has to be so.
     #[inline(always)]
     pub(in crate::cpu) fn new(matrix: Option<&'a mut MatrixMut>, row: usize, y: usize) -> Self {
         let (mut format, mut len) = (Format::F32, 0);
         let start = matrix.map(|matrix| {
+            assert!(F::known(matrix.of.format) == matrix.of.format);
             (format, len) = (matrix.of.format, matrix.of.classes);
             // SAFETY: the row is one of the matrix.
             unsafe { matrix.start.add(matrix.of.offset(row)) }
@@ -288,12 +295,12 @@ impl<'a> RowGradient<'a> {
         let Some(start) = self.start else { return };
         for class in 0..self.len {
             // SAFETY: the class is within the row.
-            unsafe { self.format.store(value, start, class) };
+            unsafe { F::known(self.format).store(value, start, class) };
         }
     }
 }
 
-impl<V: Vector> Sink<V, f32> for RowGradient<'_> {
+impl<V: Vector, F: Formats> Sink<V, f32> for RowGradient<'_, F> {
     #[inline(always)]
     fn is_open(&self) -> bool {
         self.start.is_some()
@@ -304,16 +311,16 @@ impl<V: Vector> Sink<V, f32> for RowGradient<'_> {
         let Some(start) = self.start else { return };
         if at + V::LANES <= self.len {
             // SAFETY: the whole vector is within the row.
-            return unsafe { self.format.store(values, start, at) };
+            return unsafe { F::known(self.format).store(values, start, at) };
         }
-        if self.format == Format::F32 {
+        if F::known(self.format) == Format::F32 {
             let n = self.len - at;
             // SAFETY: these are what is left of the row, fewer than LANES.
             return unsafe { values.store_first(start.cast::<f32>().add(at), n) };
         }
         for (class, lane) in (at..self.len).zip(values.to_lanes()) {
             // SAFETY: the class is within the row.
-            unsafe { self.format.store(lane, start, class) };
+            unsafe { F::known(self.format).store(lane, start, class) };
         }
     }
 
@@ -321,7 +328,7 @@ impl<V: Vector> Sink<V, f32> for RowGradient<'_> {
     fn put_label(&mut self, value: f32, _: bool) {
         if let Some(start) = self.start.filter(|_| self.y < self.len) {
             // SAFETY: the label's class is within the row.
-            unsafe { self.format.store(value, start, self.y) };
+            unsafe { F::known(self.format).store(value, start, self.y) };
         }
     }
 }

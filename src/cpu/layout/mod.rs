@@ -8,7 +8,9 @@ mod memory;
 mod tile;
 mod wide;
 
-pub(super) use memory::{Any, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices};
+pub(super) use memory::{
+    Any, Bf16s, F16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
+};
 pub(super) use tile::{TILE_CLASSES, Tile, TileGradient};
 pub(super) use wide::{GROUP, NO_LABEL, Wide};
 

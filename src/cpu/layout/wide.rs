@@ -13,6 +13,9 @@ pub(in crate::cpu) const NO_LABEL: usize = usize::MAX;
 /// Classes that are summed in one chain per lane; beyond them sums are combined as a tree.
 pub(in crate::cpu) const GROUP: usize = 4096;
 
+/// Vectors whose maximum is found before the next ones are looked at.
+const BLOCK: usize = 16;
+
 /// Groups in the longest row are fewer than 2²⁰.
 const LEVELS: usize = 20;
 
@@ -70,14 +73,20 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
         }
     }
 
+    /// `block` is where the vectors that hold the maximum first start.
     #[inline(always)]
-    fn side(&self, row: &Source<F>, max: f32) -> Side<f32, usize> {
+    fn side(&self, row: &Source<F>, max: f32, block: usize) -> Side<f32, usize> {
         let label = row.get(self.y);
         let of_label = label.unwrap_or(f32::NEG_INFINITY);
         let top = if of_label > max {
             self.y
         } else {
-            first::<V, F>(row, max)
+            let first = first::<V, F>(row, block, max);
+            if of_label == max {
+                first.min(self.y)
+            } else {
+                first
+            }
         };
         Side {
             label: of_label,
@@ -96,11 +105,11 @@ fn four<V: Vector>(values: [f32; 4]) -> V {
     V::from_lanes(&lanes)
 }
 
-/// The first class with this logit; the row's length where there is none.
+/// The first class from `from` on with this logit; the row's length where there is none.
 #[inline(always)]
-fn first<V: Vector, F: Formats>(row: &Source<F>, z: f32) -> usize {
+fn first<V: Vector, F: Formats>(row: &Source<F>, from: usize, z: f32) -> usize {
     let wanted = V::splat(z);
-    for at in (0..row.len()).step_by(V::LANES) {
+    for at in (from..row.len()).step_by(V::LANES) {
         let found = row.load_rest::<V>(at, f32::NEG_INFINITY).eq(wanted);
         if found.any() {
             return at + found.bits().trailing_zeros() as usize;
@@ -153,12 +162,21 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
 
     #[inline(always)]
     fn extremes(&self) -> Extremes<f32, usize> {
-        let mut maxima = Maxima([V::splat(f32::NEG_INFINITY); 2]);
-        self.each::<false>(&mut maxima);
-        let [of_s, of_t] = map(maxima.0, V::maximum);
+        // Tops are looked for in the blocks that hold them, instead of in the whole row.
+        let (mut max, mut blocks) = ([f32::NEG_INFINITY; 2], [0; 2]);
+        for from in (0..self.s.len()).step_by(BLOCK * V::LANES) {
+            let to = self.s.len().min(from + BLOCK * V::LANES);
+            let mut maxima = Maxima([V::splat(f32::NEG_INFINITY); 2]);
+            self.range::<false, _>(from, to, &mut maxima);
+            for (i, of_block) in map(maxima.0, V::maximum).into_iter().enumerate() {
+                if of_block > max[i] {
+                    (max[i], blocks[i]) = (of_block, from);
+                }
+            }
+        }
         Extremes {
-            student: self.side(&self.s, of_s),
-            teacher: self.side(&self.t, of_t),
+            student: self.side(&self.s, max[0], blocks[0]),
+            teacher: self.side(&self.t, max[1], blocks[1]),
         }
     }
 
