@@ -2,7 +2,7 @@
 //! the value comes with the stats sweep wherever that is exact enough.
 
 use super::gradient::Gradient;
-use super::layout::{LOWEST, Layout, Sink, Step};
+use super::layout::{Ahead, LOWEST, Layout, Sink, Step};
 use super::simd::{Mask, Vector};
 use super::sums::{Both, Exponentials, Kept, Raise, Sums};
 use std::marker::PhantomData;
@@ -46,13 +46,18 @@ pub(super) struct Blend<V, P> {
     pub(super) exponentials: Exponentials<V>,
     pub(super) power: P,
     pub(super) factors: [V; 3],
+    /// Rows that come nearer meanwhile.
+    pub(super) ahead: [Ahead; 2],
 }
 
 impl<V: Vector, P: Raise> Blend<V, P> {
     #[inline(always)]
-    fn at(&self, e_s: V, e_t: V, raw: V) -> V {
+    fn put<R: Vector>(&self, at: usize, [e_s, e_t, raw]: [V; 3], sink: &mut impl Sink<V, R>) {
+        self.ahead[0].fetch::<V>(at);
+        self.ahead[1].fetch::<V>(at);
         let [a, b, c] = self.factors;
-        e_s.mul_add(a, e_t.mul_add(b, raw * c))
+        let g = e_s.mul_add(a, e_t.mul_add(b, raw * c));
+        sink.put(at, g, Mask::splat(true));
     }
 
     /// Writes it from what the stats sweep has kept.
@@ -75,7 +80,7 @@ impl<V: Vector, P: Raise> Blend<V, P> {
             } else {
                 self.power.raise(e_s, e_s)
             };
-            sink.put(at, self.at(e_s, e_t, raw), Mask::splat(true));
+            self.put(at, [e_s, e_t, raw], sink);
         }
     }
 
@@ -104,7 +109,6 @@ impl<V: Vector, P: Raise, R: Vector, G: Sink<V, R>> Step<V> for Recomputed<'_, V
     fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
         let Both { d, e, .. } = self.blend.exponentials.at::<MASKED>(s, t);
         let raw = self.blend.power.raise(e[0], d[0]);
-        let g = self.blend.at(e[0], e[1], raw);
-        self.sink.put(at, g, Mask::splat(true));
+        self.blend.put(at, [e[0], e[1], raw], self.sink);
     }
 }

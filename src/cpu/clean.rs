@@ -79,6 +79,8 @@ pub(super) fn run<V: Vector, F: Formats>(
     scratch: &mut Scratch,
 ) -> Cleaned {
     match Power::of(stretch.spec) {
+        // What is slower anyway is compiled once.
+        power if !F::IS_KNOWN => by::<V, F, _>(stretch, rows, given, scratch, power),
         Power::One => by::<V, F, _>(stretch, rows, given, scratch, Squared::<0>),
         Power::Two => by::<V, F, _>(stretch, rows, given, scratch, Squared::<1>),
         Power::Four => by::<V, F, _>(stretch, rows, given, scratch, Squared::<2>),
@@ -272,6 +274,7 @@ impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
     fn run(self) {
         let (stretch, seen, cleaned) = (self.stretch, self.seen, self.cleaned);
         let classes = stretch.classes;
+        let together = self.rows.len();
         for (lane, i) in self.rows.enumerate() {
             if cleaned.done >> lane & 1 == 0 {
                 continue;
@@ -279,11 +282,13 @@ impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
             let layout = stretch.wide::<V, F>(i);
             let y = label_class(stretch.labels[i]);
             let [a, b, c, at_label] = map(cleaned.factors.each_ref(), |of_rows| of_rows[lane]);
+            let next = i + together;
             let max = [seen.max[0][lane], seen.max[1][lane]];
             let blend = Blend {
                 exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / stretch.tau_of(i); 2]),
                 power: self.power,
                 factors: map([a, b, c], V::splat),
+                ahead: [stretch.student.ahead(next), stretch.teacher.ahead(next)],
             };
             let mut sink = RowGradient::<F>::new(stretch.gradient.as_mut(), i, y);
             if classes <= GROUP {

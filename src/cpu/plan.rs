@@ -30,7 +30,7 @@ pub struct Plan {
 }
 
 /// Logits per stretch of rows that one thread works on; rows are never split.
-const STRETCH: usize = 16_384;
+const STRETCH: usize = 65_536;
 
 impl Plan {
     /// A plan for rows of `classes` classes whose records are written as far as `level` says.

@@ -3,8 +3,8 @@
 
 use super::clean::{self, Given};
 use super::layout::{
-    Any, Bf16s, F16s, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES,
-    Tile, TileGradient, Wide,
+    Any, Bf16s, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES, Tile,
+    TileGradient, Wide,
 };
 use super::row::{Inputs, Row};
 use super::simd::{Isa, MOST_LANES, Mask, Program, Vector, map};
@@ -47,7 +47,6 @@ impl Program for Stretch<'_> {
         match [self.student.format(), self.teacher.format()] {
             [Format::F32, Format::F32] => self.groups::<V, Singles>(),
             [Format::Bf16, Format::Bf16] => self.groups::<V, Bf16s>(),
-            [Format::F16, Format::F16] => self.groups::<V, F16s>(),
             _ => self.groups::<V, Any>(),
         }
     }

@@ -9,6 +9,9 @@ use std::ops::Range;
 
 /// Which formats code is compiled for.
 pub(in crate::cpu) trait Formats: Copy {
+    /// Whether it is one format alone.
+    const IS_KNOWN: bool;
+
     /// The format, as far as it is not known.
     fn known(format: Format) -> Format;
 }
@@ -20,6 +23,8 @@ macro_rules! alone {
         pub(in crate::cpu) struct $name;
 
         impl Formats for $name {
+            const IS_KNOWN: bool = true;
+
             #[inline(always)]
             fn known(_: Format) -> Format {
                 Format::$format
@@ -28,13 +33,15 @@ macro_rules! alone {
     )*};
 }
 
-alone!(Singles F32 F16s F16 Bf16s Bf16);
+alone!(Singles F32 Bf16s Bf16);
 
 /// Each of them, asked for at every access.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Any;
 
 impl Formats for Any {
+    const IS_KNOWN: bool = false;
+
     #[inline(always)]
     fn known(format: Format) -> Format {
         format
@@ -59,6 +66,21 @@ pub(in crate::cpu) struct Matrix<'a> {
     rows: usize,
     classes: usize,
     matrix: PhantomData<&'a [u8]>,
+}
+
+/// A row that will be read soon.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Ahead {
+    start: *const u8,
+    bytes: usize,
+}
+
+impl Ahead {
+    /// Asks for the vector from class `at` on.
+    #[inline(always)]
+    pub(in crate::cpu) fn fetch<V: Vector>(&self, at: usize) {
+        V::prefetch(self.start.wrapping_add(at * self.bytes));
+    }
 }
 
 /// The same, written.
@@ -128,16 +150,35 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// A row that will be read soon; it may be another stretch's, or none.
+    #[inline(always)]
+    pub(in crate::cpu) fn ahead(&self, row: usize) -> Ahead {
+        let offset = row.wrapping_mul(self.stride * self.format.bytes());
+        Ahead {
+            start: self.start.wrapping_add(offset),
+            bytes: self.format.bytes(),
+        }
+    }
+
     /// At most `LANES` rows of few classes as lanes, class by class; other lanes are 0.
     #[inline(always)]
     pub(in crate::cpu) fn turned<V: Vector>(&self, rows: Range<usize>) -> [V; TILE_CLASSES] {
+        match self.format {
+            Format::F32 => self.turned_by::<V, Singles>(rows),
+            _ => self.turned_by::<V, Any>(rows),
+        }
+    }
+
+    #[inline(always)]
+    fn turned_by<V: Vector, F: Formats>(&self, rows: Range<usize>) -> [V; TILE_CLASSES] {
+        let format = F::known(self.format);
         let mut lanes = [[0.0; MOST_LANES]; TILE_CLASSES];
         for (lane, row) in rows.enumerate() {
             // SAFETY: the row is one of the matrix.
             let start = unsafe { self.start.add(self.offset(row)) };
             for (class, lanes) in lanes[..self.classes].iter_mut().enumerate() {
                 // SAFETY: the class is within the row.
-                lanes[lane] = unsafe { self.format.get(start, class) };
+                lanes[lane] = unsafe { format.get(start, class) };
             }
         }
         map(lanes.each_ref(), V::from_lanes)
@@ -193,13 +234,24 @@ impl<'a> MatrixMut<'a> {
     /// Writes lanes as rows.
     #[inline(always)]
     pub(in crate::cpu) fn turn_back<V: Vector>(&mut self, rows: Range<usize>, values: &[V]) {
-        for (class, values) in values.iter().enumerate() {
-            for (row, value) in rows.clone().zip(values.to_lanes()) {
+        match self.of.format {
+            Format::F32 => self.turn_back_by::<V, Singles>(rows, values),
+            _ => self.turn_back_by::<V, Any>(rows, values),
+        }
+    }
+
+    #[inline(always)]
+    fn turn_back_by<V: Vector, F: Formats>(&mut self, rows: Range<usize>, values: &[V]) {
+        let format = F::known(self.of.format);
+        let mut lanes = [[0.0; MOST_LANES]; TILE_CLASSES];
+        for (lanes, values) in lanes.iter_mut().zip(values) {
+            *lanes = values.to_lanes();
+        }
+        for (lane, row) in rows.enumerate() {
+            let offset = self.of.offset(row);
+            for (class, lanes) in lanes[..values.len()].iter().enumerate() {
                 // SAFETY: the row is one of the matrix, the class within it.
-                unsafe {
-                    let start = self.start.add(self.of.offset(row));
-                    self.of.format.store(value, start, class);
-                }
+                unsafe { format.store(lanes[lane], self.start.add(offset), class) };
             }
         }
     }

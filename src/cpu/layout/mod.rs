@@ -9,7 +9,7 @@ mod tile;
 mod wide;
 
 pub(super) use memory::{
-    Any, Bf16s, F16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
+    Ahead, Any, Bf16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
 };
 pub(super) use tile::{TILE_CLASSES, Tile, TileGradient};
 pub(super) use wide::{GROUP, NO_LABEL, Wide};

@@ -102,6 +102,10 @@ pub(in crate::cpu) trait Vector:
     /// The largest lane, for lanes that are numbers.
     fn maximum(self) -> f32;
 
+    /// Asks for what lies at an address, readable or not, to be brought nearer.
+    #[inline(always)]
+    fn prefetch(_: *const u8) {}
+
     /// Runs a task with these instructions.
     fn enter<T: Task>(task: T) -> T::Output;
 
