@@ -90,6 +90,10 @@ fn help_teaches() {
         ),
         ("presets --help", &["Examples:", "--set"]),
         ("devices --help", &["Examples:", "auto"]),
+        (
+            "bench --help",
+            &["Examples:", "--json", "memcpy", "FUSED_KD_ISA"],
+        ),
     ] {
         let help = succeed(here, arguments);
         for word in words {
@@ -639,5 +643,55 @@ fn wrong_command_lines_say_what_would_be_right() {
             assert!(error.contains(word), "{more} lacks {word}: {error}");
         }
         assert_eq!(names(at), before, "{more}");
+    }
+}
+
+#[test]
+fn bench_measures_each_case_against_a_copy() {
+    let here = Path::new(".");
+    let tiny = "bench --shape 8x12,3x40 --dtype f32,bf16,f16 --preset lr,dtd-flsw --seconds 0";
+    let (code, out, error) = run(here, &format!("{tiny} --threads 2 --isa portable --json"));
+    assert_eq!((code, error.as_str()), (0, ""), "progress is for terminals");
+    let measured = json(&out);
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&measured), ["engine", "isa", "threads", "cases"]);
+    assert_eq!(measured["engine"], "cpu");
+    assert_eq!(measured["isa"], "portable");
+    assert_eq!(measured["threads"], 2);
+    let cases = measured["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 2 * 3 * 2);
+    let expected = "b v dtype spec median_s bytes gbs copy_gbs fraction";
+    for case in cases {
+        assert_eq!(keys(case).join(" "), expected);
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let size = if case["dtype"] == "f32" { 4.0 } else { 2.0 };
+        let bytes = number("b") * (3.0 * size * number("v") + 68.0);
+        assert_eq!(number("bytes"), bytes);
+        let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{case}");
+        close(number("gbs"), bytes / number("median_s") / 1e9);
+        close(number("fraction"), number("gbs") / number("copy_gbs"));
+    }
+    let table = succeed(
+        here,
+        "bench --shape 8x12 --dtype f32 --seconds 0 --threads 1",
+    );
+    for word in ["8×12", "f32", "lr", "GB/s", "copy", "1 thread"] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    for (wrong, word) in [
+        ("--shape 0x10", "64x100"),
+        ("--isa mmx", "avx512"),
+        ("--dtype f64", "bf16"),
+        ("--seconds -1", "3600"),
+    ] {
+        let (code, _, error) = run(here, &format!("bench {wrong}"));
+        assert!(code == 2 && error.contains(word), "{wrong}: {code} {error}");
     }
 }

@@ -4,6 +4,7 @@
 //! through `terminal` and fails with a `Failure`.
 
 mod arguments;
+mod bench;
 mod compare;
 mod devices;
 mod failure;
@@ -29,6 +30,7 @@ Examples:
   fused-kd presets                 the published methods, with formula and source
   fused-kd presets lr              one method's parameters, the keys of --set
   fused-kd devices                 the engines that can run here
+  fused-kd bench                   how near the kernels come to this machine's memory
   fused-kd loss --preset lr --student s.npy --teacher t.npy --labels y.npy --out run1
                                    loss, gradient and per-sample scores of one batch
 
@@ -52,6 +54,7 @@ enum Command {
     Loss(loss::Arguments),
     Presets(presets::Arguments),
     Devices(devices::Arguments),
+    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -63,6 +66,7 @@ impl Command {
             Self::Loss(arguments) => loss::run(&arguments),
             Self::Presets(arguments) => presets::run(&arguments),
             Self::Devices(arguments) => devices::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
         }
     }
 }

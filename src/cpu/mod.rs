@@ -28,6 +28,7 @@
 
 mod blend;
 mod clean;
+mod copy;
 mod divergence;
 mod extremes;
 mod feature;
@@ -50,6 +51,7 @@ mod sums;
 mod target;
 
 pub use crate::batch::{Counts, Element, Rows, Student};
+pub use copy::copy_past_caches;
 pub use feature::{FeaturePlan, FeatureRows};
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;

@@ -229,6 +229,18 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_stream_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    fn fence() {
+        // SAFETY: the instructions are there.
+        unsafe { _mm_sfence() }
+    }
+
+    #[inline(always)]
     unsafe fn store_f16(self, to: *mut f16) {
         // SAFETY: the caller's promise.
         unsafe { _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<0>(self.0)) }

@@ -121,6 +121,18 @@ pub(in crate::cpu) trait Vector:
     /// # Safety
     /// `LANES` values can be written.
     unsafe fn store(self, to: *mut f32);
+    /// Past the caches, where the processor can; to be followed by [`Vector::fence`].
+    ///
+    /// # Safety
+    /// `LANES` values can be written, and `to` is a multiple of their size.
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(to) }
+    }
+    /// Orders what was streamed before everything after.
+    #[inline(always)]
+    fn fence() {}
     /// # Safety
     /// `LANES` values can be written.
     unsafe fn store_f16(self, to: *mut f16);
