@@ -2,6 +2,7 @@
 
 use crate::auto::EngineName;
 use crate::cli::failure::Failure;
+use crate::cpu::Isa;
 use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -95,6 +96,14 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
     const ALL: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
     PossibleValuesParser::new(ALL.map(Format::name)).map(|name| {
         let known = ALL.into_iter().find(|format| format.name() == name);
+        known.expect("one of the possible values")
+    })
+}
+
+/// Reads a set of instructions by its name.
+pub(super) fn isa() -> impl TypedValueParser<Value = Isa> {
+    PossibleValuesParser::new(Isa::ALL.map(Isa::name)).map(|name| {
+        let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
         known.expect("one of the possible values")
     })
 }

@@ -14,6 +14,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
 use crate::auto::{EngineName, Purpose};
+use crate::cpu::Isa;
 use crate::spec::{self, LossSpec, Preset};
 use cases::{Case, Shape, Stats};
 use clap::ValueEnum;
@@ -69,6 +70,10 @@ pub(super) struct Arguments {
     /// Compute the loss alone, without its gradient.
     #[arg(long)]
     no_gradient: bool,
+    /// The cpu engine's instructions: avx512, avx2 or portable; the best unless given, here or in the
+    /// environment variable FUSED_KD_ISA.
+    #[arg(long, value_name = "NAME", value_parser = cases::isa())]
+    isa: Option<Isa>,
     /// Threads of the cpu engine; all cores unless given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -129,6 +134,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
         ("--dtype", !arguments.formats.is_empty()),
         ("--stats", arguments.stats.is_some()),
         ("--no-gradient", arguments.no_gradient),
+        ("--isa", arguments.isa.is_some()),
     ];
     let of_steps = [
         ("--network", !arguments.networks.is_empty()),
@@ -136,7 +142,10 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
     ];
     let (others, remedy) = match arguments.what {
         What::Rows => (&of_steps[..], "add --what step"),
-        What::Step => (&of_rows[..], "leave it away"),
+        What::Step => (
+            &of_rows[..],
+            "leave it away; FUSED_KD_ISA chooses instructions",
+        ),
     };
     match others.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::usage(
@@ -170,7 +179,7 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
 
 fn rows(arguments: &Arguments) -> Result<(), Failure> {
     let name = terminal::chosen(arguments.engine, Purpose::Rows)?;
-    let engine = Engine::new(name, arguments.threads)?;
+    let engine = Engine::new(name, arguments)?;
     let cases = cases(arguments, name)?;
     let mut results = engine.results(name);
     let progress = progress(cases.len());
@@ -210,29 +219,34 @@ fn losses(arguments: &Arguments) -> Result<Vec<(Preset, LossSpec)>, Failure> {
 }
 
 impl Engine {
-    fn new(name: EngineName, threads: Option<usize>) -> Result<Self, Failure> {
-        match (name, threads) {
-            (EngineName::Cpu, _) => Ok(Self::Cpu(cpu::Cpu::new(threads)?)),
+    fn new(name: EngineName, arguments: &Arguments) -> Result<Self, Failure> {
+        let (isa, threads) = (arguments.isa, arguments.threads);
+        let gpu = matches!(
+            name,
+            EngineName::Cuda | EngineName::Wgpu | EngineName::WgpuSoftware
+        );
+        if gpu && (isa.is_some() || threads.is_some()) {
+            return Err(Failure::usage(
+                format_args!("--isa and --threads have no use: {name} runs on the GPU"),
+                "leave them away",
+            ));
+        }
+        match name {
+            EngineName::Cpu => Ok(Self::Cpu(cpu::Cpu::new(isa, threads)?)),
             #[cfg(feature = "cuda")]
-            (EngineName::Cuda, None) => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
+            EngineName::Cuda => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
             #[cfg(feature = "wgpu")]
-            (EngineName::Wgpu | EngineName::WgpuSoftware, None) => {
+            EngineName::Wgpu | EngineName::WgpuSoftware => {
                 let software = name == EngineName::WgpuSoftware;
                 Ok(Self::Wgpu(Box::new(wgpu::Wgpu::new(software)?)))
             }
-            (EngineName::Cuda | EngineName::Wgpu | EngineName::WgpuSoftware, Some(n)) => {
-                Err(Failure::usage(
-                    format_args!("--threads {n} has no use: {name} runs on the GPU"),
-                    "leave it away",
-                ))
-            }
-            (other, _) => Err(no_measurement(other)),
+            other => Err(no_measurement(other)),
         }
     }
 
     fn results(&self, name: EngineName) -> Results {
         let (isa, threads, device) = match self {
-            Self::Cpu(cpu) => (cpu::isa(), Some(cpu.threads()), None),
+            Self::Cpu(cpu) => (cpu.isa(), Some(cpu.threads()), None),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => (cuda.isa(), None, Some(cuda.device())),
             #[cfg(feature = "wgpu")]
