@@ -45,6 +45,17 @@ DEVICE float max_or_nan(float a, float b) {
 #endif
 }
 
+// a · b, rounded: fused with a difference that comes after it, two equal products would not cancel.
+DEVICE float product(float a, float b) {
+#ifdef SIMT
+  float y = a * b;
+  asm("" : "+x"(y));
+  return y;
+#else
+  return __fmul_rn(a, b);
+#endif
+}
+
 DEVICE float widen_f16(unsigned bits) {
 #ifdef SIMT
   return static_cast<float>(simt_bits<_Float16>(static_cast<uint16_t>(bits)));

@@ -105,6 +105,33 @@ fn total(@builtin(local_invocation_index) local: u32) {
   total_out = with_total(before, all, odd);
 }
 
+// total = ± upstream · (1/N) Σ_b w_b dist_b of features, whose records are their distances: NaN where
+// one that counts is.
+@compute @workgroup_size(WORKGROUP)
+fn total_distance(@builtin(local_invocation_index) local: u32) {
+  let lane = only_lane(local);
+  var sums = vec4<f32>();
+  var odd = vec4<u32>();
+  for (var row = params.first_row + local; row < params.first_row + params.rows; row += WORKGROUP) {
+    var w = bitcast<u32>(1.0);
+    if (is_present(WEIGHT_PRESENT)) { w = weight[row]; }
+    let of_row = stats[row];
+    if (is_zero(w)) { continue; }
+    if ((of_row & 0x7fffffffu) > INFINITY) {
+      odd.x += 1u;
+    } else {
+      sums.x += bitcast<f32>(w) * bitcast<f32>(of_row);
+    }
+  }
+  let all = sum(lane, sums).x;
+  odd = count(lane, odd);
+  if (local != 0u) { return; }
+  var before = 0u;
+  if (is_present(TOTAL_CONTINUES)) { before = total_out; }
+  let factor = params.right_lambda_kd * scale_of_groups.upstream * scale_of_groups.inverse_right;
+  total_out = with_total(before, factor * all, odd);
+}
+
 fn with_total(before: u32, sum: f32, odd: vec4<u32>) -> u32 {
   if (odd.x > 0u || (before & 0x7fffffffu) > INFINITY) { return NAN; }
   if (odd.y > 0u) { return INFINITY; }

@@ -30,6 +30,19 @@ fn count(lane: Lane, x: vec4<u32>) -> vec4<u32> {
   return all;
 }
 
+fn largest(lane: Lane, x: vec4<u32>) -> vec4<u32> {
+  if (LANES < WORKGROUP) {
+    var all = x;
+    for (var m = 1u; m < LANES; m *= 2u) { all = max(all, subgroupShuffleXor(all, m)); }
+    return all;
+  }
+  let groups = share(lane, subgroupMax(x));
+  var all = partials[0];
+  for (var i = 1u; i < groups; i++) { all = max(all, partials[i]); }
+  workgroupBarrier();
+  return all;
+}
+
 fn top_two(lane: Lane, x: vec4<u32>) -> vec4<u32> {
   if (LANES < WORKGROUP) {
     var all = x;

@@ -29,6 +29,18 @@ fn count(lane: Lane, x: vec4<u32>) -> vec4<u32> {
   return shared_result(lane);
 }
 
+fn largest(lane: Lane, x: vec4<u32>) -> vec4<u32> {
+  partials[lane.local] = x;
+  workgroupBarrier();
+  for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    if (lane.index < width) {
+      partials[lane.local] = max(partials[lane.local], partials[lane.local + width]);
+    }
+    workgroupBarrier();
+  }
+  return shared_result(lane);
+}
+
 fn top_two(lane: Lane, x: vec4<u32>) -> vec4<u32> {
   partials[lane.local] = x;
   workgroupBarrier();

@@ -39,7 +39,7 @@
 //! - `auto` (feature `train`): the only place that chooses an engine.
 //!
 //! Beside the logits, a batch of features `x[B, D]` is held against a target's `y[B, D]`, each row
-//! normalised, in one call as well ([`cpu::FeaturePlan`]):
+//! normalised, in one call as well ([`cpu::FeaturePlan`], and `FeaturePlan` of `cuda` and `wgsl`):
 //!
 //! ```text
 //! total = ± λ · (1/N) Σ_b w_b dist(x_b/‖x_b‖, y_b/‖y_b‖)        g = ∂total/∂x

@@ -1,5 +1,6 @@
 //! Refusals, all before anything is written.
 
+use super::feature::FeatureRows;
 use super::rows::Rows;
 use super::student::{RowLogits, Student};
 use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
@@ -45,31 +46,59 @@ pub(crate) fn matrices<S, T>(
     rows: &Rows<T>,
     student: &Student<S>,
 ) -> Result<Strides, ArgumentError> {
-    let b = rows.labels.len();
-    let stride = student.stride.unwrap_or(classes);
     let teacher = teacher(classes, rows)?;
+    Ok(Strides {
+        teacher,
+        ..of_student(classes, rows.labels.len(), student)?
+    })
+}
+
+/// Everything that a call on features is given; returns the strides.
+pub(crate) fn features<S, T>(
+    width: usize,
+    rows: &FeatureRows<T>,
+    student: &Student<S>,
+    distances: &[f32],
+) -> Result<Strides, ArgumentError> {
+    let b = rows.rows;
+    let names = ["target", "target stride"];
+    let target = rows.stride.unwrap_or(width);
+    matrix(names, rows.target.len(), target, b, width)?;
+    let strides = Strides {
+        teacher: target,
+        ..of_student(width, b, student)?
+    };
+    if !distances.is_empty() {
+        length("distances", distances.len(), b, b)?;
+    }
+    if let Some(weight) = rows.weight {
+        length("weight", weight.len(), b, b)?;
+        let holds = |w: f32| w >= 0.0 && w.is_finite();
+        per_row("weight", weight, holds, "finite and not negative")?;
+    }
+    upstream(rows.upstream)?;
+    Ok(strides)
+}
+
+/// Lengths and strides of the student and of its gradient.
+fn of_student<S>(classes: usize, b: usize, student: &Student<S>) -> Result<Strides, ArgumentError> {
+    let (s, g) = match &student.logits {
+        RowLogits::Alone(s) => (s.len(), None),
+        RowLogits::InPlace(s) => (s.len(), None),
+        RowLogits::Apart(s, g) => (s.len(), Some(g.len())),
+    };
+    let stride = student.stride.unwrap_or(classes);
+    matrix(["student", "student stride"], s, stride, b, classes)?;
     let mut gradient = stride;
-    match &student.logits {
-        RowLogits::Alone(s) => matrix(["student", "student stride"], s.len(), stride, b, classes)?,
-        RowLogits::InPlace(s) => {
-            matrix(["student", "student stride"], s.len(), stride, b, classes)?
-        }
-        RowLogits::Apart(s, g) => {
-            gradient = student.gradient_stride.unwrap_or(classes);
-            matrix(["student", "student stride"], s.len(), stride, b, classes)?;
-            matrix(
-                ["gradient", "gradient stride"],
-                g.len(),
-                gradient,
-                b,
-                classes,
-            )?;
-        }
+    if let Some(g) = g {
+        gradient = student.gradient_stride.unwrap_or(classes);
+        let names = ["gradient", "gradient stride"];
+        matrix(names, g, gradient, b, classes)?;
     }
     Ok(Strides {
         student: stride,
         gradient,
-        teacher,
+        teacher: 0,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Distances of feature vectors: norms, distance and gradient while a row is in the cache.
 
 use super::Parallelism;
-use crate::batch::check::{length, matrix, per_row};
-use crate::batch::{Element, RowLogits, Student};
+use crate::batch::check::{self, Strides};
+use crate::batch::{Element, FeatureRows, RowLogits, Student};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
 
 /// A feature loss over rows of `D` features: checked once, run often.
@@ -30,58 +30,6 @@ pub struct FeaturePlan {
     width: usize,
 }
 
-/// What a call knows of its rows besides the student: the target's features `y[B, D]` and what else
-/// comes per row.
-#[derive(Clone, Copy, Debug)]
-pub struct FeatureRows<'a, T> {
-    target: &'a [T],
-    stride: Option<usize>,
-    rows: usize,
-    weight: Option<&'a [f32]>,
-    upstream: f32,
-}
-
-impl<'a, T> FeatureRows<'a, T> {
-    /// `rows` rows of the target's features, `D` elements apart.
-    #[must_use]
-    pub fn new(target: &'a [T], rows: usize) -> Self {
-        Self {
-            target,
-            stride: None,
-            rows,
-            weight: None,
-            upstream: 1.0,
-        }
-    }
-
-    /// Elements from one row of the target's features to the next; `D` unless set.
-    #[must_use]
-    pub fn target_stride(mut self, elements: usize) -> Self {
-        self.stride = Some(elements);
-        self
-    }
-
-    /// `w[B]`: what each row's distance is multiplied by, finite and not negative; 1 unless set. Rows
-    /// of weight 0 do not count in N.
-    #[must_use]
-    pub fn weight(mut self, weight: &'a [f32]) -> Self {
-        self.weight = Some(weight);
-        self
-    }
-
-    /// What total and gradient are multiplied by; 1 unless set: λ with its schedule, the gradient
-    /// that arrives from above, the loss scale for half-precision gradients.
-    #[must_use]
-    pub fn upstream(mut self, upstream: f32) -> Self {
-        self.upstream = upstream;
-        self
-    }
-
-    fn weight_of(&self, row: usize) -> f32 {
-        self.weight.map_or(1.0, |w| w[row])
-    }
-}
-
 /// Features per block. Loops over a block have no branches, so the compiler makes vectors of them.
 const LANES: usize = 16;
 
@@ -96,14 +44,8 @@ impl FeaturePlan {
     /// # Errors
     /// [`SpecError::OutOfRange`] for 0 features and for 2³¹ and more.
     pub fn new(spec: &FeatureSpec, width: usize) -> Result<Self, SpecError> {
-        if (1..1 << 31).contains(&width) {
-            return Ok(Self { spec: *spec, width });
-        }
-        Err(SpecError::OutOfRange {
-            key: "width",
-            given: width as f32,
-            expected: "between 1 and 2^31 − 1",
-        })
+        FeatureSpec::check_width(width)?;
+        Ok(Self { spec: *spec, width })
     }
 
     /// The loss that this plan computes.
@@ -136,8 +78,8 @@ impl FeaturePlan {
         distances: &mut [f32],
         parallelism: Parallelism,
     ) -> Result<f32, ArgumentError> {
-        let strides = self.check(rows, &student, distances)?;
-        let counted = (0..rows.rows).filter(|&b| rows.weight_of(b) != 0.0).count();
+        let strides = check::features(self.width, rows, &student, distances)?;
+        let counted = rows.counted();
         let sign = self.spec.relation.sign();
         let call = Call {
             plan: *self,
@@ -148,63 +90,6 @@ impl FeaturePlan {
         };
         Ok(call.total(0, rows.rows, student.logits, distances) as f32)
     }
-
-    /// Refusals; returns the strides of student, gradient and target.
-    fn check<S, T>(
-        &self,
-        rows: &FeatureRows<T>,
-        student: &Student<S>,
-        distances: &[f32],
-    ) -> Result<Strides, ArgumentError> {
-        let (b, width) = (rows.rows, self.width);
-        let target = rows.stride.unwrap_or(width);
-        matrix(
-            ["target", "target stride"],
-            rows.target.len(),
-            target,
-            b,
-            width,
-        )?;
-        let stride = student.stride.unwrap_or(width);
-        let mut gradient = stride;
-        let x = match &student.logits {
-            RowLogits::Alone(x) => x.len(),
-            RowLogits::InPlace(x) => x.len(),
-            RowLogits::Apart(x, g) => {
-                gradient = student.gradient_stride.unwrap_or(width);
-                matrix(["gradient", "gradient stride"], g.len(), gradient, b, width)?;
-                x.len()
-            }
-        };
-        matrix(["student", "student stride"], x, stride, b, width)?;
-        if !distances.is_empty() {
-            length("distances", distances.len(), b, b)?;
-        }
-        if let Some(weight) = rows.weight {
-            length("weight", weight.len(), b, b)?;
-            let holds = |w: f32| w >= 0.0 && w.is_finite();
-            per_row("weight", weight, holds, "finite and not negative")?;
-        }
-        if !rows.upstream.is_finite() {
-            return Err(ArgumentError::Scalar {
-                argument: "upstream",
-                given: rows.upstream,
-                expected: "finite",
-            });
-        }
-        Ok(Strides {
-            student: stride,
-            gradient,
-            target,
-        })
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Strides {
-    student: usize,
-    gradient: usize,
-    target: usize,
 }
 
 /// One call, as all its stretches of rows share it.
@@ -258,7 +143,7 @@ impl<T: Element> Call<'_, T> {
         let mut total = 0.0;
         for i in 0..count {
             let weight = self.rows.weight_of(first + i);
-            let y = &self.rows.target[(first + i) * strides.target..][..width];
+            let y = &self.rows.target[(first + i) * strides.teacher..][..width];
             let place = place.row(i * strides.student, i * strides.gradient, width);
             let distance = row(
                 self.plan.spec.distance,

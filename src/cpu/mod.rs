@@ -50,10 +50,10 @@ mod stretch;
 mod sums;
 mod target;
 
-pub use crate::batch::{Counts, Element, Rows, Student};
+pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
 #[doc(hidden)]
 pub use copy::copy_past_caches;
-pub use feature::{FeaturePlan, FeatureRows};
+pub use feature::FeaturePlan;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;

@@ -13,7 +13,7 @@ macro_rules! ptx {
     };
 }
 
-const TEXTS: [&str; 8] = ptx!(
+const TEXTS: [&str; 12] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -21,7 +21,11 @@ const TEXTS: [&str; 8] = ptx!(
     "small_bf16",
     "large_f32",
     "large_f16",
-    "large_bf16"
+    "large_bf16",
+    "feature_any",
+    "feature_f32",
+    "feature_f16",
+    "feature_bf16"
 );
 
 /// The place in [`TEXTS`] of a row kernel.
@@ -60,7 +64,19 @@ impl Kernels {
     }
 
     pub(super) fn row(&self, regime: Regime, format: Format) -> Result<CudaFunction, Unavailable> {
-        self.function(text_of(regime, format), &regime.kernel(format))
+        self.function(text_of(regime, format), &regime.kernel("row", format))
+    }
+
+    pub(super) fn feature(
+        &self,
+        regime: Regime,
+        format: Format,
+    ) -> Result<CudaFunction, Unavailable> {
+        let text = match regime {
+            Regime::Any => 8,
+            _ => 9 + format as usize,
+        };
+        self.function(text, &regime.kernel("feature", format))
     }
 
     pub(super) fn batch(&self, name: &str) -> Result<CudaFunction, Unavailable> {

@@ -30,6 +30,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`FeaturePlan`] is the same for features: normalised distances of `[B, D]` from a target's, and
+//! their gradient, in one launch on [`FeaturePointers`] or [`FeatureViews`].
+//!
 //! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 5e-5·|loss| +
 //! 5e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 5e-6·max(max_c |g_c|, G)`. The same input gives the same bits,
 //! run after run, on the same device.
@@ -37,6 +40,7 @@
 mod arguments;
 mod driver;
 mod error;
+mod feature;
 mod gpu;
 mod kernels;
 mod options;
@@ -46,9 +50,10 @@ mod regime;
 mod run;
 mod views;
 
-pub use crate::batch::{Counts, Element, Rows, Student};
+pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
 pub use cudarc;
 pub use error::{Error, Unavailable};
+pub use feature::{FeaturePlan, FeaturePointers, FeatureViews};
 pub use gpu::Gpu;
 pub use options::{Options, Regime};
 pub use plan::Plan;

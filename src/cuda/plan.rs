@@ -31,9 +31,9 @@ pub struct Plan {
 }
 
 /// Bytes of the workspace that hold a [`Scale`].
-const SCALE_BYTES: usize = 16;
+pub(super) const SCALE_BYTES: usize = 16;
 /// Threads of the blocks that go over a batch, or over one row of it, outside the row program.
-const BATCH_THREADS: u32 = 512;
+pub(super) const BATCH_THREADS: u32 = 512;
 
 impl Plan {
     /// A plan for rows of `classes` classes in this context. It loads the kernels, which the driver
@@ -149,10 +149,10 @@ impl Plan {
             if self.spec.reduction() == Reduction::MeanPerGroup {
                 let geometry = self.blocks_per_row(params.rows);
                 // SAFETY: the caller's; the marks lie in the workspace.
-                unsafe { self.start(stream, &self.groups, geometry, &params, &counting)? };
+                unsafe { start(stream, &self.groups, geometry, &params, &counting)? };
             }
             // SAFETY: as before.
-            unsafe { self.start(stream, &self.scale, (1, BATCH_THREADS), &params, &counting)? };
+            unsafe { start(stream, &self.scale, (1, BATCH_THREADS), &params, &counting)? };
             arguments.scale = counting.scale_out;
         }
         if arguments.total != 0 {
@@ -166,11 +166,11 @@ impl Plan {
                 .regime
                 .geometry(params.rows, self.classes, vectors, processors);
             // SAFETY: the caller's.
-            unsafe { self.start(stream, &self.row, geometry, &params, &arguments)? };
+            unsafe { start(stream, &self.row, geometry, &params, &arguments)? };
         }
         if arguments.total != 0 {
             // SAFETY: the caller's; the losses lie in the workspace.
-            unsafe { self.start(stream, &self.total, (1, BATCH_THREADS), &params, &arguments)? };
+            unsafe { start(stream, &self.total, (1, BATCH_THREADS), &params, &arguments)? };
         }
         Ok(())
     }
@@ -205,8 +205,8 @@ impl Plan {
         let geometry = self.blocks_per_row(params.rows);
         // SAFETY: the caller's; ω lies in the workspace.
         unsafe {
-            self.start(stream, &self.omegas, geometry, &params, &arguments)?;
-            self.start(
+            start(stream, &self.omegas, geometry, &params, &arguments)?;
+            start(
                 stream,
                 &self.temperatures,
                 (1, BATCH_THREADS),
@@ -246,21 +246,8 @@ impl Plan {
 
     /// Both blocks of parameters, checked, without what belongs to one kind of launch alone.
     fn arguments(&self, pointers: &Pointers) -> Result<(RowParams, Arguments), Error> {
-        let rows = pointers.rows;
-        let given = u32::try_from(rows).ok().filter(|&rows| rows < 1 << 31);
-        let rows = given.ok_or(Error::Rows { given: rows })?;
-        let stride = |argument, given: Option<usize>| {
-            let given = given.unwrap_or(self.classes());
-            if given < self.classes() {
-                let classes = self.classes();
-                return Err(Error::from(ArgumentError::Stride {
-                    argument,
-                    given,
-                    classes,
-                }));
-            }
-            u32::try_from(given).map_err(|_| Error::Stride { argument, given })
-        };
+        let rows = row_count(pointers.rows)?;
+        let stride = |argument, given| stride(argument, given, self.classes());
         let mut params = RowParams {
             rows,
             student_stride: stride("student stride", pointers.student_stride)?,
@@ -339,31 +326,55 @@ impl Plan {
             upstream,
         }
     }
+}
 
-    /// # Safety
-    /// As [`launch`](Self::launch).
-    unsafe fn start(
-        &self,
-        stream: CUstream,
-        kernel: &CudaFunction,
-        (blocks, threads): (u32, u32),
-        params: &RowParams,
-        arguments: &Arguments,
-    ) -> Result<(), Error> {
-        let (mut params, mut arguments) = (*params, *arguments);
-        let mut both = [(&raw mut params).cast(), (&raw mut arguments).cast()];
-        // SAFETY: the kernel takes these two blocks, which the driver copies; what they point to is
-        // the caller's.
-        unsafe {
-            cudarc::driver::result::launch_kernel(
-                kernel.cu_function(),
-                (blocks, 1, 1),
-                (threads, 1, 1),
-                0,
-                stream,
-                &mut both,
-            )?;
-        }
-        Ok(())
+/// As many rows as kernels count.
+pub(super) fn row_count(given: usize) -> Result<u32, Error> {
+    let rows = u32::try_from(given).ok().filter(|&rows| rows < 1 << 31);
+    rows.ok_or(Error::Rows { given })
+}
+
+/// Elements from row to row, as many as a row has unless given.
+pub(super) fn stride(
+    argument: &'static str,
+    given: Option<usize>,
+    classes: usize,
+) -> Result<u32, Error> {
+    let given = given.unwrap_or(classes);
+    if given < classes {
+        return Err(Error::from(ArgumentError::Stride {
+            argument,
+            given,
+            classes,
+        }));
     }
+    u32::try_from(given).map_err(|_| Error::Stride { argument, given })
+}
+
+/// Launches a kernel in so many blocks of so many threads.
+///
+/// # Safety
+/// As [`Plan::launch`].
+pub(super) unsafe fn start(
+    stream: CUstream,
+    kernel: &CudaFunction,
+    (blocks, threads): (u32, u32),
+    params: &RowParams,
+    arguments: &Arguments,
+) -> Result<(), Error> {
+    let (mut params, mut arguments) = (*params, *arguments);
+    let mut both = [(&raw mut params).cast(), (&raw mut arguments).cast()];
+    // SAFETY: the kernel takes these two blocks, which the driver copies; what they point to is the
+    // caller's.
+    unsafe {
+        cudarc::driver::result::launch_kernel(
+            kernel.cu_function(),
+            (blocks, 1, 1),
+            (threads, 1, 1),
+            0,
+            stream,
+            &mut both,
+        )?;
+    }
+    Ok(())
 }

@@ -23,11 +23,11 @@ const MOST_THREADS: u32 = 512;
 const BLOCKS: u32 = 32;
 
 impl Regime {
-    /// The name of its kernel for logits of this type.
-    pub(super) fn kernel(self, format: Format) -> String {
+    /// The name of its kernel, of the row program or of features, for this type.
+    pub(super) fn kernel(self, program: &str, format: Format) -> String {
         match self {
-            Self::Any => "row_any".into(),
-            _ => format!("row_{}_{}", self.name(), format.name()),
+            Self::Any => format!("{program}_any"),
+            _ => format!("{program}_{}_{}", self.name(), format.name()),
         }
     }
 
@@ -86,6 +86,24 @@ pub(super) fn vectors(format: Format, classes: u32) -> u32 {
 
 /// The regime of a plan.
 pub(super) fn choose(spec: &LossSpec, classes: u32, options: &Options) -> Result<Regime, Error> {
+    let special = is_forward_kl(spec) && options.student == options.teacher;
+    let why = "it is for forward KL without standardisation and label smoothing, and for one type of logits";
+    fitting(special.then_some(()).ok_or(why), classes, options)
+}
+
+/// The regime of a plan for features.
+pub(super) fn choose_for_features(width: u32, options: &Options) -> Result<Regime, Error> {
+    let special = options.student == options.teacher;
+    let why = "it is for one type of features";
+    fitting(special.then_some(()).ok_or(why), width, options)
+}
+
+/// The regime of rows of so many elements; `special` says why only [`Regime::Any`] takes them.
+fn fitting(
+    special: Result<(), &'static str>,
+    classes: u32,
+    options: &Options,
+) -> Result<Regime, Error> {
     let refuse = |given: Regime, why| Error::Regime {
         given: given.name(),
         why,
@@ -96,16 +114,12 @@ pub(super) fn choose(spec: &LossSpec, classes: u32, options: &Options) -> Result
             .iter()
             .all(|&(r, most)| r != regime || vectors <= most)
     };
-    let special = is_forward_kl(spec) && options.student == options.teacher;
-    match options.regime {
-        Some(regime) if regime != Regime::Any && !special => Err(refuse(
-            regime,
-            "it is for forward KL without standardisation and label smoothing, and for one type of logits",
-        )),
-        Some(regime) if !fits(regime) => Err(refuse(regime, "its rows have fewer classes")),
-        Some(regime) => Ok(regime),
-        None if !special => Ok(Regime::Any),
-        None => {
+    match (options.regime, special) {
+        (Some(regime), Err(why)) if regime != Regime::Any => Err(refuse(regime, why)),
+        (Some(regime), _) if !fits(regime) => Err(refuse(regime, "its rows have fewer classes")),
+        (Some(regime), _) => Ok(regime),
+        (None, Err(_)) => Ok(Regime::Any),
+        (None, Ok(())) => {
             let narrow = CAPACITY.iter().find(|&&(_, most)| vectors <= most);
             Ok(narrow.map_or(Regime::Stream, |&(regime, _)| regime))
         }

@@ -2,8 +2,10 @@
 
 use super::error::Error;
 use super::gpu::Gpu;
+use super::kernels::Kernels;
 use super::plan::Plan;
 use super::pointers::Pointers;
+use super::views::check_formats;
 use crate::batch::check::{self, Strides};
 use crate::batch::{Element, RowLogits, Rows, Student};
 use crate::spec::RowStats;
@@ -102,30 +104,37 @@ impl Gpu {
     }
 
     fn check_plan<S: Element, T: Element>(&self, plan: &Plan) -> Result<(), Error> {
-        if !Arc::ptr_eq(&plan.kernels, &self.kernels) {
-            return Err(Error::OtherDevice);
-        }
-        plan.check_formats(S::FORMAT, T::FORMAT)
+        self.check_made(&plan.kernels)?;
+        check_formats::<S, T>(plan.options(), "teacher")
     }
 
-    fn upload<P: NoUninit>(&self, values: &[P]) -> Result<CudaSlice<u8>, Error> {
+    /// Whether a plan was made by this Gpu.
+    pub(super) fn check_made(&self, kernels: &Arc<Kernels>) -> Result<(), Error> {
+        if Arc::ptr_eq(kernels, &self.kernels) {
+            Ok(())
+        } else {
+            Err(Error::OtherDevice)
+        }
+    }
+
+    pub(super) fn upload<P: NoUninit>(&self, values: &[P]) -> Result<CudaSlice<u8>, Error> {
         Ok(self
             .stream
             .clone_htod(bytemuck::cast_slice::<P, u8>(values))?)
     }
 
-    fn room(&self, bytes: usize) -> Result<CudaSlice<u8>, Error> {
+    pub(super) fn room(&self, bytes: usize) -> Result<CudaSlice<u8>, Error> {
         // SAFETY: kernels write it before anything reads it.
         Ok(unsafe { self.stream.alloc(bytes)? })
     }
 
-    fn download<P: Pod>(&self, from: &CudaSlice<u8>, to: &mut [P]) -> Result<(), Error> {
+    pub(super) fn download<P: Pod>(&self, from: &CudaSlice<u8>, to: &mut [P]) -> Result<(), Error> {
         Ok(self
             .stream
             .memcpy_dtoh(from, bytemuck::cast_slice_mut::<P, u8>(to))?)
     }
 
-    fn at(&self, slice: &CudaSlice<u8>) -> u64 {
+    pub(super) fn at(&self, slice: &CudaSlice<u8>) -> u64 {
         slice.device_ptr(&self.stream).0
     }
 }

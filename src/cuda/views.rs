@@ -1,6 +1,7 @@
 //! The arguments of a call as cudarc's views, with lengths and lifetimes that are checked.
 
 use super::error::Error;
+use super::options::Options;
 use super::plan::Plan;
 use super::pointers::Pointers;
 use crate::batch::{Counts, Element, check};
@@ -39,7 +40,7 @@ pub struct Views<'a, S, T> {
 }
 
 #[derive(Debug)]
-enum Student<'a, S> {
+pub(super) enum Student<'a, S> {
     Read(CudaView<'a, S>),
     InPlace(CudaViewMut<'a, S>),
 }
@@ -227,12 +228,12 @@ impl<'a, S: Element, T: Element> Views<'a, S, T> {
             let needed = plan.workspace_bytes(rows);
             check::length("workspace", workspace.len().min(needed), needed, rows)?;
         }
-        plan.check_formats(S::FORMAT, T::FORMAT)
+        check_formats::<S, T>(plan.options(), "teacher")
     }
 }
 
 /// The address of what is only read, and the guard of its use.
-fn read<'v>(
+pub(super) fn read<'v>(
     view: &'v Option<CudaView<f32>>,
     stream: &'v CudaStream,
 ) -> Option<(u64, SyncOnDrop<'v>)> {
@@ -310,23 +311,25 @@ impl Plan {
         // those that are written are borrowed exclusively.
         unsafe { self.launch(stream.cu_stream(), &pointers) }
     }
+}
 
-    /// Whether logits of these types are the plan's.
-    pub(super) fn check_formats(&self, student: Format, teacher: Format) -> Result<(), Error> {
-        let options = self.options();
-        for (argument, given, planned) in [
-            ("student", student, options.student),
-            ("teacher", teacher, options.teacher),
-        ] {
-            if given != planned {
-                let [given, planned] = [given, planned].map(Format::name);
-                return Err(Error::Format {
-                    argument,
-                    given,
-                    planned,
-                });
-            }
+/// Whether these types are a plan's; `other` is what it calls the teacher's.
+pub(super) fn check_formats<S: Element, T: Element>(
+    options: Options,
+    other: &'static str,
+) -> Result<(), Error> {
+    for (argument, given, planned) in [
+        ("student", S::FORMAT, options.student),
+        (other, T::FORMAT, options.teacher),
+    ] {
+        if given != planned {
+            let [given, planned] = [given, planned].map(Format::name);
+            return Err(Error::Format {
+                argument,
+                given,
+                planned,
+            });
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -112,6 +112,23 @@ pub struct FeatureSpec {
     pub relation: Relation,
 }
 
+impl FeatureSpec {
+    /// D as kernels count it.
+    ///
+    /// # Errors
+    /// [`SpecError::OutOfRange`] for 0 features and for 2³¹ and more.
+    pub fn check_width(width: usize) -> Result<u32, SpecError> {
+        match i32::try_from(width) {
+            Ok(1..) => Ok(width as u32),
+            _ => Err(SpecError::OutOfRange {
+                key: "width",
+                given: width as f32,
+                expected: "between 1 and 2^31 − 1",
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! The block of parameters that the GPU kernels share with the host, byte for byte.
 
-use super::{LossSpec, Normalise, Omega, StatsLevel, Temperature};
+use super::{FeatureSpec, LossSpec, Normalise, Omega, StatsLevel, Temperature};
 use bytemuck::{Pod, Zeroable};
 
 /// A [`LossSpec`] and the shape of one call, as kernels read it: 32 words of 4 bytes, little
@@ -118,12 +118,25 @@ impl RowParams {
         }
         params
     }
+
+    /// The block of a feature loss over rows of `width` features, which stand where classes do: its
+    /// distance is `right_divergence` (0 L1, 1 squared L2, 2 cosine), its sign `right_lambda_kd`. The
+    /// shape is left 0 as before.
+    #[must_use]
+    pub fn of_features(spec: &FeatureSpec, width: u32) -> Self {
+        Self {
+            classes: width,
+            right_divergence: spec.distance as u32,
+            right_lambda_kd: spec.relation.sign(),
+            ..Self::zeroed()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Preset;
+    use crate::spec::{Distance, Preset, Relation};
     use std::mem::offset_of;
 
     #[test]
@@ -148,5 +161,16 @@ mod tests {
         let dtd = RowParams::new(&Preset::DtdCwsm.spec(), 10, StatsLevel::None);
         assert_eq!((dtd.temperature, dtd.omega, dtd.normalise), (2, 1, 1));
         assert_eq!((dtd.tau0, dtd.bias, dtd.tau_min), (10.0, 40.0, 1.0));
+    }
+
+    #[test]
+    fn the_block_of_a_feature_loss() {
+        let codes = Distance::ALL.map(|distance| {
+            let relation = Relation::Explore;
+            let params = RowParams::of_features(&FeatureSpec { distance, relation }, 7);
+            assert_eq!((params.classes, params.right_lambda_kd), (7, -1.0));
+            params.right_divergence
+        });
+        assert_eq!(codes, [0, 1, 2]);
     }
 }

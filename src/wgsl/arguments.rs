@@ -139,7 +139,6 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    /// No buffer is both read and written, and nothing is written twice: wgpu tracks whole buffers.
     fn apart(&self) -> Result<(), Error> {
         let of_matrix = |m: Matrix<'a>| (m.name, m.slice, m.bytes(self.rows));
         let of_rows = |v: Vector<'a>| (v.name, v.slice, v.bytes * u64::from(self.rows));
@@ -161,22 +160,30 @@ impl<'a> Arguments<'a> {
             self.total.map(of_one),
             self.workspace.map(of_one),
         ];
-        for (i, &(first, a, bytes_a)) in written.iter().flatten().enumerate() {
-            for &(read, b, _) in read.iter().flatten() {
-                if a.buffer == b.buffer {
-                    return Err(Error::Shared {
-                        read,
-                        written: first,
-                    });
-                }
-            }
-            for &(second, b, bytes_b) in written.iter().flatten().skip(i + 1) {
-                let apart = a.offset + bytes_a <= b.offset || b.offset + bytes_b <= a.offset;
-                if a.buffer == b.buffer && !apart {
-                    return Err(Error::Overlap { first, second });
-                }
+        apart(&read, &written)
+    }
+}
+
+/// An argument's name, place and size in bytes.
+pub(super) type Stretch<'a> = (&'static str, Slice<'a>, u64);
+
+/// No buffer is both read and written, and nothing is written twice: wgpu tracks whole buffers.
+pub(super) fn apart(read: &[Option<Stretch>], written: &[Option<Stretch>]) -> Result<(), Error> {
+    for (i, &(first, a, bytes_a)) in written.iter().flatten().enumerate() {
+        for &(read, b, _) in read.iter().flatten() {
+            if a.buffer == b.buffer {
+                return Err(Error::Shared {
+                    read,
+                    written: first,
+                });
             }
         }
-        Ok(())
+        for &(second, b, bytes_b) in written.iter().flatten().skip(i + 1) {
+            let apart = a.offset + bytes_a <= b.offset || b.offset + bytes_b <= a.offset;
+            if a.buffer == b.buffer && !apart {
+                return Err(Error::Overlap { first, second });
+            }
+        }
     }
+    Ok(())
 }

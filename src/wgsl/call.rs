@@ -6,8 +6,10 @@ use super::chunk::{Chunk, chunks, most_rows, rows_between_bindings};
 use super::error::Error;
 use super::kernel::{Kernel, Part};
 use super::layout::slot;
+use super::limits::{block_stride, grid};
 use super::options::Regime;
 use super::pieces::{Piece, Vector};
+use super::pipelines::{Pipelines, Program};
 use super::plan::Plan;
 use super::workspace::Workspace;
 use crate::batch::Counts;
@@ -20,14 +22,47 @@ pub struct Call {
     dispatches: Vec<Dispatch>,
 }
 
+/// A compiled kernel, what it binds, and its grid.
 #[derive(Debug)]
-struct Dispatch {
+pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: [u32; 2],
 }
 
+impl Dispatch {
+    pub(super) fn new<'p>(
+        pipelines: &Pipelines,
+        program: Program,
+        piece: impl Fn(u32) -> Piece<'p>,
+        workgroups: [u32; 2],
+    ) -> Self {
+        let entry = |&slot: &u32| wgpu::BindGroupEntry {
+            binding: slot,
+            resource: piece(slot).binding(),
+        };
+        let entries: Vec<_> = program.slots.iter().map(entry).collect();
+        let label = Some(program.entry_point);
+        let (pipeline, layout) = pipelines.get(program);
+        let device = pipelines.device();
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label,
+            layout: &layout,
+            entries: &entries,
+        });
+        Self {
+            pipeline,
+            group,
+            workgroups,
+        }
+    }
+}
+
 impl Call {
+    pub(super) fn new(dispatches: Vec<Dispatch>) -> Self {
+        Self { dispatches }
+    }
+
     /// Records the call's dispatches. Nothing is allocated on the device, submitted or read back.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -52,7 +87,7 @@ impl Call {
         };
         let regime = plan.shape.regime(rows);
         let most = most_rows(
-            plan,
+            &plan.limits,
             regime,
             [
                 Some(arguments.teacher),
@@ -108,7 +143,7 @@ impl Call {
         let arguments = Arguments::of_temperatures(plan, buffers, tau)?;
         let regime = Regime::Whole { lanes: 1 };
         let most = most_rows(
-            plan,
+            &plan.limits,
             regime,
             [arguments.teacher, arguments.student],
             [arguments.labels],
@@ -180,9 +215,9 @@ impl<'a> Binder<'a> {
         let device = plan.device();
         let (workspace, offset) = match arguments.workspace {
             Some(given) => (given.slice.buffer.clone(), given.slice.offset),
-            None => (storage(plan, "workspace", layout.bytes)?, 0),
+            None => (storage(device, &plan.limits, "workspace", layout.bytes)?, 0),
         };
-        let stride = block_stride(plan);
+        let stride = block_stride(&plan.limits);
         let blocks: Vec<Chunk> = chunks(arguments.rows, most).collect();
         let mut bytes = vec![0; stride * (blocks.len() + 1)];
         let mut put = |block: usize, params: RowParams| {
@@ -244,28 +279,15 @@ impl<'a> Binder<'a> {
     }
 
     fn add(&mut self, kernel: Kernel, chunk: Numbered) {
-        let entry = |&slot: &u32| wgpu::BindGroupEntry {
-            binding: slot,
-            resource: self.binding(kernel, slot, chunk),
-        };
-        let entries: Vec<_> = kernel.slots().iter().map(entry).collect();
-        let (pipeline, layout) = self.plan.pipelines.get(&self.plan.shape, kernel);
-        let group = self
-            .plan
-            .device()
-            .create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(kernel.entry_point()),
-                layout: &layout,
-                entries: &entries,
-            });
-        self.call.dispatches.push(Dispatch {
-            pipeline,
-            group,
-            workgroups: self.workgroups(kernel, chunk),
-        });
+        let dispatch = Dispatch::new(
+            &self.plan.pipelines,
+            self.plan.shape.program(kernel),
+            |slot| self.piece(kernel, slot, chunk),
+            self.workgroups(kernel, chunk),
+        );
+        self.call.dispatches.push(dispatch);
     }
 
-    /// So many workgroups, and in the second dimension what the first cannot hold.
     fn workgroups(&self, kernel: Kernel, chunk: Numbered) -> [u32; 2] {
         let rows = chunk.chunk.map_or(0, |chunk| chunk.rows);
         let workgroups = match kernel {
@@ -276,17 +298,7 @@ impl<'a> Binder<'a> {
             } => rows * parts,
             _ => rows.div_ceil(self.plan.shape.rows_per_workgroup(kernel)),
         };
-        let x = workgroups.min(self.plan.limits.max_compute_workgroups_per_dimension);
-        [x, workgroups.div_ceil(x)]
-    }
-
-    fn binding(&self, kernel: Kernel, slot: u32, chunk: Numbered) -> wgpu::BindingResource<'_> {
-        let piece = self.piece(kernel, slot, chunk);
-        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: piece.buffer,
-            offset: piece.offset,
-            size: wgpu::BufferSize::new(piece.size),
-        })
+        grid(&self.plan.limits, workgroups)
     }
 
     fn piece(&self, kernel: Kernel, slot: u32, chunk: Numbered) -> Piece<'_> {
@@ -295,7 +307,7 @@ impl<'a> Binder<'a> {
             first: 0,
             rows: all.rows,
         });
-        let begin = first - first % rows_between_bindings(self.plan);
+        let begin = first - first % rows_between_bindings(&self.plan.limits);
         let vector = |of: Vector<'a>| of.piece(begin, first + rows);
         // Something to read that is always there, where a kernel will read nothing.
         let or_labels = |of: Option<Vector<'a>>| vector(of.unwrap_or(all.labels));
@@ -309,7 +321,7 @@ impl<'a> Binder<'a> {
         match slot {
             slot::PARAMS => uniform(
                 &self.params,
-                u64::from(chunk.block) * block_stride(self.plan) as u64,
+                u64::from(chunk.block) * block_stride(&self.plan.limits) as u64,
                 size_of::<RowParams>() as u64,
             ),
             slot::SCALE | slot::SCALE_OUT => uniform(&self.scale, 0, 16),
@@ -382,7 +394,7 @@ fn params(plan: &Plan, all: &Arguments, level: StatsLevel, chunk: Chunk) -> RowP
         teacher_stride: all.teacher.stride,
         gradient_stride: gradient.stride,
         present: bits.sum(),
-        first_row: chunk.first % rows_between_bindings(plan),
+        first_row: chunk.first % rows_between_bindings(&plan.limits),
         student_offset: offset(all.student),
         teacher_offset: offset(all.teacher),
         gradient_offset: offset(gradient),
@@ -390,13 +402,14 @@ fn params(plan: &Plan, all: &Arguments, level: StatsLevel, chunk: Chunk) -> RowP
     }
 }
 
-/// Bytes from one parameter block to the next.
-fn block_stride(plan: &Plan) -> usize {
-    plan.limits.min_uniform_buffer_offset_alignment.max(256) as usize
-}
-
-fn storage(plan: &Plan, name: &'static str, size: u64) -> Result<wgpu::Buffer, Error> {
-    let most = plan.limits.max_buffer_size;
+/// Room that no caller sees.
+pub(super) fn storage(
+    device: &wgpu::Device,
+    limits: &wgpu::Limits,
+    name: &'static str,
+    size: u64,
+) -> Result<wgpu::Buffer, Error> {
+    let most = limits.max_buffer_size;
     if size > most {
         return Err(Error::TooLarge {
             argument: name,
@@ -405,7 +418,7 @@ fn storage(plan: &Plan, name: &'static str, size: u64) -> Result<wgpu::Buffer, E
             given: most,
         });
     }
-    Ok(plan.device().create_buffer(&wgpu::BufferDescriptor {
+    Ok(device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(name),
         size,
         usage: wgpu::BufferUsages::STORAGE,
@@ -414,7 +427,7 @@ fn storage(plan: &Plan, name: &'static str, size: u64) -> Result<wgpu::Buffer, E
 }
 
 /// A buffer with these bytes in it, which no queue is needed for.
-fn filled(
+pub(super) fn filled(
     device: &wgpu::Device,
     name: &'static str,
     usage: wgpu::BufferUsages,

@@ -1,9 +1,9 @@
 //! Chunks: the rows that one set of bindings can hold.
 
 use super::error::Error;
+use super::limits::{alignment, binding_bytes};
 use super::options::Regime;
 use super::pieces::{Matrix, Vector, too_large};
-use super::plan::Plan;
 use super::source::PART_BYTES;
 
 /// Rows that are dispatched together.
@@ -14,8 +14,8 @@ pub(super) struct Chunk {
 }
 
 /// Rows of the per-row arguments from one place that can be bound to the next.
-pub(super) fn rows_between_bindings(plan: &Plan) -> u32 {
-    (plan.alignment().max(256) / 4) as u32
+pub(super) fn rows_between_bindings(limits: &wgpu::Limits) -> u32 {
+    (alignment(limits).max(256) / 4) as u32
 }
 
 /// How many rows the bindings of one dispatch hold, and its workgroups work on.
@@ -23,14 +23,14 @@ pub(super) fn rows_between_bindings(plan: &Plan) -> u32 {
 /// # Errors
 /// [`Error::TooLarge`] where a single row is too much.
 pub(super) fn most_rows<'a>(
-    plan: &Plan,
+    limits: &wgpu::Limits,
     regime: Regime,
     matrices: impl IntoIterator<Item = Matrix<'a>>,
     vectors: impl IntoIterator<Item = Vector<'a>>,
 ) -> Result<u32, Error> {
-    let limit = plan.binding_bytes();
-    let lead = rows_between_bindings(plan) - 1;
-    let a_side = u64::from(plan.limits.max_compute_workgroups_per_dimension);
+    let limit = binding_bytes(limits);
+    let lead = rows_between_bindings(limits) - 1;
+    let a_side = u64::from(limits.max_compute_workgroups_per_dimension);
     let mut most = u32::try_from(a_side * a_side).unwrap_or(u32::MAX);
     if let Regime::Split { parts } = regime {
         let of_a_row = PART_BYTES * u64::from(parts);
@@ -40,7 +40,7 @@ pub(super) fn most_rows<'a>(
         most = (most / parts).min(u32::try_from(limit / of_a_row).unwrap_or(u32::MAX));
     }
     for matrix in matrices {
-        most = most.min(matrix.rows_per_binding(limit, plan.alignment())?);
+        most = most.min(matrix.rows_per_binding(limit, alignment(limits))?);
     }
     for vector in vectors {
         most = most.min(vector.rows_per_binding(limit, lead)?);

@@ -5,9 +5,10 @@ use super::layout::slot::{
     TOTAL, UPSTREAM, WEIGHT, WORKSPACE,
 };
 use super::options::{Options, Regime};
+use super::pipelines::Program;
 use super::regime;
 use super::source::{self, Reduce, Span, Store};
-use crate::spec::{Divergence, Format, LossSpec, Reduction, RowParams, StatsLevel, Temperature};
+use crate::spec::{Divergence, LossSpec, Reduction, RowParams, StatsLevel, Temperature};
 
 /// One dispatch's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,7 @@ pub(super) enum Module {
     Row(Store, Reduce, Span),
     Prologue(Reduce),
     Batch(Reduce),
+    Feature(Store, Reduce),
 }
 
 impl Module {
@@ -55,6 +57,7 @@ impl Module {
             Self::Row(..) => "row",
             Self::Prologue(..) => "prologue",
             Self::Batch(..) => "batch",
+            Self::Feature(..) => "feature",
         }
     }
 
@@ -63,14 +66,20 @@ impl Module {
             Self::Row(store, reduce, span) => source::row(store, reduce, span),
             Self::Prologue(reduce) => source::prologue(reduce),
             Self::Batch(reduce) => source::batch(reduce),
+            Self::Feature(store, reduce) => source::feature(store, reduce),
         }
     }
-}
 
-impl Module {
+    pub(super) fn reduce(self) -> Reduce {
+        let (Self::Row(_, reduce, _)
+        | Self::Prologue(reduce)
+        | Self::Batch(reduce)
+        | Self::Feature(_, reduce)) = self;
+        reduce
+    }
+
     pub(super) fn uses_subgroups(self) -> bool {
-        let (Self::Row(_, reduce, _) | Self::Prologue(reduce) | Self::Batch(reduce)) = self;
-        reduce == Reduce::Subgroup
+        self.reduce() == Reduce::Subgroup
     }
 }
 
@@ -143,17 +152,20 @@ impl Shape {
         self.options.workgroup / self.lanes(kernel)
     }
 
+    pub(super) fn program(&self, kernel: Kernel) -> Program {
+        Program {
+            module: self.module(kernel),
+            checks: self.options.checks,
+            entry_point: kernel.entry_point(),
+            constants: self.constants(kernel),
+            slots: kernel.slots(),
+        }
+    }
+
     pub(super) fn module(&self, kernel: Kernel) -> Module {
         let (lanes, workgroup) = (self.lanes(kernel), self.options.workgroup);
-        // A row's lanes are within one subgroup, or they are a workgroup.
-        let reduce = match self.subgroup {
-            Some(size) if lanes == workgroup || lanes <= size => Reduce::Subgroup,
-            _ => Reduce::Workgroup,
-        };
-        let store = match self.options.student {
-            Format::F32 => Store::F32,
-            Format::F16 | Format::Bf16 => Store::Packed,
-        };
+        let reduce = Reduce::of(self.subgroup, lanes, workgroup);
+        let store = Store::of(self.options.student);
         match kernel {
             Kernel::Groups | Kernel::Omegas => Module::Prologue(reduce),
             Kernel::Scale { .. } | Kernel::Temperatures | Kernel::Total => Module::Batch(reduce),

@@ -46,6 +46,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`FeaturePlan`] is the same for features: normalised distances of `[B, D]` from a target's, and
+//! their gradient, in one dispatch over [`FeatureBuffers`].
+//!
 //! Losses and gradients agree with the [`reference`](mod@crate::reference) as `|Δ| ≤ 5e-5·|loss| +
 //! 5e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 5e-6·max(max_c |g_c|, G)`. The same input at the same places
 //! gives the same bits on the same device.
@@ -57,9 +60,11 @@ mod chunk;
 #[doc(hidden)]
 pub mod described;
 mod error;
+mod feature;
 mod gpu;
 mod kernel;
 mod layout;
+mod limits;
 mod options;
 mod pieces;
 mod pipelines;
@@ -72,10 +77,11 @@ mod source;
 mod transfer;
 mod workspace;
 
-pub use crate::batch::{Counts, Element, Rows, Student};
+pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
 pub use buffers::{Buffers, Slice};
 pub use call::Call;
 pub use error::{Error, Unavailable};
+pub use feature::{FeatureBuffers, FeaturePlan};
 pub use gpu::{Gpu, GpuOptions};
 pub use options::{Checks, Options, Regime, Subgroups};
 pub use plan::Plan;

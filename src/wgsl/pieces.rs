@@ -12,6 +12,16 @@ pub(super) struct Piece<'a> {
     pub(super) size: u64,
 }
 
+impl<'a> Piece<'a> {
+    pub(super) fn binding(self) -> wgpu::BindingResource<'a> {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: self.buffer,
+            offset: self.offset,
+            size: wgpu::BufferSize::new(self.size),
+        })
+    }
+}
+
 /// `[B, V]` in one buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {

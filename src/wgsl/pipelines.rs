@@ -1,6 +1,6 @@
 //! Compiled kernels, shared by all plans and calls that need the same.
 
-use super::kernel::{Kernel, Module, Shape};
+use super::kernel::Module;
 use super::layout::binding_type;
 use super::options::Checks;
 use std::collections::HashMap;
@@ -17,16 +17,18 @@ pub(super) struct Pipelines {
 struct Made {
     modules: HashMap<(Module, Checks), wgpu::ShaderModule>,
     layouts: HashMap<&'static [u32], wgpu::BindGroupLayout>,
-    pipelines: HashMap<Key, wgpu::ComputePipeline>,
+    pipelines: HashMap<Program, wgpu::ComputePipeline>,
 }
 
 /// All that a pipeline depends on: numbers that stay in the parameter block do not count.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    module: Module,
-    checks: Checks,
-    entry_point: &'static str,
-    constants: Vec<(&'static str, u32)>,
+pub(super) struct Program {
+    pub(super) module: Module,
+    pub(super) checks: Checks,
+    pub(super) entry_point: &'static str,
+    pub(super) constants: Vec<(&'static str, u32)>,
+    /// What it binds.
+    pub(super) slots: &'static [u32],
 }
 
 impl Pipelines {
@@ -42,40 +44,30 @@ impl Pipelines {
     }
 
     /// A kernel and the layout of its bind group.
-    pub(super) fn get(
-        &self,
-        shape: &Shape,
-        kernel: Kernel,
-    ) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
-        let key = Key {
-            module: shape.module(kernel),
-            checks: shape.options.checks,
-            entry_point: kernel.entry_point(),
-            constants: shape.constants(kernel),
-        };
+    pub(super) fn get(&self, program: Program) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let layout = made.layout(&self.device, kernel);
-        if let Some(pipeline) = made.pipelines.get(&key) {
+        let layout = made.layout(&self.device, &program);
+        if let Some(pipeline) = made.pipelines.get(&program) {
             return (pipeline.clone(), layout);
         }
-        let module = made.module(&self.device, key.module, key.checks);
+        let module = made.module(&self.device, program.module, program.checks);
         // Others may compile meanwhile; where two compile the same, the first one stays.
         drop(made);
-        let pipeline = self.compile(&key, &module, &layout);
+        let pipeline = self.compile(&program, &module, &layout);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         (
-            made.pipelines.entry(key).or_insert(pipeline).clone(),
+            made.pipelines.entry(program).or_insert(pipeline).clone(),
             layout,
         )
     }
 
     fn compile(
         &self,
-        key: &Key,
+        program: &Program,
         module: &wgpu::ShaderModule,
         layout: &wgpu::BindGroupLayout,
     ) -> wgpu::ComputePipeline {
-        let label = Some(key.entry_point);
+        let label = Some(program.entry_point);
         let layout = self
             .device
             .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -84,7 +76,7 @@ impl Pipelines {
                 ..Default::default()
             });
         let float = |&(name, value): &(_, u32)| (name, f64::from(value));
-        let constants: Vec<(&str, f64)> = key.constants.iter().map(float).collect();
+        let constants: Vec<(&str, f64)> = program.constants.iter().map(float).collect();
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label,
@@ -130,7 +122,7 @@ impl Made {
     }
 
     /// Kernels with the same slots share their layout.
-    fn layout(&mut self, device: &wgpu::Device, kernel: Kernel) -> wgpu::BindGroupLayout {
+    fn layout(&mut self, device: &wgpu::Device, program: &Program) -> wgpu::BindGroupLayout {
         let make = || {
             let entry = |&slot: &u32| wgpu::BindGroupLayoutEntry {
                 binding: slot,
@@ -142,13 +134,13 @@ impl Made {
                 },
                 count: None,
             };
-            let entries: Vec<_> = kernel.slots().iter().map(entry).collect();
+            let entries: Vec<_> = program.slots.iter().map(entry).collect();
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(kernel.entry_point()),
+                label: Some(program.entry_point),
                 entries: &entries,
             })
         };
-        let made = self.layouts.entry(kernel.slots());
+        let made = self.layouts.entry(program.slots);
         made.or_insert_with(make).clone()
     }
 }

@@ -4,6 +4,7 @@ use super::buffers::{Buffers, Slice};
 use super::call::Call;
 use super::error::{Error, Unavailable};
 use super::kernel::Shape;
+use super::limits::{alignment, binding_bytes};
 use super::options::{Options, Regime, Subgroups};
 use super::pipelines::Pipelines;
 use super::regime::MOST_PARTS;
@@ -61,14 +62,12 @@ impl Plan {
         let limits = device.limits();
         check_options(&options)?;
         check_limits(&limits, &options)?;
-        let subgroups = options.subgroups == Subgroups::Auto
-            && device.features().contains(wgpu::Features::SUBGROUP);
         let shape = Shape {
             spec: *spec,
             classes,
             options,
             memory: limits.max_compute_workgroup_storage_size,
-            subgroup: subgroups.then(|| device.adapter_info().subgroup_min_size),
+            subgroup: subgroup(device, &options),
             splits: limits.max_storage_buffers_per_shader_stage > STORAGE_BUFFERS,
         };
         Ok(Self {
@@ -143,21 +142,23 @@ impl Plan {
         self.pipelines.device()
     }
 
-    /// What offsets of bindings are multiples of.
     pub(super) fn alignment(&self) -> u64 {
-        u64::from(self.limits.min_storage_buffer_offset_alignment)
+        alignment(&self.limits)
     }
 
-    /// Bytes that one binding holds, and kernels can index by elements.
     pub(super) fn binding_bytes(&self) -> u64 {
-        self.limits
-            .max_storage_buffer_binding_size
-            .min(u64::from(u32::MAX))
-            & !3
+        binding_bytes(&self.limits)
     }
 }
 
-fn check_options(options: &Options) -> Result<(), Error> {
+/// The least size of a subgroup, where subgroup operations may be used.
+pub(super) fn subgroup(device: &wgpu::Device, options: &Options) -> Option<u32> {
+    let allowed = options.subgroups == Subgroups::Auto
+        && device.features().contains(wgpu::Features::SUBGROUP);
+    allowed.then(|| device.adapter_info().subgroup_min_size)
+}
+
+pub(super) fn check_options(options: &Options) -> Result<(), Error> {
     let power_of_two = |option, given: u32, least, most| {
         if given.is_power_of_two() && (least..=most).contains(&given) {
             Ok(())
@@ -180,7 +181,7 @@ fn check_options(options: &Options) -> Result<(), Error> {
     }
 }
 
-fn check_limits(limits: &wgpu::Limits, options: &Options) -> Result<(), Unavailable> {
+pub(super) fn check_limits(limits: &wgpu::Limits, options: &Options) -> Result<(), Unavailable> {
     let split = u32::from(matches!(options.regime, Some(Regime::Split { .. })));
     let workgroup = options.workgroup;
     for (limit, given, needed) in [

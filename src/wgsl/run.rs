@@ -4,6 +4,8 @@ use super::buffers::Buffers;
 use super::call::Call;
 use super::error::Error;
 use super::gpu::Gpu;
+use super::options::Options;
+use super::pipelines::Pipelines;
 use super::plan::Plan;
 use crate::batch::check::{self, Strides};
 use crate::batch::{Element, RowLogits, Rows, Student};
@@ -37,7 +39,7 @@ impl Gpu {
             &student,
             stats,
         )?;
-        self.check_plan::<S, T>(plan)?;
+        self.check_plan::<S, T>(&plan.pipelines, plan.options(), "teacher")?;
         if rows.is_empty() {
             return Ok(0.0);
         }
@@ -74,13 +76,7 @@ impl Gpu {
                     copy(stats, read.next());
                 }
                 if let (Some(host), Some(device)) = (student.logits.write(), read.next()) {
-                    // What lies between rows stays the host's.
-                    let row = plan.classes() * size_of::<S>();
-                    let host: &mut [u8] = bytemuck::cast_slice_mut(host);
-                    for b in 0..rows.len() {
-                        let at = b * strides.gradient * size_of::<S>();
-                        host[at..at + row].copy_from_slice(&device[at..at + row]);
-                    }
+                    copy_rows(host, device, rows.len(), plan.classes(), strides.gradient);
                 }
             })?;
             Ok(result)
@@ -104,7 +100,7 @@ impl Gpu {
         let strides = check::matrices(plan.classes(), rows, student)?;
         check::row_inputs(plan.classes(), rows)?;
         check::length("tau", tau.len(), rows.len(), rows.len())?;
-        self.check_plan::<S, T>(plan)?;
+        self.check_plan::<S, T>(&plan.pipelines, plan.options(), "teacher")?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -119,21 +115,26 @@ impl Gpu {
         })
     }
 
-    fn recorded(&self, call: &Call) -> wgpu::CommandEncoder {
+    pub(super) fn recorded(&self, call: &Call) -> wgpu::CommandEncoder {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         call.record(&mut encoder);
         encoder
     }
 
-    fn check_plan<S: Element, T: Element>(&self, plan: &Plan) -> Result<(), Error> {
+    /// A plan is this device's, and made for these types; `other` is what it calls the teacher's.
+    pub(super) fn check_plan<S: Element, T: Element>(
+        &self,
+        pipelines: &Arc<Pipelines>,
+        options: Options,
+        other: &'static str,
+    ) -> Result<(), Error> {
         // Devices are told apart within an instance of wgpu only; what is compiled is one device's.
-        if !Arc::ptr_eq(&plan.pipelines, &self.pipelines) {
+        if !Arc::ptr_eq(pipelines, &self.pipelines) {
             return Err(Error::OtherDevice);
         }
-        let options = plan.options();
         for (argument, given, planned) in [
             ("student", S::FORMAT, options.student),
-            ("teacher", T::FORMAT, options.teacher),
+            (other, T::FORMAT, options.teacher),
         ] {
             if given != planned {
                 let [given, planned] = [given, planned].map(Format::name);
@@ -199,8 +200,23 @@ impl Batch {
     }
 }
 
+/// The rows of a strided matrix; what lies between them stays the host's.
+pub(super) fn copy_rows<P: bytemuck::Pod>(
+    host: &mut [P],
+    device: &[u8],
+    rows: usize,
+    width: usize,
+    stride: usize,
+) {
+    let host: &mut [u8] = bytemuck::cast_slice_mut(host);
+    let [row, stride] = [width, stride].map(|elements| elements * size_of::<P>());
+    for at in (0..rows).map(|b| b * stride) {
+        host[at..at + row].copy_from_slice(&device[at..at + row]);
+    }
+}
+
 /// As many bytes as the host has.
-fn copy<P: bytemuck::Pod>(host: &mut [P], device: Option<&&[u8]>) {
+pub(super) fn copy<P: bytemuck::Pod>(host: &mut [P], device: Option<&&[u8]>) {
     if let Some(device) = device {
         let host: &mut [u8] = bytemuck::cast_slice_mut(host);
         host.copy_from_slice(&device[..host.len()]);

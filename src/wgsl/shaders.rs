@@ -1,9 +1,11 @@
 //! The shaders against the host, without a device: naga parses and validates every module, with
 //! the constants that its pipelines get, and lays out what both sides share as Rust does.
 
+use super::feature;
 use super::kernel::{Kernel, Module, Part, Shape};
 use super::layout;
 use super::options::Options;
+use super::pipelines::Program;
 use super::regime::{self, MOST_PARTS};
 use super::source::{Reduce, Span, Store};
 use crate::spec::{Format, Preset, RowParams, RowStats, StatsLevel};
@@ -18,6 +20,7 @@ fn all_modules() -> Vec<Module> {
     for reduce in [Reduce::Workgroup, Reduce::Subgroup] {
         all.extend([Module::Prologue(reduce), Module::Batch(reduce)]);
         for store in [Store::F32, Store::Packed] {
+            all.push(Module::Feature(store, reduce));
             for span in [Span::Whole, Span::Split] {
                 all.push(Module::Row(store, reduce, span));
             }
@@ -26,18 +29,12 @@ fn all_modules() -> Vec<Module> {
     all
 }
 
-fn reduce(module: Module) -> Reduce {
-    match module {
-        Module::Row(_, reduce, _) | Module::Prologue(reduce) | Module::Batch(reduce) => reduce,
-    }
-}
-
 /// Parsed and validated with no more than it may use.
 fn validated(module: Module) -> (naga::Module, ModuleInfo) {
     let text = module.text();
     let parsed = naga::front::wgsl::parse_str(&text)
         .unwrap_or_else(|error| panic!("{module:?}: {}", error.emit_to_string(&text)));
-    let capabilities = match reduce(module) {
+    let capabilities = match module.reduce() {
         Reduce::Workgroup => Capabilities::empty(),
         Reduce::Subgroup => Capabilities::SUBGROUP,
     };
@@ -100,32 +97,48 @@ fn every_module_is_valid() {
     }
 }
 
+/// Each program once, of the row program and of features.
+fn all_programs() -> HashSet<Program> {
+    let mut all = HashSet::new();
+    for shape in all_shapes() {
+        all.extend(all_kernels(&shape).iter().map(|&k| shape.program(k)));
+        let of_features = feature::Shape {
+            width: shape.classes,
+            options: shape.options,
+            memory: shape.memory,
+            subgroup: shape.subgroup,
+        };
+        for either in [false, true] {
+            all.extend([
+                of_features.program(feature::Kernel::Scale { counts: either }),
+                of_features.program(feature::Kernel::Features { in_place: either }),
+                of_features.program(feature::Kernel::Total),
+            ]);
+        }
+    }
+    all
+}
+
 #[test]
 fn every_pipeline_is_valid_with_its_constants() {
     let modules = all_modules();
     let valid: Vec<_> = modules.iter().map(|&module| validated(module)).collect();
-    let (mut used, mut tried) = (HashSet::new(), HashSet::new());
-    for shape in all_shapes() {
-        for kernel in all_kernels(&shape) {
-            let module = shape.module(kernel);
-            used.insert(module);
-            let constants = shape.constants(kernel);
-            if !tried.insert((module, kernel.entry_point(), constants.clone())) {
-                continue;
-            }
-            let index = modules.iter().position(|&m| m == module).unwrap();
-            let (parsed, info) = &valid[index];
-            let mut map = PipelineConstants::default();
-            map.extend(
-                constants
-                    .iter()
-                    .map(|&(name, v)| (name.to_owned(), f64::from(v))),
-            );
-            assert_eq!(map.len(), constants.len(), "{kernel:?} gives one twice");
-            let entry_point = Some((naga::ShaderStage::Compute, kernel.entry_point()));
-            if let Err(error) = process_overrides(parsed, info, entry_point, &map) {
-                panic!("{kernel:?} of {module:?} with {constants:?}: {error}");
-            }
+    let mut used = HashSet::new();
+    for program in all_programs() {
+        used.insert(program.module);
+        let index = modules.iter().position(|&m| m == program.module).unwrap();
+        let (parsed, info) = &valid[index];
+        let mut map = PipelineConstants::default();
+        let constants = program.constants.iter();
+        map.extend(constants.map(|&(name, v)| (name.to_owned(), f64::from(v))));
+        assert_eq!(
+            map.len(),
+            program.constants.len(),
+            "{program:?} gives one twice"
+        );
+        let entry_point = Some((naga::ShaderStage::Compute, program.entry_point));
+        if let Err(error) = process_overrides(parsed, info, entry_point, &map) {
+            panic!("{program:?}: {error}");
         }
     }
     assert_eq!(used.len(), modules.len(), "{used:?}");
@@ -134,51 +147,48 @@ fn every_pipeline_is_valid_with_its_constants() {
 /// Each constant that a module declares is given, so that no default decides anything.
 #[test]
 fn the_host_decides_every_constant() {
-    for shape in all_shapes() {
-        for kernel in all_kernels(&shape) {
-            let text = shape.module(kernel).text();
-            let declared: BTreeSet<&str> = text
-                .lines()
-                .filter_map(|line| line.strip_prefix("override "))
-                .map(|rest| rest.split(':').next().unwrap())
-                .collect();
-            let given: BTreeSet<&str> = shape.constants(kernel).iter().map(|c| c.0).collect();
-            assert_eq!(given, declared, "{kernel:?}");
-        }
+    for program in all_programs() {
+        let text = program.module.text();
+        let declared: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("override "))
+            .map(|rest| rest.split(':').next().unwrap())
+            .collect();
+        let given: BTreeSet<&str> = program.constants.iter().map(|c| c.0).collect();
+        assert_eq!(given, declared, "{program:?}");
     }
 }
 
 /// Kernels read and write what the host binds, in the same way.
 #[test]
 fn bindings_are_those_of_the_table() {
-    for shape in all_shapes() {
-        for kernel in all_kernels(&shape) {
-            let (module, info) = validated(shape.module(kernel));
-            let at = |p: &naga::EntryPoint| p.name == kernel.entry_point();
-            let entry_point = module.entry_points.iter().position(at).unwrap();
-            let info = info.get_entry_point(entry_point);
-            for (handle, variable) in module.global_variables.iter() {
-                let Some(binding) = variable.binding else {
-                    continue;
-                };
-                assert_eq!(binding.group, 0);
-                let slot = binding.binding;
-                assert!(slot < layout::SLOTS);
-                let type_ = match variable.space {
-                    naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
-                    naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
-                        read_only: !access.contains(naga::StorageAccess::STORE),
-                    },
-                    other => panic!("{other:?}"),
-                };
-                assert_eq!(layout::binding_type(slot), type_, "slot {slot}");
-                if !info[handle].is_empty() {
-                    assert!(kernel.slots().contains(&slot), "{kernel:?} uses {slot}");
-                }
-            }
+    let mut looked_at = HashSet::new();
+    for program in all_programs() {
+        if !looked_at.insert((program.module, program.entry_point, program.slots)) {
+            continue;
         }
-        if shape.classes > 1 {
-            break;
+        let (module, info) = validated(program.module);
+        let at = |p: &naga::EntryPoint| p.name == program.entry_point;
+        let entry_point = module.entry_points.iter().position(at).unwrap();
+        let info = info.get_entry_point(entry_point);
+        for (handle, variable) in module.global_variables.iter() {
+            let Some(binding) = variable.binding else {
+                continue;
+            };
+            assert_eq!(binding.group, 0);
+            let slot = binding.binding;
+            assert!(slot < layout::SLOTS);
+            let type_ = match variable.space {
+                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
+                    read_only: !access.contains(naga::StorageAccess::STORE),
+                },
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(layout::binding_type(slot), type_, "slot {slot}");
+            if !info[handle].is_empty() {
+                assert!(program.slots.contains(&slot), "{program:?} uses {slot}");
+            }
         }
     }
 }

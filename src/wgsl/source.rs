@@ -3,6 +3,8 @@
 //! A module is a concatenation of files. Variants differ in which files are listed, everything else
 //! is a constant of the pipeline.
 
+use crate::spec::Format;
+
 /// How the gradient is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Store {
@@ -43,6 +45,13 @@ macro_rules! files {
 }
 
 impl Store {
+    pub(super) fn of(student: Format) -> Self {
+        match student {
+            Format::F32 => Self::F32,
+            Format::F16 | Format::Bf16 => Self::Packed,
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::F32 => include_str!("../../shaders/store_f32.wgsl"),
@@ -52,6 +61,15 @@ impl Store {
 }
 
 impl Reduce {
+    /// For rows by `lanes` invocations, on a device whose subgroups are at least `subgroup`: a row's
+    /// lanes are within one subgroup, or they are a workgroup.
+    pub(super) fn of(subgroup: Option<u32>, lanes: u32, workgroup: u32) -> Self {
+        match subgroup {
+            Some(size) if lanes == workgroup || lanes <= size => Self::Subgroup,
+            _ => Self::Workgroup,
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Workgroup => include_str!("../../shaders/reduce_workgroup.wgsl"),
@@ -100,4 +118,11 @@ pub(super) fn batch(reduce: Reduce) -> String {
     let common = files!("params", "bits", "math", "top_two");
     let program = files!("span_whole", "batch");
     [&common, reduce.text(), &program].concat()
+}
+
+/// Distances of features: entry point `features`.
+pub(super) fn feature(store: Store, reduce: Reduce) -> String {
+    let common = files!("params", "bits", "logits", "top_two", "span_whole", "cache");
+    let program = files!("feature");
+    [&common, store.text(), reduce.text(), &program].concat()
 }

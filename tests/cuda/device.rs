@@ -1,23 +1,8 @@
 //! A device for these tests, and batches on it.
 
-use crate::support;
+pub(crate) use crate::support::cuda::gpu;
 use fused_kd::cuda::cudarc::driver::{CudaSlice, DevicePtr};
 use fused_kd::cuda::{Gpu, Pointers};
-use std::sync::OnceLock;
-
-/// The device of all these tests; `None` after a skip.
-pub(crate) fn gpu() -> Option<&'static Gpu> {
-    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    let gpu = GPU.get_or_init(|| match Gpu::new(0) {
-        Ok(gpu) => Some(gpu),
-        Err(unavailable) => {
-            let how = "in tests/simt: cargo run -- DIR, then LD_LIBRARY_PATH=DIR";
-            support::skip("simt", &format!("{unavailable}; {how}"));
-            None
-        }
-    });
-    gpu.as_ref()
-}
 
 /// Memory on the device.
 pub(crate) struct Memory<'a> {

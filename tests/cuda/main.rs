@@ -7,6 +7,7 @@ mod batches;
 mod capture;
 mod device;
 mod failures;
+mod features;
 #[path = "../support/mod.rs"]
 mod support;
 mod views;

@@ -3,26 +3,11 @@
 use super::cases::{Case, Kind, Rng};
 use super::judge::{Bounds, judge};
 use super::{Answer, Effort, Subject, suite};
-use crate::support;
+use crate::support::wgsl::gpu;
 use fused_kd::spec::{Format, Preset, RowStats, Temperature};
-use fused_kd::wgsl::{Checks, Element, Gpu, GpuOptions, Options, Regime, Rows, Student, Subgroups};
+use fused_kd::wgsl::{Checks, Element, Options, Regime, Rows, Student, Subgroups};
 use half::{bf16, f16};
 use std::marker::PhantomData;
-use std::sync::OnceLock;
-
-/// The adapter of all these tests: a GPU, else software; `None` after a skip.
-fn gpu() -> Option<&'static Gpu> {
-    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    let gpu = GPU.get_or_init(|| {
-        let software = GpuOptions::default().software(true);
-        let gpu = Gpu::new(&GpuOptions::default());
-        gpu.or_else(|_| Gpu::new(&software)).ok()
-    });
-    if gpu.is_none() {
-        support::skip("wgpu", "apt-get install mesa-vulkan-drivers libvulkan1");
-    }
-    gpu.as_ref()
-}
 
 /// What a subject has that is not the default.
 trait Variant {

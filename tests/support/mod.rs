@@ -2,7 +2,11 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod browser;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub(crate) mod npy;
+#[cfg(feature = "wgpu")]
+pub(crate) mod wgsl;
 
 use std::env;
 use std::io::{self, Write};

@@ -10,6 +10,7 @@ mod arguments;
 mod cases;
 mod chunks;
 mod embedding;
+mod features;
 mod gpu;
 mod regimes;
 mod rig;

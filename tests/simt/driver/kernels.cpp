@@ -1,6 +1,10 @@
 // Every kernel of the crate, for the emulator: the same sources that become PTX.
 #include "any.cu"
 #include "batch.cu"
+#include "feature_any.cu"
+#include "feature_bf16.cu"
+#include "feature_f16.cu"
+#include "feature_f32.cu"
 #include "large_bf16.cu"
 #include "large_f16.cu"
 #include "large_f32.cu"

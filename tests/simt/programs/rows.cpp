@@ -9,6 +9,10 @@
 
 #include "any.cu"
 #include "batch.cu"
+#include "feature_any.cu"
+#include "feature_bf16.cu"
+#include "feature_f16.cu"
+#include "feature_f32.cu"
 #include "large_bf16.cu"
 #include "large_f16.cu"
 #include "large_f32.cu"
@@ -26,6 +30,19 @@ struct Shape {
   Format student, teacher;
   unsigned threads, classes;
 };
+
+bool is_feature(const Shape& shape) { return shape.name[0] == 'f'; }
+
+// The last of the divergences, or distances, that a kernel has.
+unsigned last_divergence(const Shape& shape) {
+  if (is_feature(shape)) return COSINE;
+  return shape.kernel == row_any ? DECOUPLED : FORWARD_KL;
+}
+
+unsigned last_revision(const Shape& shape) {
+  if (is_feature(shape)) return NO_REVISION;
+  return shape.kernel == row_any ? LABEL_SMOOTHING : PROBABILITY_SHIFT;
+}
 
 unsigned bytes_of(Format format) { return format == IS_F32 ? 4 : 2; }
 
@@ -89,7 +106,7 @@ struct Batch {
     teacher.resize(elements * bytes_of(shape.teacher));
     std::normal_distribution<float> normal(0.0f, 3.0f);
     for (size_t i = 0; i < elements; ++i) {
-      const bool mask = i % 11 == 3 && v > 4;
+      const bool mask = i % 11 == 3 && v > 4 && !is_feature(shape);
       put(student, shape.student, i, mask && i % 2 ? -INFINITY : normal(random));
       put(teacher, shape.teacher, i, mask && i % 3 ? -INFINITY : normal(random));
     }
@@ -147,7 +164,12 @@ struct Batch {
   {"row_group16_" #type, row_group16_##type, format, format, 64, 31}, \
   {"row_warp_" #type, row_warp_##type, format, format, 64, 131}, \
   {"row_block_" #type, row_block_##type, format, format, 96, 333}, \
-  {"row_stream_" #type, row_stream_##type, format, format, 96, 333}
+  {"row_stream_" #type, row_stream_##type, format, format, 96, 333}, \
+  {"feature_group8_" #type, feature_group8_##type, format, format, 64, 10}, \
+  {"feature_group16_" #type, feature_group16_##type, format, format, 64, 31}, \
+  {"feature_warp_" #type, feature_warp_##type, format, format, 64, 131}, \
+  {"feature_block_" #type, feature_block_##type, format, format, 96, 333}, \
+  {"feature_stream_" #type, feature_stream_##type, format, format, 96, 333}
 
 const Shape SHAPES[] = {
     OF_TYPE(f32, IS_F32),
@@ -155,6 +177,7 @@ const Shape SHAPES[] = {
     OF_TYPE(bf16, IS_BF16),
     {"row_any", row_any, IS_F32, IS_BF16, 64, 77},
     {"row_any", row_any, IS_F16, IS_F32, 32, 3},
+    {"feature_any", feature_any, IS_F32, IS_BF16, 64, 77},
 };
 
 }  // namespace
@@ -166,11 +189,10 @@ int main(int count, char** arguments) {
   std::mt19937 random(1);
   int wrong = 0, runs = 0;
   for (const Shape& shape : SHAPES) {
-    const bool any = shape.kernel == row_any;
-    for (unsigned divergence = 0; divergence <= (any ? DECOUPLED : FORWARD_KL); ++divergence) {
-      for (unsigned revision = 0; revision <= (any ? LABEL_SMOOTHING : PROBABILITY_SHIFT); ++revision) {
+    for (unsigned divergence = 0; divergence <= last_divergence(shape); ++divergence) {
+      for (unsigned revision = 0; revision <= last_revision(shape); ++revision) {
         // Each divergence but the first with one revision alone.
-        if (divergence > 0 && revision != divergence % 4) continue;
+        if (!is_feature(shape) && divergence > 0 && revision != divergence % 4) continue;
         const Batch batch(shape, random, divergence, revision);
         if (once) {
           batch.run(shape, 1, true);

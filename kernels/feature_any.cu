@@ -1,0 +1,3 @@
+#include "feature.cuh"
+
+ROW_KERNEL(feature_any, 512, 1, (features_of_blocks<Elements<Block>>))

@@ -1,0 +1,3 @@
+#include "feature.cuh"
+
+FEATURE_KERNELS(Bf16, bf16)

@@ -1,0 +1,3 @@
+#include "feature.cuh"
+
+FEATURE_KERNELS(F32, f32)
