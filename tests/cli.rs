@@ -689,7 +689,7 @@ fn bench_measures_each_case_against_a_copy() {
         ("--shape 0x10", "64x100"),
         ("--isa mmx", "avx512"),
         ("--dtype f64", "bf16"),
-        ("--seconds -1", "3600"),
+        ("--seconds=-1", "3600"),
     ] {
         let (code, _, error) = run(here, &format!("bench {wrong}"));
         assert!(code == 2 && error.contains(word), "{wrong}: {code} {error}");
