@@ -114,6 +114,8 @@ impl EngineName {
                         Err(why) => missing.push(format!("{engine} cannot: {why}")),
                     }
                 }
+                // Like an engine that is named, where FUSED_KD_ISA names none.
+                Self::Cpu.resolve(purpose)?;
                 chosen(Self::Cpu, missing.join("; "))
             }
             named => match named.available(purpose) {
@@ -134,10 +136,11 @@ impl EngineName {
                 .resolve(purpose)
                 .map(|choice| choice.why)
                 .map_err(|e| e.why),
-            Self::Cpu => Ok(match rayon::current_num_threads() {
-                1 => "portable, 1 thread".to_owned(),
-                n => format!("portable, {n} threads"),
-            }),
+            Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
+                (Ok(isa), 1) => Ok(format!("{}, 1 thread", isa.name())),
+                (Ok(isa), n) => Ok(format!("{}, {n} threads", isa.name())),
+                (Err(error), _) => Err(error.to_string()),
+            },
             Self::Cuda => nvidia(),
             Self::Wgpu => adapter(false),
             Self::WgpuSoftware => adapter(true),

@@ -90,6 +90,10 @@ fn help_teaches() {
         ),
         ("presets --help", &["Examples:", "--set"]),
         ("devices --help", &["Examples:", "auto"]),
+        (
+            "bench --help",
+            &["Examples:", "--json", "memcpy", "FUSED_KD_ISA"],
+        ),
     ] {
         let help = succeed(here, arguments);
         for word in words {
@@ -139,10 +143,7 @@ fn presets_are_listed_and_printed() {
 fn devices_are_listed() {
     let here = Path::new(".");
     let table = succeed(here, "devices");
-    assert!(
-        table.contains(" *") && table.contains("portable"),
-        "{table}"
-    );
+    assert!(table.contains(" *") && table.contains("thread"), "{table}");
     let list = json(&succeed(here, "devices --format json"));
     let list = list.as_array().unwrap();
     let names: Vec<&Value> = list.iter().map(|engine| &engine["name"]).collect();
@@ -312,8 +313,11 @@ fn measured(arguments: &str) -> Value {
 fn speeds_are_measured() {
     let shapes = "--shape 8x100,3x7 --dtype f32,bf16 --preset kd,dkd";
     for threads in [1, 2] {
-        let results = measured(&format!("--threads {threads} {shapes}"));
-        assert_eq!(results["engine"], "cpu");
+        let results = measured(&format!("--threads {threads} --isa portable {shapes}"));
+        assert_eq!(
+            (&results["engine"], &results["isa"]),
+            (&"cpu".into(), &"portable".into())
+        );
         assert_eq!(results["threads"], threads);
         let cases = results["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 8);
@@ -371,6 +375,17 @@ fn speeds_on_cuda_are_measured() {
 }
 
 #[test]
+fn speeds_on_wgpu_are_measured() {
+    if !runs_here("wgpu-software", "wgpu") {
+        return;
+    }
+    let results = measured("--engine wgpu-software --shape 3x7,64x100 --dtype f32,bf16");
+    assert_eq!(results["engine"], "wgpu-software");
+    assert!(results["device"].is_string());
+    assert_eq!(results["cases"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     for (arguments, words) in [
         ("--shape 10", &["10", "rows x classes"][..]),
@@ -378,6 +393,7 @@ fn what_cannot_be_measured_is_refused() {
         ("--dtype f8", &["f8", "bf16"]),
         ("--preset dtd-flsw", &["dtd-flsw", "--set temperature=4"]),
         ("--threads 0", &["--threads 0"]),
+        ("--isa mmx", &["mmx", "avx512", "portable"]),
         ("--samples 0", &["0"]),
         ("--engine reference", &["reference", "--engine cpu"]),
         ("--batch 8", &["--batch", "--what step"]),

@@ -2,56 +2,53 @@
 //!
 //! Constant factors (τ², 1/V, …) stand outside, in [`factors`].
 
-use super::math::kl_term;
-use super::softmax::Class;
+use super::math::{kl_term, ln};
+use super::simd::Vector;
 use crate::spec::{Divergence, LossSpec};
 
 /// One class: its logits after revision, the student's probability and the revised target's.
 #[derive(Clone, Copy)]
-pub(super) struct Pair {
-    pub(super) s: f32,
-    pub(super) t: f32,
-    pub(super) q: f32,
-    pub(super) log_q: f32,
-    pub(super) p: f32,
-    pub(super) log_p: f32,
+pub(super) struct Pair<V> {
+    pub(super) s: V,
+    pub(super) t: V,
+    pub(super) q: V,
+    pub(super) log_q: V,
+    pub(super) p: V,
+    pub(super) log_p: V,
 }
 
 /// A divergence as a sum over classes.
-pub(super) trait Rule {
+pub(super) trait Rule<V: Vector> {
     /// Whether the gradient is `q_c (h_c − Σ_k q_k h_k)`, so that the mean has to be known first.
     const CENTRED: bool = true;
 
     /// What the class adds to `D`.
-    fn value(&self, c: Pair) -> f32;
+    fn value(&self, c: Pair<V>) -> V;
 
     /// `h_c`, where the gradient is `q_c (h_c − Σ_k q_k h_k)`; rules that override
     /// [`Rule::gradient`] have none.
     #[inline(always)]
-    fn pull(&self, _: Pair) -> f32 {
-        0.0
+    fn pull(&self, _: Pair<V>) -> V {
+        V::splat(0.0)
     }
 
     /// `∂D/∂z_c`, given `mean = Σ_k q_k h_k`.
     #[inline(always)]
-    fn gradient(&self, c: Pair, mean: f32) -> f32 {
+    fn gradient(&self, c: Pair<V>, mean: V) -> V {
         // A masked class has q = 0 and an infinite pull.
-        if c.q == 0.0 {
-            0.0
-        } else {
-            c.q * (self.pull(c) - mean)
-        }
+        let zero = V::splat(0.0);
+        V::select(c.q.eq(zero), zero, c.q * (self.pull(c) - mean))
     }
 
     /// What the label's class adds to `D`.
     #[inline(always)]
-    fn label_value(&self, c: Pair) -> f32 {
+    fn label_value(&self, c: Pair<V>) -> V {
         self.value(c)
     }
 
     /// `∂D/∂z_y`.
     #[inline(always)]
-    fn label_gradient(&self, c: Pair, mean: f32) -> f32 {
+    fn label_gradient(&self, c: Pair<V>, mean: V) -> V {
         self.gradient(c, mean)
     }
 }
@@ -59,16 +56,16 @@ pub(super) trait Rule {
 /// `Σ p' (log p' − log q)`.
 pub(super) struct ForwardKl;
 
-impl Rule for ForwardKl {
+impl<V: Vector> Rule<V> for ForwardKl {
     const CENTRED: bool = false;
 
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
+    fn value(&self, c: Pair<V>) -> V {
         kl_term(c.p, c.log_p, c.q, c.log_q)
     }
 
     #[inline(always)]
-    fn gradient(&self, c: Pair, _: f32) -> f32 {
+    fn gradient(&self, c: Pair<V>, _: V) -> V {
         c.q - c.p
     }
 }
@@ -76,14 +73,14 @@ impl Rule for ForwardKl {
 /// `Σ q (log q − log p')`.
 pub(super) struct ReverseKl;
 
-impl Rule for ReverseKl {
+impl<V: Vector> Rule<V> for ReverseKl {
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
+    fn value(&self, c: Pair<V>) -> V {
         kl_term(c.q, c.log_q, c.p, c.log_p)
     }
 
     #[inline(always)]
-    fn pull(&self, c: Pair) -> f32 {
+    fn pull(&self, c: Pair<V>) -> V {
         c.log_q - c.log_p
     }
 }
@@ -95,60 +92,62 @@ pub(super) struct JensenShannon {
 
 impl JensenShannon {
     #[inline(always)]
-    fn mixture(&self, c: Pair) -> (f32, f32) {
-        let m = self.beta * c.p + (1.0 - self.beta) * c.q;
+    fn weights<V: Vector>(&self) -> [V; 2] {
+        [V::splat(self.beta), V::splat(1.0 - self.beta)]
+    }
+
+    #[inline(always)]
+    fn mixture<V: Vector>(&self, c: Pair<V>) -> (V, V) {
+        let [of_p, of_q]: [V; 2] = self.weights();
+        let m = of_p * c.p + of_q * c.q;
         // Where the products underflow, the logarithm of a class that is there stays finite.
-        (m, m.max(f32::from_bits(1)).ln())
+        (m, ln(m.max(V::splat(f32::from_bits(1)))))
     }
 }
 
-impl Rule for JensenShannon {
+impl<V: Vector> Rule<V> for JensenShannon {
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
+    fn value(&self, c: Pair<V>) -> V {
         let (m, log_m) = self.mixture(c);
-        let of_p = kl_term(c.p, c.log_p, m, log_m);
-        let of_q = kl_term(c.q, c.log_q, m, log_m);
-        self.beta * of_p + (1.0 - self.beta) * of_q
+        let [of_p, of_q]: [V; 2] = self.weights();
+        of_p * kl_term(c.p, c.log_p, m, log_m) + of_q * kl_term(c.q, c.log_q, m, log_m)
     }
 
     #[inline(always)]
-    fn pull(&self, c: Pair) -> f32 {
+    fn pull(&self, c: Pair<V>) -> V {
         let (_, log_m) = self.mixture(c);
-        (1.0 - self.beta) * (c.log_q - log_m)
+        V::splat(1.0 - self.beta) * (c.log_q - log_m)
     }
 }
 
 /// `½ Σ |p' − q|`.
 pub(super) struct TotalVariation;
 
-impl Rule for TotalVariation {
+impl<V: Vector> Rule<V> for TotalVariation {
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
-        0.5 * (c.p - c.q).abs()
+    fn value(&self, c: Pair<V>) -> V {
+        V::splat(0.5) * (c.p - c.q).abs()
     }
 
     #[inline(always)]
-    fn pull(&self, c: Pair) -> f32 {
-        let difference = c.q - c.p;
-        if difference == 0.0 {
-            0.0
-        } else {
-            0.5_f32.copysign(difference)
-        }
+    fn pull(&self, c: Pair<V>) -> V {
+        let (zero, half) = (V::splat(0.0), V::splat(0.5));
+        let above = V::select(c.p.lt(c.q), half, zero);
+        V::select(c.q.lt(c.p), zero - half, above)
     }
 }
 
 /// `Σ (q − p')²`.
 pub(super) struct MseProbs;
 
-impl Rule for MseProbs {
+impl<V: Vector> Rule<V> for MseProbs {
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
+    fn value(&self, c: Pair<V>) -> V {
         (c.q - c.p) * (c.q - c.p)
     }
 
     #[inline(always)]
-    fn pull(&self, c: Pair) -> f32 {
+    fn pull(&self, c: Pair<V>) -> V {
         c.q - c.p
     }
 }
@@ -156,98 +155,105 @@ impl Rule for MseProbs {
 /// `Σ (s − t)²`; a class that either row masks adds nothing here.
 pub(super) struct MseLogits;
 
-impl Rule for MseLogits {
+impl<V: Vector> Rule<V> for MseLogits {
     const CENTRED: bool = false;
 
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
-        let difference = self.gradient(c, 0.0);
+    fn value(&self, c: Pair<V>) -> V {
+        let difference = self.gradient(c, c.q);
         difference * difference
     }
 
     #[inline(always)]
-    fn gradient(&self, c: Pair, _: f32) -> f32 {
-        let masked = (c.s == f32::NEG_INFINITY) | (c.t == f32::NEG_INFINITY);
-        if masked { 0.0 } else { c.s - c.t }
+    fn gradient(&self, c: Pair<V>, _: V) -> V {
+        let masked = V::splat(f32::NEG_INFINITY);
+        let either = c.s.eq(masked) | c.t.eq(masked);
+        V::select(either, V::splat(0.0), c.s - c.t)
     }
 }
 
 /// `α KL(b^t‖b^s) + β KL(p̂‖q̂)`. The classes besides the label come with `q` and `p` renormalised
 /// without it.
-pub(super) struct Decoupled {
-    pub(super) alpha: f32,
+#[derive(Clone, Copy)]
+pub(super) struct Decoupled<V> {
     /// β, or 0 where one of the rows has no other class.
-    pub(super) beta: f32,
-    pub(super) student: Class,
-    pub(super) target: Class,
+    pub(super) beta: V,
+    /// `α (q_y − p'_y)`.
+    pub(super) lead: V,
+    /// `α KL(b^t‖b^s)`.
+    pub(super) binary: V,
 }
 
-impl Decoupled {
-    /// `α (q_y − p'_y)`, from whichever parts are small.
+/// The label's class and the rest, with their logarithms.
+#[derive(Clone, Copy)]
+pub(super) struct Split<R> {
+    pub(super) p: R,
+    pub(super) log_p: R,
+    pub(super) rest: R,
+    pub(super) log_rest: R,
+}
+
+impl<R: Vector> Decoupled<R> {
+    /// Of student and target.
     #[inline(always)]
-    fn lead(&self) -> f32 {
-        let (q, p) = (&self.student, &self.target);
-        self.alpha
-            * if q.p > 0.5 && p.p > 0.5 {
-                p.rest - q.rest
-            } else {
-                q.p - p.p
-            }
+    pub(super) fn new(alpha: f32, beta: R, q: Split<R>, p: Split<R>) -> Self {
+        let (zero, half) = (R::splat(0.0), R::splat(0.5));
+        // From whichever parts are small.
+        let sure = half.lt(q.p) & half.lt(p.p);
+        let lead = R::select(sure, p.rest - q.rest, q.p - p.p);
+        let binary =
+            kl_term(p.p, p.log_p, q.p, q.log_p) + kl_term(p.rest, p.log_rest, q.rest, q.log_rest);
+        // No 0·∞.
+        let weighted = R::splat(alpha) * binary;
+        Self {
+            beta,
+            lead: R::splat(alpha) * lead,
+            binary: if alpha == 0.0 { zero } else { weighted },
+        }
     }
 }
 
-impl Rule for Decoupled {
+impl<V: Vector> Rule<V> for Decoupled<V> {
     const CENTRED: bool = false;
 
     #[inline(always)]
-    fn value(&self, c: Pair) -> f32 {
-        if self.beta == 0.0 {
-            0.0
-        } else {
-            self.beta * kl_term(c.p, c.log_p, c.q, c.log_q)
-        }
+    fn value(&self, c: Pair<V>) -> V {
+        let zero = V::splat(0.0);
+        let value = self.beta * kl_term(c.p, c.log_p, c.q, c.log_q);
+        V::select(self.beta.eq(zero), zero, value)
     }
 
     #[inline(always)]
-    fn gradient(&self, c: Pair, _: f32) -> f32 {
-        let others = if self.beta == 0.0 {
-            0.0
-        } else {
-            self.beta * (c.q - c.p)
-        };
-        others - self.lead() * c.q
+    fn gradient(&self, c: Pair<V>, _: V) -> V {
+        let zero = V::splat(0.0);
+        let others = V::select(self.beta.eq(zero), zero, self.beta * (c.q - c.p));
+        others - self.lead * c.q
     }
 
     #[inline(always)]
-    fn label_value(&self, _: Pair) -> f32 {
-        let (q, p) = (&self.student, &self.target);
-        let binary =
-            kl_term(p.p, p.log_p, q.p, q.log_p) + kl_term(p.rest, p.log_rest, q.rest, q.log_rest);
-        if self.alpha == 0.0 {
-            0.0
-        } else {
-            self.alpha * binary
-        }
+    fn label_value(&self, _: Pair<V>) -> V {
+        self.binary
     }
 
     #[inline(always)]
-    fn label_gradient(&self, _: Pair, _: f32) -> f32 {
-        self.lead()
+    fn label_gradient(&self, _: Pair<V>, _: V) -> V {
+        self.lead
     }
 }
 
 /// The constant factors of `D` and of `∂D/∂s` at temperature τ over V classes.
-pub(super) fn factors(
+#[inline(always)]
+pub(super) fn factors<R: Vector>(
     spec: &LossSpec,
     divergence: Divergence,
-    tau: f32,
+    tau: R,
     classes: usize,
-) -> (f32, f32) {
-    let v = classes as f32;
+) -> (R, R) {
+    let (v, one, two) = (R::splat(classes as f32), R::splat(1.0), R::splat(2.0));
     match divergence {
-        Divergence::MseLogits => (1.0 / v, 2.0 / v),
-        Divergence::MseProbs => (1.0 / v, 2.0 / (v * tau)),
+        Divergence::MseLogits => (one / v, two / v),
+        Divergence::MseProbs => (one / v, two / (v * tau)),
         _ if spec.temperature_squared() => (tau * tau, tau),
-        _ => (1.0, 1.0 / tau),
+        _ => (one, one / tau),
     }
 }

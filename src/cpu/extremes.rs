@@ -1,165 +1,124 @@
-//! The first sweep: maxima, arg-maxima and masks of a pair of rows, with the label's class kept apart.
+//! What has to be known of a row's logits before any temperature: maxima, tops, masks.
 
-use super::Element;
-use super::sweep::{Block, LANES, load};
+use super::layout::{Layout, Terms};
+use super::simd::{Mask, Vector};
 
-/// Where the label's class is: outside every row if there is none.
-pub(super) const NO_LABEL: usize = usize::MAX;
-
-/// What decides tops, wrongness, masks and shifts; all on logits, before any temperature.
-pub(super) struct Extremes {
-    pub(super) student: Side,
-    pub(super) teacher: Side,
-    /// Classes besides `y` that only the student masks, and that only the teacher masks.
-    pub(super) student_only: u32,
-    pub(super) teacher_only: u32,
-    /// Whether the student masks the teacher's top class.
-    pub(super) student_masks_top: bool,
+/// Student and teacher of a row.
+pub(super) struct Extremes<R: Vector, C> {
+    pub(super) student: Side<R, C>,
+    pub(super) teacher: Side<R, C>,
 }
 
 /// One row of the two.
-pub(super) struct Side {
-    /// The label's logit, if there is a label.
-    pub(super) label: Option<f32>,
-    /// The maximum and the second largest value (equal on a tie) over `c ≠ y`.
-    pub(super) max: f32,
-    pub(super) second: f32,
+pub(super) struct Side<R: Vector, C> {
+    /// The label's logit; −∞ if there is no label.
+    pub(super) label: R,
+    /// Whether there is a label.
+    pub(super) labelled: R::Mask,
+    /// The maximum over `c ≠ y`.
+    pub(super) max: R,
     /// The arg-max over all classes, the lowest index winning ties.
-    pub(super) top: usize,
-    /// Classes besides `y` that are not masked.
-    pub(super) unmasked: u32,
-    /// NaN, +∞, or −∞ throughout.
-    pub(super) nonfinite: bool,
+    pub(super) top: C,
 }
 
-impl Side {
+impl<R: Vector, C> Side<R, C> {
     /// The row's maximum over all classes.
-    pub(super) fn maximum(&self) -> f32 {
-        self.label.map_or(self.max, |z| self.max.max(z))
+    #[inline(always)]
+    pub(super) fn maximum(&self) -> R {
+        self.max.max(self.label)
     }
 
     /// The maximum over `c ≠ y`, or the label's own logit where that is masked throughout.
-    pub(super) fn shift(&self) -> f32 {
+    #[inline(always)]
+    pub(super) fn shift(&self) -> R {
         shift(self.max, self.label)
     }
 
-    /// Unmasked classes, the label's included.
-    pub(super) fn classes(&self) -> u32 {
-        self.unmasked + u32::from(self.label.is_some_and(|z| z > f32::NEG_INFINITY))
+    /// Whether the label is there and not masked.
+    #[inline(always)]
+    pub(super) fn label_unmasked(&self) -> R::Mask {
+        R::splat(f32::NEG_INFINITY).lt(self.label)
     }
 }
 
 /// A finite shift for the classes besides `y`.
-pub(super) fn shift(max_of_others: f32, label: Option<f32>) -> f32 {
-    match label {
-        Some(z) if max_of_others == f32::NEG_INFINITY => z,
-        _ => max_of_others,
-    }
-}
-
-/// Lane-wise running extremes of one row.
-struct Running {
-    max: Block,
-    second: Block,
-    block: [u32; LANES],
-    unmasked: [u32; LANES],
-    bad: [bool; LANES],
-}
-
-impl Running {
-    fn new() -> Self {
-        Self {
-            max: [f32::NEG_INFINITY; LANES],
-            second: [f32::NEG_INFINITY; LANES],
-            block: [0; LANES],
-            unmasked: [0; LANES],
-            bad: [false; LANES],
-        }
-    }
-
-    #[inline(always)]
-    fn add(&mut self, z: &Block, block: u32) {
-        for (i, &z) in z.iter().enumerate() {
-            // NaN and +∞ alike are not below infinity.
-            self.bad[i] |= !matches!(
-                z.partial_cmp(&f32::INFINITY),
-                Some(std::cmp::Ordering::Less)
-            );
-            self.unmasked[i] += u32::from(z > f32::NEG_INFINITY);
-            let higher = z > self.max[i];
-            let lesser = if higher { self.max[i] } else { z };
-            self.second[i] = if lesser > self.second[i] {
-                lesser
-            } else {
-                self.second[i]
-            };
-            self.max[i] = if higher { z } else { self.max[i] };
-            self.block[i] = if higher { block } else { self.block[i] };
-        }
-    }
-
-    fn finish(&self, y: usize, label: Option<f32>) -> Side {
-        let (mut max, mut second, mut top) = (f32::NEG_INFINITY, f32::NEG_INFINITY, usize::MAX);
-        for i in 0..LANES {
-            let index = self.block[i] as usize * LANES + i;
-            let z = self.max[i];
-            second = second
-                .max(self.second[i])
-                .max(if z > max { max } else { z });
-            if z > max || (z == max && index < top) {
-                (max, top) = (z, index);
-            }
-        }
-        if label.is_some_and(|z| z > max || (z == max && y < top)) {
-            top = y;
-        }
-        let label_bad = label.is_some_and(|z| z.is_nan() || z == f32::INFINITY);
-        let masked = max == f32::NEG_INFINITY && label.is_none_or(|z| z == f32::NEG_INFINITY);
-        Side {
-            label,
-            max,
-            second,
-            top,
-            unmasked: self.unmasked.iter().sum(),
-            nonfinite: masked || label_bad || self.bad.contains(&true),
-        }
-    }
-}
-
-impl Extremes {
-    pub(super) fn of<S: Element, T: Element>(student: &[S], teacher: &[T], y: usize) -> Self {
-        let (mut of_s, mut of_t) = (Running::new(), Running::new());
-        let (mut student_only, mut teacher_only) = ([0u32; LANES], [0u32; LANES]);
-        for start in (0..student.len()).step_by(LANES) {
-            let s = others(student, start, y);
-            let t = others(teacher, start, y);
-            let block = (start / LANES) as u32;
-            of_s.add(&s, block);
-            of_t.add(&t, block);
-            for i in 0..LANES {
-                let (s_masked, t_masked) = (s[i] == f32::NEG_INFINITY, t[i] == f32::NEG_INFINITY);
-                student_only[i] += u32::from(s_masked & !t_masked);
-                teacher_only[i] += u32::from(t_masked & !s_masked);
-            }
-        }
-        let of_t = of_t.finish(y, teacher.get(y).map(|z| z.to_f32()));
-        let at_top = student.get(of_t.top).map(|z| z.to_f32());
-        Self {
-            student: of_s.finish(y, student.get(y).map(|z| z.to_f32())),
-            student_masks_top: at_top == Some(f32::NEG_INFINITY),
-            teacher: of_t,
-            student_only: student_only.iter().sum(),
-            teacher_only: teacher_only.iter().sum(),
-        }
-    }
-}
-
-/// The block that starts at `start`, with the label's class masked.
 #[inline(always)]
-pub(super) fn others<E: Element>(row: &[E], start: usize, y: usize) -> Block {
-    let mut block = load(row, start);
-    if let Some(lane) = block.get_mut(y.wrapping_sub(start)) {
-        *lane = f32::NEG_INFINITY;
+pub(super) fn shift<R: Vector>(max_of_others: R, label: R) -> R {
+    let alone = max_of_others.eq(R::splat(f32::NEG_INFINITY));
+    R::select(alone, label, max_of_others)
+}
+
+/// How many classes besides `y` are what.
+pub(super) struct Census<R: Vector> {
+    /// Unmasked classes of the student and of the teacher.
+    pub(super) unmasked: [R; 2],
+    /// Classes that only the student masks, and that only the teacher masks.
+    pub(super) only: [R; 2],
+    /// Rows with NaN, +∞, or −∞ throughout, the label included.
+    pub(super) nonfinite: [R::Mask; 2],
+}
+
+impl<R: Vector> Census<R> {
+    /// Of rows whose logits are numbers.
+    #[inline(always)]
+    pub(super) fn clean<L: Layout<R = R>>(layout: &L, extremes: &Extremes<R, L::Class>) -> Self {
+        let one = R::splat(1.0);
+        let others = R::splat(layout.classes() as f32)
+            - R::select(extremes.student.labelled, one, R::splat(0.0));
+        Self {
+            unmasked: [others; 2],
+            only: [R::splat(0.0); 2],
+            nonfinite: [R::Mask::splat(false); 2],
+        }
     }
-    block
+
+    /// Counted.
+    #[inline(always)]
+    pub(super) fn of<L: Layout<R = R>>(layout: &L, extremes: &Extremes<R, L::Class>) -> Self {
+        let [s, t, student_only, teacher_only, s_bad, t_bad] = layout.sum::<true, 6>(&mut Count);
+        let (of_s, of_t) = (&extremes.student, &extremes.teacher);
+        Self {
+            unmasked: [s, t],
+            only: [student_only, teacher_only],
+            nonfinite: [nonfinite(s, s_bad, of_s), nonfinite(t, t_bad, of_t)],
+        }
+    }
+
+    /// Unmasked classes of the student or of the teacher, the label's included.
+    #[inline(always)]
+    pub(super) fn classes<C>(&self, which: usize, side: &Side<R, C>) -> R {
+        let (zero, one) = (R::splat(0.0), R::splat(1.0));
+        self.unmasked[which] + R::select(side.label_unmasked(), one, zero)
+    }
+}
+
+#[inline(always)]
+fn nonfinite<R: Vector, C>(unmasked: R, bad: R, side: &Side<R, C>) -> R::Mask {
+    let zero = R::splat(0.0);
+    let bad_label = side.labelled & !side.label.lt(R::splat(f32::INFINITY));
+    let nothing = unmasked.eq(zero) & !side.label_unmasked();
+    zero.lt(bad) | bad_label | nothing
+}
+
+struct Count;
+
+impl<V: Vector> Terms<V, 6> for Count {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, _: usize, s: V, t: V, sums: &mut [V; 6]) {
+        let masked = V::splat(f32::NEG_INFINITY);
+        let (s_there, t_there) = (masked.lt(s), masked.lt(t));
+        let infinity = V::splat(f32::INFINITY);
+        // NaN and +∞ alike are not below infinity.
+        let counted = [
+            s_there,
+            t_there,
+            s.eq(masked) & !t.eq(masked),
+            t.eq(masked) & !s.eq(masked),
+            !s.lt(infinity),
+            !t.lt(infinity),
+        ];
+        for (sum, mask) in sums.iter_mut().zip(counted) {
+            *sum = *sum + V::select(mask, V::splat(1.0), V::splat(0.0));
+        }
+    }
 }

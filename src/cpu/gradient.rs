@@ -1,41 +1,51 @@
 //! The divergence's value and the row's gradient, for any rule.
 
-use super::Element;
 use super::divergence::{Pair, Rule};
-use super::extremes::others;
+use super::layout::{Layout, Sink, Step, Terms};
+use super::simd::{Mask, Task, Vector};
 use super::softmax::Softmax;
 use super::standardise::{Pullback, Standardised};
-use super::sweep::{Block, LANES, store, sum};
 use super::target::Target;
-use crate::batch::RowLogits;
 
-/// Student and revised target of one row, and what the gradient is multiplied by.
-pub(super) struct Gradient {
+/// Student and revised target of a row, and what the gradient is multiplied by; per row or, after
+/// [`Gradient::spread`], per class.
+#[derive(Clone, Copy)]
+pub(super) struct Gradient<V: Vector, C> {
     /// `q`, the student's softmax at the row's temperature.
-    pub(super) student: Softmax,
+    pub(super) student: Softmax<V>,
     /// `p'`.
-    pub(super) target: Target,
+    pub(super) target: Target<V, C>,
     /// `q1`, the student's softmax at τ = 1.
-    pub(super) raw: Softmax,
-    /// The student's logit at the label, if there is a label.
-    pub(super) label: Option<f32>,
-    /// The student's largest logit.
-    pub(super) maximum: f32,
-    pub(super) y: usize,
-    pub(super) standardised: Option<Standardised>,
-    pub(super) factors: Factors,
+    pub(super) raw: Softmax<V>,
+    /// The student's logit at the label; −∞ if there is no label.
+    pub(super) label: V,
+    pub(super) factors: Factors<V>,
 }
 
 /// Everything that multiplies `∂D/∂z` and `∂CE/∂s`; a part whose factor is 0 is not evaluated.
 #[derive(Clone, Copy)]
-pub(super) struct Factors {
-    pub(super) kd: f32,
-    pub(super) ce: f32,
+pub(super) struct Factors<V> {
+    pub(super) kd: V,
+    pub(super) ce: V,
 }
 
-impl Gradient {
+/// One rule, on the rows that it is for.
+pub(super) struct Run<'a, L: Layout, G, A, B> {
+    pub(super) gradient: Gradient<L::R, L::Class>,
+    pub(super) standardised: Option<Standardised<L::R>>,
+    pub(super) layout: &'a L,
+    pub(super) rows: <L::R as Vector>::Mask,
+    pub(super) labelled: <L::R as Vector>::Mask,
+    /// The rule for the label's class and for the others.
+    pub(super) of_label: A,
+    pub(super) of_others: B,
+    pub(super) sink: &'a mut G,
+}
+
+impl<R: Vector, C: Copy> Gradient<R, C> {
     /// The same over the classes besides the label, renormalised.
-    pub(super) fn without_label(self, unmasked: u32) -> Self {
+    #[inline(always)]
+    pub(super) fn without_label(self, unmasked: R) -> Self {
         Self {
             student: self.student.without_label(),
             target: self.target.without_label(unmasked),
@@ -43,31 +53,45 @@ impl Gradient {
         }
     }
 
-    /// Writes the gradient, where there is room for it; returns `D` without its factor.
-    pub(super) fn run<R: Rule, S: Element, T: Element>(
-        &self,
-        rule: &R,
-        student: &mut RowLogits<S>,
-        teacher: &[T],
-    ) -> f32 {
-        let s = student.read();
-        let label = self.label_pair();
-        let (mut value, mut mean) = self.value_and_mean(rule, s, teacher);
-        if let Some(c) = label {
-            value += rule.label_value(c);
-            if R::CENTRED && c.q != 0.0 {
-                mean += c.q * rule.pull(c);
-            }
+    #[inline(always)]
+    fn label_pair(&self) -> Pair<R> {
+        let (q, p) = (self.student.y, self.target.label);
+        Pair {
+            s: self.label,
+            t: self.target.label_logit,
+            q: q.p,
+            log_q: q.log_p,
+            p: p.p,
+            log_p: p.log_p,
         }
-        if student.write().is_some() {
-            self.write(rule, mean, student, teacher);
-        }
-        value
     }
 
-    /// A class besides the label with these logits.
+    /// `∂CE/∂s_y`, from the other classes alone.
     #[inline(always)]
-    fn pair(&self, s: f32, t: f32) -> Pair {
+    pub(super) fn of_cross_entropy(&self) -> R {
+        R::splat(0.0) - self.factors.ce * self.raw.y.rest
+    }
+
+    #[inline(always)]
+    fn spread<L: Layout<R = R, Class = C>>(&self) -> Gradient<L::V, C> {
+        Gradient {
+            student: self.student.spread::<L>(),
+            target: self.target.spread::<L>(),
+            raw: self.raw.spread::<L>(),
+            label: L::spread(self.label),
+            factors: Factors {
+                kd: L::spread(self.factors.kd),
+                ce: L::spread(self.factors.ce),
+            },
+        }
+    }
+}
+
+impl<V: Vector, C: Copy> Gradient<V, C> {
+    /// The classes besides the label from `at` on.
+    #[inline(always)]
+    fn pair<L: Layout<V = V, Class = C>>(&self, at: usize, s: V, t: V) -> Pair<V> {
+        let t = self.target.logits::<L>(at, t);
         let ((q, log_q), (p, log_p)) = (self.student.at(s), self.target.at(t));
         Pair {
             s,
@@ -79,105 +103,164 @@ impl Gradient {
         }
     }
 
-    fn label_pair(&self) -> Option<Pair> {
-        let (q, p) = (self.student.y, self.target.label);
-        self.label.map(|s| Pair {
-            s,
-            t: self.target.label_logit,
-            q: q.p,
-            log_q: q.log_p,
-            p: p.p,
-            log_p: p.log_p,
-        })
-    }
-
-    /// `D` and `Σ_k q_k h_k` over the classes besides the label.
-    fn value_and_mean<R: Rule, S: Element, T: Element>(
-        &self,
-        rule: &R,
-        s: &[S],
-        t: &[T],
-    ) -> (f32, f32) {
-        let [value, mean] = sum(s.len(), |start, [value, mean]| {
-            let (s, t) = (others(s, start, self.y), self.target.logits(t, start));
-            for i in 0..LANES {
-                let c = self.pair(s[i], t[i]);
-                value[i] += rule.value(c);
-                if R::CENTRED {
-                    mean[i] += if c.q == 0.0 { 0.0 } else { c.q * rule.pull(c) };
-                }
-            }
-        });
-        (value, mean)
-    }
-
-    /// The gradient of standardised logits needs two sums over it before it can be written.
-    fn pullback<R: Rule, S: Element, T: Element>(
-        &self,
-        rule: &R,
-        mean: f32,
-        s: &[S],
-        t: &[T],
-    ) -> Option<Pullback> {
-        let row = self.standardised?;
-        let [mut sum_g, mut sum_gz] = sum(s.len(), |start, [sum_g, sum_gz]| {
-            let (s, t) = (others(s, start, self.y), self.target.logits(t, start));
-            for i in 0..LANES {
-                let masked = s[i] == f32::NEG_INFINITY;
-                let g = rule.gradient(self.pair(s[i], t[i]), mean);
-                let g = if masked { 0.0 } else { g };
-                sum_g[i] += g;
-                sum_gz[i] += g * row.z(s[i] - self.maximum);
-            }
-        });
-        if let Some(c) = self.label_pair().filter(|c| c.s > f32::NEG_INFINITY) {
-            let g = rule.label_gradient(c, mean);
-            sum_g += g;
-            sum_gz += g * row.z(c.s - self.maximum);
-        }
-        Some(row.pullback(sum_g, sum_gz))
-    }
-
-    fn write<R: Rule, S: Element, T: Element>(
-        &self,
-        rule: &R,
-        mean: f32,
-        student: &mut RowLogits<S>,
-        teacher: &[T],
-    ) {
+    /// The gradient at a class, given the divergence's.
+    #[inline(always)]
+    fn total(&self, of_divergence: V, s: V) -> V {
+        let zero = V::splat(0.0);
         let Factors { kd, ce } = self.factors;
-        let pullback = self.pullback(rule, mean, student.read(), teacher);
-        let pull = |g: f32, s: f32| match &pullback {
-            Some(pullback) => pullback.apply(g, s - self.maximum),
+        let of_kd = V::select(kd.eq(zero), zero, kd * of_divergence);
+        ce.mul_add(self.raw.at(s).0, of_kd)
+    }
+}
+
+impl<L, G, A, B> Task for Run<'_, L, G, A, B>
+where
+    L: Layout,
+    G: Sink<L::V, L::R>,
+    A: Rule<L::R>,
+    B: Rule<L::V>,
+{
+    type Output = L::R;
+
+    /// Writes the gradient, where there is room for it; returns `D` without its factor.
+    #[inline(always)]
+    fn run(self) -> L::R {
+        let zero = L::R::splat(0.0);
+        let per_class = self.gradient.spread::<L>();
+        let mut write = Write::<L, G, B> {
+            gradient: per_class,
+            rule: &self.of_others,
+            mean: L::spread(zero),
+            pullback: None,
+            rows: self.rows,
+            sink: self.sink,
+        };
+        let c = self.gradient.label_pair();
+        let at_label = |value: L::R| L::R::select(self.labelled, value, zero);
+        let label_value = at_label(self.of_label.label_value(c));
+        if !B::CENTRED && self.standardised.is_none() {
+            // One sweep for both.
+            let [value] = self.layout.sum::<true, 1>(&mut write);
+            let g = self.of_label.label_gradient(c, zero);
+            write_label::<L, G>(&self.gradient, g, self.rows & self.labelled, write.sink);
+            return value + label_value;
+        }
+        let mut values = Values::<L, B>(per_class, &self.of_others);
+        let [value, mean] = self.layout.sum::<true, 2>(&mut values);
+        let of_label = c.q * self.of_label.pull(c);
+        let mean = mean + at_label(L::R::select(c.q.eq(zero), zero, of_label));
+        let mut g = self.of_label.label_gradient(c, mean);
+        write.mean = L::spread(mean);
+        if let Some(row) = self.standardised {
+            let mut pulls = Pulls::<L, B> {
+                gradient: per_class,
+                rule: &self.of_others,
+                mean: write.mean,
+                row: row.spread::<L>(),
+            };
+            let [sum_g, sum_gz] = self.layout.sum::<true, 2>(&mut pulls);
+            let there = L::R::splat(f32::NEG_INFINITY).lt(c.s) & self.labelled;
+            let own = L::R::select(there, g, zero);
+            let pullback = row.pullback(sum_g + own, sum_gz + own * row.z(c.s));
+            write.pullback = Some(pullback.spread::<L>());
+            g = pullback.apply(g, c.s);
+        }
+        if write.sink.is_open() {
+            self.layout.each::<true>(&mut write);
+            write_label::<L, G>(&self.gradient, g, self.rows & self.labelled, write.sink);
+        }
+        value + label_value
+    }
+}
+
+#[inline(always)]
+fn write_label<L: Layout, G: Sink<L::V, L::R>>(
+    gradient: &Gradient<L::R, L::Class>,
+    of_divergence: L::R,
+    rows: <L::R as Vector>::Mask,
+    sink: &mut G,
+) {
+    let zero = L::R::splat(0.0);
+    let kd = gradient.factors.kd;
+    let of_kd = L::R::select(kd.eq(zero), zero, kd * of_divergence);
+    if sink.is_open() && rows.any() {
+        sink.put_label(of_kd + gradient.of_cross_entropy(), rows);
+    }
+}
+
+/// `D` and `Σ_k q_k h_k` over the classes besides the label.
+struct Values<'a, L: Layout, B>(Gradient<L::V, L::Class>, &'a B);
+
+impl<L: Layout, B: Rule<L::V>> Terms<L::V, 2> for Values<'_, L, B> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, at: usize, s: L::V, t: L::V, sums: &mut [L::V; 2]) {
+        let c = self.0.pair::<L>(at, s, t);
+        sums[0] = sums[0] + self.1.value(c);
+        if B::CENTRED {
+            let zero = L::V::splat(0.0);
+            let pull = L::V::select(c.q.eq(zero), zero, c.q * self.1.pull(c));
+            sums[1] = sums[1] + pull;
+        }
+    }
+}
+
+/// The gradient of standardised logits needs two sums over it before it can be written.
+struct Pulls<'a, L: Layout, B> {
+    gradient: Gradient<L::V, L::Class>,
+    rule: &'a B,
+    mean: L::V,
+    row: Standardised<L::V>,
+}
+
+impl<L: Layout, B: Rule<L::V>> Terms<L::V, 2> for Pulls<'_, L, B> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, at: usize, s: L::V, t: L::V, sums: &mut [L::V; 2]) {
+        let c = self.gradient.pair::<L>(at, s, t);
+        let masked = s.eq(L::V::splat(f32::NEG_INFINITY));
+        let g = self.rule.gradient(c, self.mean);
+        let g = L::V::select(masked, L::V::splat(0.0), g);
+        sums[0] = sums[0] + g;
+        sums[1] = sums[1] + g * self.row.z(s);
+    }
+}
+
+/// Writes the gradient; sums up `D`, where that is asked for.
+struct Write<'a, L: Layout, G, B> {
+    gradient: Gradient<L::V, L::Class>,
+    rule: &'a B,
+    mean: L::V,
+    pullback: Option<Pullback<L::V>>,
+    rows: <L::R as Vector>::Mask,
+    sink: &'a mut G,
+}
+
+impl<L: Layout, G: Sink<L::V, L::R>, B: Rule<L::V>> Write<'_, L, G, B> {
+    #[inline(always)]
+    fn write(&mut self, at: usize, c: Pair<L::V>) {
+        let g = self.rule.gradient(c, self.mean);
+        let g = match &self.pullback {
+            Some(pullback) => pullback.apply(g, c.s),
             None => g,
         };
-        for start in (0..teacher.len()).step_by(LANES) {
-            let s = others(student.read(), start, self.y);
-            let mut g: Block = [0.0; LANES];
-            if kd != 0.0 {
-                let t = self.target.logits(teacher, start);
-                for i in 0..LANES {
-                    g[i] = kd * pull(rule.gradient(self.pair(s[i], t[i]), mean), s[i]);
-                }
-            }
-            if ce != 0.0 {
-                for i in 0..LANES {
-                    g[i] += ce * self.raw.at(s[i]).0;
-                }
-            }
-            if let (Some(lane), Some(c)) =
-                (g.get_mut(self.y.wrapping_sub(start)), self.label_pair())
-            {
-                let of_kd = if kd == 0.0 {
-                    0.0
-                } else {
-                    kd * pull(rule.label_gradient(c, mean), c.s)
-                };
-                *lane = of_kd - ce * self.raw.y.rest;
-            }
-            if let Some(gradient) = student.write() {
-                store(gradient, start, &g);
-            }
+        self.sink.put(at, self.gradient.total(g, c.s), self.rows);
+    }
+}
+
+impl<L: Layout, G: Sink<L::V, L::R>, B: Rule<L::V>> Step<L::V> for Write<'_, L, G, B> {
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, at: usize, s: L::V, t: L::V) {
+        let c = self.gradient.pair::<L>(at, s, t);
+        self.write(at, c);
+    }
+}
+
+impl<L: Layout, G: Sink<L::V, L::R>, B: Rule<L::V>> Terms<L::V, 1> for Write<'_, L, G, B> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, at: usize, s: L::V, t: L::V, sums: &mut [L::V; 1]) {
+        let c = self.gradient.pair::<L>(at, s, t);
+        sums[0] = sums[0] + self.rule.value(c);
+        if self.sink.is_open() {
+            self.write(at, c);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Influence of each row on a validation loss, through the last layer.
 
-use super::Element;
-use super::extremes::{Extremes, NO_LABEL, others};
-use super::softmax::{Softmax, sum_of_others};
-use super::sweep::{LANES, load, sum};
+use super::extremes::Census;
+use super::layout::{Any, Layout, Matrix, NO_LABEL, Source, Terms, Wide};
+use super::math::exp;
+use super::simd::{Program, Vector};
+use super::softmax::Softmax;
+use super::{Element, Isa};
 use crate::batch::check::{labels as check_labels, length, matrix};
 use crate::spec::{ArgumentError, IGNORE};
 
@@ -38,39 +40,77 @@ pub fn influence<S: Element>(
     matrix(["u", "classes"], u.len(), classes, rows, classes)?;
     length("influence", influence.len(), rows, rows)?;
     check_labels(labels, classes)?;
-    for (b, out) in influence.iter_mut().enumerate() {
-        let row = b * classes..(b + 1) * classes;
-        *out = of_row(&student[row.clone()], &u[row], labels[b]);
-    }
+    run(
+        Isa::chosen().unwrap_or(Isa::best()),
+        Influence {
+            student: Matrix::new(student, classes, rows, classes),
+            u: Matrix::new(u, classes, rows, classes),
+            labels,
+            out: influence,
+        },
+    );
     Ok(())
 }
 
-fn of_row<S: Element>(s: &[S], u: &[f32], label: i32) -> f32 {
+struct Influence<'a> {
+    student: Matrix<'a>,
+    u: Matrix<'a>,
+    labels: &'a [i32],
+    out: &'a mut [f32],
+}
+
+fn run(isa: Isa, rows: Influence) {
+    isa.run(rows);
+}
+
+impl Program for Influence<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for (b, out) in self.out.iter_mut().enumerate() {
+            *out = of_row::<V>(self.student.row(b), self.u.row(b), self.labels[b]);
+        }
+    }
+}
+
+#[inline(always)]
+fn of_row<V: Vector>(s: Source<Any>, u: Source<Any>, label: i32) -> f32 {
     let y = if label == IGNORE {
         NO_LABEL
     } else {
         label as usize
     };
-    let side = Extremes::of(s, s, y).student;
-    if side.nonfinite {
+    // u in the teacher's place.
+    let layout = Wide::<V, Any>::new(s, u, y);
+    let extremes = layout.extremes();
+    let side = &extremes.student;
+    if Census::of(&layout, &extremes).nonfinite[0] {
         return f32::NAN;
     }
-    let Some(&u_y) = u.get(y) else { return 0.0 };
+    let Some(u_y) = u.get(y) else { return 0.0 };
     let shift = side.shift();
-    let at = |start| others(s, start, y);
-    let q = Softmax::new(
-        1.0,
-        shift,
-        sum_of_others(s.len(), 1.0, shift, at),
-        side.label,
-    );
+    let mut pulls = Pulls {
+        shift: V::splat(shift),
+        u_y: V::splat(u_y),
+    };
+    let [others, pull] = layout.sum::<true, 2>(&mut pulls);
     // q_y − 1 = −Σ_{c≠y} q_c, so that nothing cancels where the row is sure.
-    let [influence] = sum(s.len(), |start, [total]: &mut [_; 1]| {
-        let (z, u) = (at(start), load(u, start));
-        for i in 0..LANES {
-            let (p, _) = q.at(z[i]);
-            total[i] += if p > 0.0 { p * (u[i] - u_y) } else { 0.0 };
-        }
-    });
-    influence
+    pull * Softmax::new(1.0, shift, others, side.label).scale
+}
+
+/// `Σ_{c≠y} e_c` and `Σ_{c≠y} e_c (u_c − u_y)`.
+struct Pulls<V> {
+    shift: V,
+    u_y: V,
+}
+
+impl<V: Vector> Terms<V, 2> for Pulls<V> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, _: usize, s: V, u: V, sums: &mut [V; 2]) {
+        let (e, zero) = (exp(s - self.shift), V::splat(0.0));
+        sums[0] = sums[0] + e;
+        let pull = V::select(zero.lt(e), e * (u - self.u_y), zero);
+        sums[1] = sums[1] + pull;
+    }
 }

@@ -1,4 +1,4 @@
-//! The CPU engine: portable Rust, one row at a time, nothing allocated in a hot call.
+//! The CPU engine: AVX-512, AVX2 or portable Rust, nothing allocated in a hot call.
 //!
 //! A [`Plan`] is made once per loss and number of classes; [`Plan::run`] then takes plain slices:
 //!
@@ -24,9 +24,10 @@
 //!
 //! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 1e-5·|loss| +
 //! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
-//! bits, whatever the number of threads.
+//! bits with the same instructions ([`Isa`]), whatever the number of threads.
 
-#[cfg(feature = "cli")]
+mod blend;
+mod clean;
 mod copy;
 mod divergence;
 mod extremes;
@@ -35,21 +36,26 @@ mod gradient;
 #[cfg(feature = "train")]
 mod harness;
 mod influence;
+mod layout;
 mod math;
 mod plan;
 mod prologue;
+mod revised;
 mod row;
 mod scores;
+mod simd;
 mod softmax;
 mod standardise;
-mod sweep;
+mod stretch;
+mod sums;
 mod target;
 
 pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
-#[cfg(feature = "cli")]
-pub(crate) use copy::copy_past_the_cache;
+#[doc(hidden)]
+pub use copy::copy_past_caches;
 pub use feature::FeaturePlan;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
 pub use plan::{Parallelism, Plan};
+pub use simd::Isa;

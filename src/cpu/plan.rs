@@ -1,10 +1,11 @@
 //! A plan: one loss over rows of V classes, and the batch that it is run over.
 
-use super::row::{RowInputs, row};
-use super::{Element, prologue};
+use super::layout::{Matrix, matrices};
+use super::stretch::{self, Stretch};
+use super::{Element, Isa, prologue};
 use crate::batch::check::{self, Strides};
 use crate::batch::{Counts, RowLogits, Rows, Student};
-use crate::spec::{ArgumentError, LossSpec, Reduction, RowFlags, RowStats, SpecError, StatsLevel};
+use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,23 +26,36 @@ pub struct Plan {
     spec: LossSpec,
     classes: usize,
     level: StatsLevel,
+    isa: Isa,
 }
 
 /// Logits per stretch of rows that one thread works on; rows are never split.
-const STRETCH: usize = 16_384;
+const STRETCH: usize = 65_536;
 
 impl Plan {
     /// A plan for rows of `classes` classes whose records are written as far as `level` says.
     ///
     /// # Errors
-    /// [`SpecError::Classes`] for 0 classes and for 2³¹ and more.
+    /// [`SpecError::Classes`] for 0 classes and for 2³¹ and more; [`SpecError::UnknownName`] and
+    /// [`SpecError::Instructions`] where the environment variable `FUSED_KD_ISA` names no
+    /// instruction set that is there.
     pub fn new(spec: &LossSpec, classes: usize, level: StatsLevel) -> Result<Self, SpecError> {
         LossSpec::check_classes(classes)?;
         Ok(Self {
             spec: *spec,
             classes,
             level,
+            isa: Isa::chosen()?,
         })
+    }
+
+    /// The same loss with these instructions, instead of the best that the processor has.
+    ///
+    /// # Errors
+    /// [`SpecError::Instructions`] where the processor lacks them.
+    pub fn with_isa(self, isa: Isa) -> Result<Self, SpecError> {
+        let isa = isa.checked()?;
+        Ok(Self { isa, ..self })
     }
 
     /// The same loss with records at another level.
@@ -54,6 +68,12 @@ impl Plan {
     #[must_use]
     pub fn spec(&self) -> &LossSpec {
         &self.spec
+    }
+
+    /// The instructions that this plan works with.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// V.
@@ -87,7 +107,6 @@ impl Plan {
             scale: self
                 .inverse_counts(rows, strides)
                 .map(|n| n * rows.upstream),
-            tau: self.spec.temperature().scalar().unwrap_or(1.0),
             parallelism,
         };
         let batch = Batch {
@@ -106,7 +125,7 @@ impl Plan {
     pub fn counts<T: Element>(&self, rows: &Rows<T>) -> Result<Counts, ArgumentError> {
         let stride = check::teacher(self.classes, rows)?;
         check::row_inputs(self.classes, rows)?;
-        Ok(prologue::counts(rows, stride, self.classes))
+        Ok(prologue::counts(self.isa, rows, stride, self.classes))
     }
 
     /// The temperatures of dynamic temperature distillation, `tau[B]`, detached from the gradient:
@@ -127,14 +146,8 @@ impl Plan {
         check::row_inputs(self.classes, rows)?;
         let b = rows.labels.len();
         check::length("tau", tau.len(), b, b)?;
-        prologue::dtd_temperatures(
-            &dtd,
-            rows,
-            student.logits.read(),
-            strides,
-            self.classes,
-            tau,
-        );
+        let student = student.logits.read();
+        prologue::dtd_temperatures(self.isa, &dtd, rows, student, strides, self.classes, tau);
         Ok(())
     }
 
@@ -150,7 +163,7 @@ impl Plan {
                 [inverse(n); 2]
             }
             Reduction::MeanPerGroup => {
-                let count = || prologue::counts(rows, strides.teacher, self.classes);
+                let count = || prologue::counts(self.isa, rows, strides.teacher, self.classes);
                 let counts = rows.counts.unwrap_or_else(count);
                 [inverse(counts.right), inverse(counts.wrong)]
             }
@@ -165,7 +178,6 @@ struct Call<'a, T> {
     strides: Strides,
     /// `upstream · inv_n` of right and of wrong rows.
     scale: [f32; 2],
-    tau: f32,
     parallelism: Parallelism,
 }
 
@@ -196,41 +208,43 @@ impl<T: Element> Call<'_, T> {
     }
 
     fn stretch<S: Element>(&self, mut batch: Batch<S>) -> f64 {
-        let (plan, strides) = (self.plan, self.strides);
-        let mut total = 0.0;
-        for i in 0..batch.rows {
-            let b = batch.first + i;
-            let start = b * strides.teacher;
-            let inputs = RowInputs {
-                label: self.rows.labels[b],
-                weight: self.rows.weight.map_or(1.0, |w| w[b]),
-                kd_weight: self.rows.kd_weight.map_or(1.0, |w| w[b]),
-                tau: self.rows.tau.map_or(self.tau, |tau| tau[b]),
+        let (plan, strides, rows) = (self.plan, self.strides, batch.rows);
+        let here = batch.first..batch.first + rows;
+        let start = batch.first * strides.teacher;
+        let (student, gradient) = matrices(
+            &mut batch.student,
+            rows,
+            plan.classes,
+            [strides.student, strides.gradient],
+        );
+        stretch::run(
+            plan.isa,
+            Stretch {
+                spec: &plan.spec,
+                classes: plan.classes,
+                level: plan.level,
+                labels: &self.rows.labels[here.clone()],
+                weight: self.rows.weight.map(|w| &w[here.clone()]),
+                kd_weight: self.rows.kd_weight.map(|w| &w[here.clone()]),
+                tau: self.rows.tau.map(|tau| &tau[here.clone()]),
+                one_tau: plan.spec.temperature().scalar().unwrap_or(1.0),
                 scale: self.scale,
-            };
-            let stats = row(
-                &plan.spec,
-                plan.level,
-                inputs,
-                batch
-                    .student
-                    .row(i * strides.student, i * strides.gradient, plan.classes),
-                &self.rows.teacher[start..start + plan.classes],
-            );
-            let scale = self.scale[usize::from(stats.flags.contains(RowFlags::WRONG))];
-            // A scale of 0 takes the loss out, even an infinite one.
-            if scale != 0.0 || stats.loss.is_nan() {
-                total += f64::from(scale) * f64::from(stats.loss);
-            }
-            if let Some(record) = batch.stats.get_mut(i) {
-                *record = stats;
-            }
-        }
-        total
+                teacher: Matrix::new(
+                    &self.rows.teacher[start..],
+                    strides.teacher,
+                    rows,
+                    plan.classes,
+                ),
+                student,
+                gradient,
+                stats: batch.stats,
+            },
+        )
     }
 }
 
-impl<'a, S: Element> Batch<'a, S> {
+impl<S: Element> Batch<'_, S> {
+    /// The first `rows` rows, and the others.
     fn split(self, rows: usize, strides: Strides) -> (Self, Self) {
         let logits = self
             .student

@@ -1,9 +1,10 @@
 //! What has to be known of a whole batch before its rows: counts, and dynamic temperatures.
 
-use super::Element;
-use super::extremes::{Extremes, NO_LABEL};
-use super::softmax::sum_of_others;
-use super::sweep::load;
+use super::extremes::Census;
+use super::layout::{Any, Layout, Matrix, NO_LABEL, Terms, Wide};
+use super::math::exp;
+use super::simd::{Program, Vector};
+use super::{Element, Isa};
 use crate::batch::check::Strides;
 use crate::batch::{Counts, Rows};
 use crate::spec::{Dtd, IGNORE, Normalise, Omega};
@@ -17,23 +18,61 @@ pub(super) fn weighted<T>(rows: &Rows<T>) -> u64 {
 }
 
 /// Rows with a weight other than 0, by whether the teacher is right.
-pub(super) fn counts<T: Element>(rows: &Rows<T>, stride: usize, classes: usize) -> Counts {
-    let mut wrong = 0;
-    for (b, &label) in rows.labels.iter().enumerate() {
-        if label != IGNORE && rows.weight.is_none_or(|w| w[b] != 0.0) {
-            let t = &rows.teacher[b * stride..b * stride + classes];
-            let of_t = Extremes::of(t, t, label as usize).teacher;
-            wrong += u64::from(!of_t.nonfinite && of_t.label.is_some_and(|t_y| t_y < of_t.max));
-        }
-    }
+pub(super) fn counts<T: Element>(
+    isa: Isa,
+    rows: &Rows<T>,
+    stride: usize,
+    classes: usize,
+) -> Counts {
+    let wrong = wrong(
+        isa,
+        Wrong {
+            labels: rows.labels,
+            weight: rows.weight,
+            teacher: Matrix::new(rows.teacher, stride, rows.labels.len(), classes),
+        },
+    );
     Counts {
         right: weighted(rows) - wrong,
         wrong,
     }
 }
 
+/// Counts the rows on which the teacher is wrong.
+struct Wrong<'a> {
+    labels: &'a [i32],
+    weight: Option<&'a [f32]>,
+    teacher: Matrix<'a>,
+}
+
+fn wrong(isa: Isa, rows: Wrong) -> u64 {
+    isa.run(rows)
+}
+
+impl Program for Wrong<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> u64 {
+        let mut wrong = 0;
+        for (b, &label) in self.labels.iter().enumerate() {
+            if label != IGNORE && self.weight.is_none_or(|w| w[b] != 0.0) {
+                let t = self.teacher.row::<Any>(b);
+                let layout = Wide::<V, Any>::new(t, t, label as usize);
+                let extremes = layout.extremes();
+                let of_t = &extremes.teacher;
+                if of_t.label < of_t.max && !Census::of(&layout, &extremes).nonfinite[1] {
+                    wrong += 1;
+                }
+            }
+        }
+        wrong
+    }
+}
+
 /// `τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b))`, over rows that count; others get τ0.
 pub(super) fn dtd_temperatures<S: Element, T: Element>(
+    isa: Isa,
     dtd: &Dtd,
     rows: &Rows<T>,
     student: &[S],
@@ -42,27 +81,75 @@ pub(super) fn dtd_temperatures<S: Element, T: Element>(
     tau: &mut [f32],
 ) {
     // `tau` holds ω first, NaN where a row does not count.
-    let (mut sum, mut n) = (0.0_f64, 0.0_f64);
+    let b = rows.labels.len();
+    let of_students = OfStudents {
+        student: Matrix::new(student, strides.student, b, classes),
+        teacher: Matrix::new(rows.teacher, strides.teacher, b, classes),
+        omega: &mut *tau,
+    };
+    inverse_confidences(isa, of_students);
     for (b, omega) in tau.iter_mut().enumerate() {
-        let s = &student[b * strides.student..b * strides.student + classes];
-        let t = &rows.teacher[b * strides.teacher..b * strides.teacher + classes];
-        let extremes = Extremes::of(s, t, NO_LABEL);
-        let finite = !(extremes.student.nonfinite || extremes.teacher.nonfinite);
-        *omega = if finite && rows.weight.is_none_or(|w| w[b] != 0.0) {
-            match dtd.omega {
-                Omega::Flsw { gamma } => one_minus_cosine(s, t).powf(f64::from(gamma)) as f32,
-                Omega::Cwsm => {
-                    let shift = extremes.student.max;
-                    sum_of_others(classes, 1.0, shift, |start| load(s, start))
-                }
-            }
-        } else {
-            f32::NAN
-        };
-        if !omega.is_nan() {
-            sum += f64::from(*omega);
-            n += 1.0;
+        if rows.weight.is_some_and(|w| w[b] == 0.0) {
+            *omega = f32::NAN;
         }
+        if let Omega::Flsw { gamma } = dtd.omega
+            && !omega.is_nan()
+        {
+            let row = |stride: usize| b * stride..b * stride + classes;
+            let s = &student[row(strides.student)];
+            let t = &rows.teacher[row(strides.teacher)];
+            *omega = one_minus_cosine(s, t).powf(f64::from(gamma)) as f32;
+        }
+    }
+    temperatures(dtd, tau);
+}
+
+/// Students of a batch, and `1/max_c q1_c` of each; NaN where either row is not finite.
+struct OfStudents<'a> {
+    student: Matrix<'a>,
+    teacher: Matrix<'a>,
+    omega: &'a mut [f32],
+}
+
+fn inverse_confidences(isa: Isa, rows: OfStudents) {
+    isa.run(rows);
+}
+
+impl Program for OfStudents<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for (b, omega) in self.omega.iter_mut().enumerate() {
+            let layout = Wide::<V, Any>::new(self.student.row(b), self.teacher.row(b), NO_LABEL);
+            let extremes = layout.extremes();
+            let [s_bad, t_bad] = Census::of(&layout, &extremes).nonfinite;
+            let [sum] = layout.sum::<true, 1>(&mut Ones {
+                shift: V::splat(extremes.student.max),
+            });
+            *omega = if s_bad || t_bad { f32::NAN } else { sum };
+        }
+    }
+}
+
+/// `1/max_c q1_c = Σ exp(s − max s)`.
+struct Ones<V> {
+    shift: V,
+}
+
+impl<V: Vector> Terms<V, 1> for Ones<V> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, _: usize, s: V, _: V, sums: &mut [V; 1]) {
+        sums[0] = sums[0] + exp(s - self.shift);
+    }
+}
+
+/// From ω, NaN where a row does not count, to τ.
+fn temperatures(dtd: &Dtd, tau: &mut [f32]) {
+    let (mut sum, mut n) = (0.0_f64, 0.0_f64);
+    for omega in tau.iter().filter(|omega| !omega.is_nan()) {
+        sum += f64::from(*omega);
+        n += 1.0;
     }
     let scale = match dtd.normalise {
         Normalise::L1 if sum > 0.0 => 1.0 / sum,

@@ -1,105 +1,73 @@
 //! The scores at τ = 1 on the raw logits: cross-entropies, confidences, entropies, margins, EL2N.
 
-use super::Element;
-use super::extremes::{Extremes, Side, others};
-use super::math::exp;
-use super::softmax::{Softmax, sum_of_others};
-use super::sweep::{LANES, sum};
-use crate::spec::RowStats;
+use super::extremes::{Extremes, Side};
+use super::simd::Vector;
+use super::softmax::Softmax;
+use super::sums::Sums;
 
-/// The student's softmax at τ = 1, which the gradient needs, and the scores of the record.
-pub(super) struct Scores {
-    pub(super) student: Softmax,
+/// Both softmaxes at τ = 1, and the scores of the record.
+pub(super) struct Scores<R> {
+    pub(super) student: Softmax<R>,
+    teacher: Softmax<R>,
     /// `−log q1_y`, 0 without a label.
-    pub(super) ce: f32,
-    full: Option<Full>,
+    pub(super) ce: R,
 }
 
-struct Full {
-    teacher: Softmax,
-    teacher_entropy: f32,
-    student_entropy: f32,
-    el2n: f32,
-}
-
-impl Scores {
-    pub(super) fn of<S: Element, T: Element>(
-        extremes: &Extremes,
-        y: usize,
-        s: &[S],
-        t: &[T],
-        full: bool,
+impl<R: Vector> Scores<R> {
+    #[inline(always)]
+    pub(super) fn of<C>(
+        extremes: &Extremes<R, C>,
+        student: Softmax<R>,
+        teacher: Softmax<R>,
     ) -> Self {
-        let side = &extremes.student;
-        if !full {
-            let others = sum_of_others(s.len(), 1.0, side.shift(), |start| others(s, start, y));
-            let student = Softmax::new(1.0, side.shift(), others, side.label);
-            return Self {
-                student,
-                ce: negative_log(&student, side),
-                full: None,
-            };
-        }
-        let (student, student_entropy, squares) = spread(s, y, side);
-        let (teacher, teacher_entropy, _) = spread(t, y, &extremes.teacher);
-        // From the classes besides the label alone: 1 − q1_y would cancel.
-        let el2n = match side.label {
-            Some(_) => (squares + student.y.rest * student.y.rest).sqrt(),
-            None => 0.0,
-        };
         Self {
             student,
-            ce: negative_log(&student, side),
-            full: Some(Full {
-                teacher,
-                teacher_entropy,
-                student_entropy,
-                el2n,
-            }),
+            teacher,
+            ce: negative_log(&student, &extremes.student),
         }
     }
 
-    /// Fills the record's scores, where they were asked for.
-    pub(super) fn write(&self, extremes: &Extremes, classes: usize, stats: &mut RowStats) {
-        let Some(full) = &self.full else { return };
-        let labelled = extremes.student.label.is_some() && classes > 1;
-        let margin = |m: f32| if labelled { m } else { 0.0 };
-        stats.teacher_confidence = full.teacher.confidence();
-        stats.teacher_ce = negative_log(&full.teacher, &extremes.teacher);
-        stats.teacher_entropy = full.teacher_entropy;
-        stats.teacher_margin = margin(full.teacher.margin());
-        stats.student_confidence = self.student.confidence();
-        stats.student_entropy = full.student_entropy;
-        stats.student_logit_margin = margin(logit_margin(&extremes.student));
-        stats.el2n = full.el2n;
+    /// The record's scores in its own order, from `teacher_confidence` to `el2n`.
+    #[inline(always)]
+    pub(super) fn full<C>(
+        &self,
+        classes: usize,
+        extremes: &Extremes<R, C>,
+        sums: &Sums<R>,
+    ) -> [R; 8] {
+        let zero = R::splat(0.0);
+        let (of_s, of_t) = (&extremes.student, &extremes.teacher);
+        let (student, teacher) = (&self.student, &self.teacher);
+        let (student_entropy, squares) = student.moments(sums.weighted[0], sums.squares);
+        let (teacher_entropy, _) = teacher.moments(sums.weighted[1], zero);
+        let labelled = |score: R| R::select(of_s.labelled, score, zero);
+        let margin = |margin: R| {
+            if classes > 1 { labelled(margin) } else { zero }
+        };
+        [
+            teacher.confidence(),
+            negative_log(teacher, of_t),
+            teacher_entropy,
+            margin(teacher.margin()),
+            student.confidence(),
+            student_entropy,
+            margin(logit_margin(of_s)),
+            // From the classes besides the label alone: 1 − q1_y would cancel.
+            labelled((squares + student.y.rest * student.y.rest).sqrt()),
+        ]
     }
 }
 
 /// `−log softmax(z)_y`, 0 without a label. A subtraction, because a negation would give −0 at p = 1.
-fn negative_log(softmax: &Softmax, side: &Side) -> f32 {
-    side.label.map_or(0.0, |_| 0.0 - softmax.y.log_p)
+#[inline(always)]
+fn negative_log<R: Vector, C>(softmax: &Softmax<R>, side: &Side<R, C>) -> R {
+    let zero = R::splat(0.0);
+    R::select(side.labelled, zero - softmax.y.log_p, zero)
 }
 
 /// `z_y − max_{c≠y} z_c`; 0 where both are masked.
-fn logit_margin(side: &Side) -> f32 {
-    let z = side.label.unwrap_or(f32::NEG_INFINITY);
-    if z == side.max { 0.0 } else { z - side.max }
-}
-
-/// A row's softmax, its entropy, and `Σ_{c≠y} q_c²`.
-fn spread<E: Element>(row: &[E], y: usize, side: &Side) -> (Softmax, f32, f32) {
-    let shift = side.shift();
-    let [ones, weighted, squares] = sum(row.len(), |start, [ones, weighted, squares]| {
-        let z = others(row, start, y);
-        for i in 0..LANES {
-            let x = z[i] - shift;
-            let e = exp(x);
-            ones[i] += e;
-            weighted[i] += if e > 0.0 { e * x } else { 0.0 };
-            squares[i] += e * e;
-        }
-    });
-    let softmax = Softmax::new(1.0, shift, ones, side.label);
-    let (entropy, squares) = softmax.moments(weighted, squares);
-    (softmax, entropy, squares)
+#[inline(always)]
+fn logit_margin<R: Vector, C>(side: &Side<R, C>) -> R {
+    let equal = side.label.eq(side.max);
+    R::select(equal, R::splat(0.0), side.label - side.max)
 }

@@ -1,156 +1,153 @@
 //! A row's softmax, with the label's class kept apart from the others.
 
-use super::math::{exp, softplus};
-use super::sweep::{LANES, sum};
+use super::layout::Layout;
+use super::math::{exp, ln, ln_1p, softplus};
+use super::simd::Vector;
 
 /// `softmax(k·z)` of one row. The other classes' exponentials are relative to their own maximum
 /// (`shift`), so they never vanish beside a label that is far ahead.
 #[derive(Clone, Copy)]
-pub(super) struct Softmax {
+pub(super) struct Softmax<V> {
     /// The maximum over `c ≠ y`; the label's own logit where there is no other unmasked class.
-    shift: f32,
+    pub(super) shift: V,
     /// The inverse temperature.
-    k: f32,
+    pub(super) k: V,
     /// `S' = Σ_{c≠y} exp(k (z_c − shift))`.
-    others: f32,
+    pub(super) others: V,
     /// What turns `exp(k (z_c − shift))` into a probability.
-    scale: f32,
+    pub(super) scale: V,
     /// What turns `k (z_c − shift)` into a log-probability: `log S − k·shift`.
-    log_norm: f32,
+    pub(super) log_norm: V,
     /// The label's class; probability 0 where there is no label.
-    pub(super) y: Class,
+    pub(super) y: Class<V>,
 }
 
-/// The probability of one class and of all the others together, and their logarithms.
+/// The probability of one class and of all the others together.
 #[derive(Clone, Copy)]
-pub(super) struct Class {
-    pub(super) p: f32,
-    pub(super) log_p: f32,
-    pub(super) rest: f32,
-    pub(super) log_rest: f32,
+pub(super) struct Class<V> {
+    pub(super) p: V,
+    pub(super) log_p: V,
+    pub(super) rest: V,
 }
 
-impl Class {
-    const ABSENT: Self = Self {
-        p: 0.0,
-        log_p: f32::NEG_INFINITY,
-        rest: 1.0,
-        log_rest: 0.0,
-    };
-    const ALONE: Self = Self {
-        p: 1.0,
-        log_p: 0.0,
-        rest: 0.0,
-        log_rest: f32::NEG_INFINITY,
-    };
-}
-
-/// `S'` at inverse temperature `k`; `at` gives a block of logits with the label's class masked.
-#[inline(always)]
-pub(super) fn sum_of_others(
-    classes: usize,
-    k: f32,
-    shift: f32,
-    at: impl Fn(usize) -> [f32; LANES],
-) -> f32 {
-    let [others] = sum(classes, |start, [total]: &mut [_; 1]| {
-        let z = at(start);
-        for i in 0..LANES {
-            total[i] += exp((z[i] - shift) * k);
+impl<A: Copy> Softmax<A> {
+    /// Each of its values as another.
+    #[inline(always)]
+    pub(super) fn map<B>(&self, f: impl Fn(A) -> B) -> Softmax<B> {
+        Softmax {
+            shift: f(self.shift),
+            k: f(self.k),
+            others: f(self.others),
+            scale: f(self.scale),
+            log_norm: f(self.log_norm),
+            y: self.y.map(f),
         }
-    });
-    others
+    }
 }
 
-impl Softmax {
-    /// From `S'` and the label's logit, if there is a label.
-    #[inline]
-    pub(super) fn new(k: f32, shift: f32, others: f32, label: Option<f32>) -> Self {
-        let bare = Self {
+impl<A: Copy> Class<A> {
+    /// Each of its values as another.
+    #[inline(always)]
+    pub(super) fn map<B>(&self, f: impl Fn(A) -> B) -> Class<B> {
+        Class {
+            p: f(self.p),
+            log_p: f(self.log_p),
+            rest: f(self.rest),
+        }
+    }
+}
+
+impl<R: Vector> Softmax<R> {
+    /// From `S'` and the label's logit, −∞ where there is no label.
+    #[inline(always)]
+    pub(super) fn new(k: R, shift: R, others: R, label: R) -> Self {
+        let (zero, one) = (R::splat(0.0), R::splat(1.0));
+        let x = (label - shift) * k;
+        // Where the label is masked, x = −∞ and nothing is ahead.
+        let ahead = exp(zero - x.abs());
+        // Both cases divide by S relative to the larger of the label and the other classes.
+        let leads = zero.lt(x);
+        let behind = R::select(leads, others * ahead, others);
+        let s = R::select(leads, behind + one, behind + ahead);
+        let scale = R::select(leads, ahead, one) / s;
+        let p = R::select(leads, one, ahead) / s;
+        let log_s = ln(s);
+        // ln(1 + r) where the label is ahead, so that a sure row keeps its cross-entropy.
+        let log_p = zero - ln_1p(behind);
+        let log_norm = R::select(leads, x - log_p, log_s);
+        let log_p = R::select(leads, log_p, x - log_s);
+        // No other class is unmasked.
+        let alone = others.eq(zero);
+        let or = |of_one: R, value: R| R::select(alone, of_one, value);
+        let scale = or(zero, scale);
+        Self {
             shift,
             k,
             others,
-            scale: 1.0 / others,
-            log_norm: others.ln(),
-            y: Class::ABSENT,
-        };
-        let Some(z) = label else { return bare };
-        if others == 0.0 {
-            return Self {
-                scale: 0.0,
-                log_norm: 0.0,
-                y: Class::ALONE,
-                ..bare
-            };
-        }
-        let x = (z - shift) * k;
-        let ahead = exp(-x.abs());
-        // Both cases divide by S relative to the larger of the label and the other classes.
-        let (scale, p, log_norm) = if x > 0.0 {
-            let s = others * ahead + 1.0;
-            (ahead / s, 1.0 / s, x + (others * ahead).ln_1p())
-        } else {
-            let s = others + ahead;
-            (1.0 / s, ahead / s, s.ln())
-        };
-        let u = x - bare.log_norm;
-        Self {
             scale,
-            log_norm,
+            log_norm: or(zero, log_norm),
             y: Class {
-                p,
-                log_p: -softplus(-u),
+                p: or(one, p),
+                log_p: or(zero, log_p),
                 rest: others * scale,
-                log_rest: -softplus(u),
             },
-            ..bare
         }
     }
 
+    /// The logarithm of all classes besides the label together.
+    #[inline(always)]
+    pub(super) fn log_rest(&self, label: R) -> R {
+        let u = (label - self.shift) * self.k - ln(self.others);
+        R::splat(0.0) - softplus(u)
+    }
+
     /// The same without the label's class, renormalised; all 0 where there is no other class.
-    #[inline]
+    #[inline(always)]
     pub(super) fn without_label(&self) -> Self {
+        let zero = R::splat(0.0);
         Self {
-            scale: if self.others > 0.0 {
-                1.0 / self.others
-            } else {
-                0.0
-            },
-            log_norm: self.others.ln(),
+            scale: R::select(zero.lt(self.others), R::splat(1.0) / self.others, zero),
+            log_norm: ln(self.others),
             ..*self
         }
     }
 
-    /// The probability and its logarithm at a class besides the label whose logit is `z`.
+    /// The same for every class.
     #[inline(always)]
-    pub(super) fn at(&self, z: f32) -> (f32, f32) {
-        let x = (z - self.shift) * self.k;
-        (exp(x) * self.scale, x - self.log_norm)
+    pub(super) fn spread<L: Layout<R = R>>(&self) -> Softmax<L::V> {
+        self.map(L::spread)
     }
 
     /// `p_y − max_{c≠y} p_c`.
-    #[inline]
-    pub(super) fn margin(&self) -> f32 {
+    #[inline(always)]
+    pub(super) fn margin(&self) -> R {
         self.y.p - self.scale
     }
 
     /// The entropy from `Σ_{c≠y} e_c x_c`, and `Σ_{c≠y} p_c²` from `Σ_{c≠y} e_c²`, where
     /// `x_c = k (z_c − shift)` and `e_c = exp(x_c)`.
-    #[inline]
-    pub(super) fn moments(&self, weighted: f32, squares: f32) -> (f32, f32) {
-        let of_label = if self.y.p > 0.0 {
-            self.y.p * self.y.log_p
-        } else {
-            0.0
-        };
+    #[inline(always)]
+    pub(super) fn moments(&self, weighted: R, squares: R) -> (R, R) {
+        let zero = R::splat(0.0);
+        let of_label = R::select(zero.lt(self.y.p), self.y.p * self.y.log_p, zero);
         let of_others = self.scale * weighted - self.log_norm * self.y.rest;
-        (-(of_others + of_label), squares * self.scale * self.scale)
+        let entropy = zero - (of_others + of_label);
+        (entropy, squares * self.scale * self.scale)
     }
 
     /// The largest probability.
-    #[inline]
-    pub(super) fn confidence(&self) -> f32 {
+    #[inline(always)]
+    pub(super) fn confidence(&self) -> R {
         // exp(k (max_{c≠y} − shift)) = 1.
         self.scale.max(self.y.p)
+    }
+}
+
+impl<V: Vector> Softmax<V> {
+    /// The probability and its logarithm at a class besides the label whose logit is `z`.
+    #[inline(always)]
+    pub(super) fn at(&self, z: V) -> (V, V) {
+        let x = (z - self.shift) * self.k;
+        (exp(x) * self.scale, x - self.log_norm)
     }
 }

@@ -1,139 +1,222 @@
 //! Revise: the teacher's tempered softmax becomes the target p'.
 
-use super::Element;
-use super::extremes::{self, NO_LABEL, others};
-use super::softmax::{Class, Softmax, sum_of_others};
-use super::sweep::Block;
+use super::extremes::{Extremes, shift};
+use super::layout::{Layout, Terms};
+use super::math::{exp, ln};
+use super::simd::{Mask, Vector};
+use super::softmax::{Class, Softmax};
 use crate::spec::Revision;
 
-/// The revised target p' of one row, as a function of a class's logit.
-pub(super) struct Target {
+/// The revised target p' of a row, as a function of a class's logit; its values per row or, after
+/// [`Target::spread`], per class.
+#[derive(Clone, Copy)]
+pub(super) struct Target<V: Vector, C> {
     /// The teacher's softmax, after probability shift if that is the revision.
-    softmax: Softmax,
+    pub(super) softmax: Softmax<V>,
     /// The label's class and all others together, in p'.
-    pub(super) label: Class,
+    pub(super) label: Class<V>,
     /// The label's logit in the target; −∞ where there is none.
-    pub(super) label_logit: f32,
-    y: usize,
-    /// The class that probability shift gives the label's logit, and that logit.
-    shifted: (usize, f32),
+    pub(super) label_logit: V,
+    /// The logit that probability shift gives the teacher's top class.
+    shifted: Option<(C, V)>,
     /// β of label revision, 1 elsewhere, and its logarithm.
-    pub(super) beta: f32,
-    log_beta: f32,
-    /// Label smoothing's probability of an unmasked class besides the label.
-    smoothed: Option<f32>,
+    pub(super) beta: V,
+    pub(super) log_beta: V,
+    /// Label smoothing: the rows, and the probability of an unmasked class besides the label.
+    smoothed: Option<(V::Mask, V, V)>,
 }
 
-impl Target {
-    /// The target at inverse temperature `k`. `wrong` rows are revised.
-    pub(super) fn new<T: Element>(
+impl<R: Vector, C: Copy> Target<R, C> {
+    /// The target from the teacher's softmax. Rows in `wrong` are revised.
+    #[inline(always)]
+    pub(super) fn new<L: Layout<R = R, Class = C>>(
+        layout: &L,
         revision: Revision,
-        wrong: bool,
-        teacher: &[T],
-        of_t: &extremes::Side,
-        y: usize,
-        k: f32,
+        wrong: R::Mask,
+        extremes: &Extremes<R, C>,
+        softmax: Softmax<R>,
+        unmasked: R,
     ) -> Self {
-        // Probability shift is an exchange of two logits: the label takes the maximum.
-        let (label, shift, shifted) = match of_t.label {
-            Some(t_y) if wrong && revision == Revision::ProbabilityShift => {
-                let shift = extremes::shift(of_t.second.max(t_y), Some(of_t.max));
-                (Some(of_t.max), shift, (of_t.top, t_y))
-            }
-            label => (label, of_t.shift(), (NO_LABEL, 0.0)),
-        };
-        let at = |start| exchanged(teacher, start, y, shifted);
-        let softmax = Softmax::new(k, shift, sum_of_others(teacher.len(), k, shift, at), label);
+        let of_t = &extremes.teacher;
         let target = Self {
             softmax,
             label: softmax.y,
-            label_logit: label.unwrap_or(f32::NEG_INFINITY),
-            y,
-            shifted,
-            beta: 1.0,
-            log_beta: 0.0,
+            label_logit: of_t.label,
+            shifted: None,
+            beta: R::splat(1.0),
+            log_beta: R::splat(0.0),
             smoothed: None,
         };
+        if !wrong.any() {
+            return target;
+        }
         match revision {
-            Revision::LabelRevision { eta } if wrong => target.label_revision(eta),
-            Revision::LabelSmoothing { epsilon } if wrong => {
-                target.label_smoothing(epsilon, of_t.unmasked)
+            Revision::None => target,
+            Revision::LabelRevision { eta } => target.label_revision(wrong, eta),
+            Revision::ProbabilityShift => target.probability_shift(layout, wrong, extremes),
+            Revision::LabelSmoothing { epsilon } => {
+                target.label_smoothing(wrong, epsilon, unmasked)
             }
-            _ => target,
         }
     }
 
     /// `p' = β p + (1−β) e_y`, `β = η / (p_max − p_y + 1)`.
-    fn label_revision(self, eta: f32) -> Self {
-        let y = self.softmax.y;
-        let beta = eta / (self.softmax.confidence() - y.p + 1.0);
-        let log_beta = beta.ln();
-        let p = beta * y.p + (1.0 - beta);
-        let label = Class {
-            p,
-            log_p: p.ln(),
-            rest: beta * y.rest,
-            log_rest: log_beta + y.log_rest,
-        };
+    #[inline(always)]
+    fn label_revision(self, wrong: R::Mask, eta: f32) -> Self {
+        let (y, one) = (self.softmax.y, R::splat(1.0));
+        let beta = R::splat(eta) / (self.softmax.confidence() - y.p + one);
+        let beta = R::select(wrong, beta, one);
+        let p = beta * y.p + (one - beta);
         Self {
             beta,
-            log_beta,
-            label,
+            log_beta: R::select(wrong, ln(beta), R::splat(0.0)),
+            label: Class {
+                p,
+                log_p: R::select(wrong, ln(p), y.log_p),
+                rest: beta * y.rest,
+            },
+            ..self
+        }
+    }
+
+    /// An exchange of two logits: the label takes the maximum.
+    #[inline(always)]
+    fn probability_shift<L: Layout<R = R, Class = C>>(
+        self,
+        layout: &L,
+        wrong: R::Mask,
+        extremes: &Extremes<R, C>,
+    ) -> Self {
+        let of_t = &extremes.teacher;
+        let second = layout.second(of_t.top).max(of_t.label);
+        let below = R::select(wrong, shift(second, of_t.max), of_t.shift());
+        let own = R::select(
+            layout.is_label(of_t.top),
+            R::splat(f32::NEG_INFINITY),
+            of_t.max,
+        );
+        let given = R::select(wrong, of_t.label, own);
+        let k = self.softmax.k;
+        let mut exchanged = Exchanged::<L> {
+            class: of_t.top,
+            logit: L::spread(given),
+            shift: L::spread(below),
+            k: L::spread(k),
+        };
+        let [others] = layout.sum::<true, 1>(&mut exchanged);
+        let others = R::select(wrong, others, self.softmax.others);
+        let label = R::select(wrong, of_t.max, of_t.label);
+        let softmax = Softmax::new(k, below, others, label);
+        Self {
+            softmax,
+            label: softmax.y,
+            label_logit: label,
+            shifted: Some((of_t.top, given)),
             ..self
         }
     }
 
     /// `1−ε` at the label, `ε/n` at each of the `n` other classes that are not masked.
-    fn label_smoothing(self, epsilon: f32, unmasked: u32) -> Self {
-        let label = Class {
-            p: 1.0 - epsilon,
-            log_p: (-epsilon).ln_1p(),
-            rest: epsilon,
-            log_rest: epsilon.ln(),
-        };
-        let smoothed = Some(epsilon / unmasked as f32);
+    #[inline(always)]
+    fn label_smoothing(self, wrong: R::Mask, epsilon: f32, unmasked: R) -> Self {
+        let p = R::splat(epsilon) / unmasked;
+        let y = self.softmax.y;
+        let or = |smoothed: f32, own: R| R::select(wrong, R::splat(smoothed), own);
         Self {
-            smoothed,
-            label,
+            smoothed: Some((wrong, p, ln(p))),
+            label: Class {
+                p: or(1.0 - epsilon, y.p),
+                log_p: or((-epsilon).ln_1p(), y.log_p),
+                rest: or(epsilon, y.rest),
+            },
             ..self
+        }
+    }
+
+    /// The logarithm of all classes besides the label together, in p'.
+    #[inline(always)]
+    pub(super) fn log_rest(&self) -> R {
+        let own = self.log_beta + self.softmax.log_rest(self.label_logit);
+        match self.smoothed {
+            Some((rows, ..)) => R::select(rows, ln(self.label.rest), own),
+            None => own,
         }
     }
 
     /// The target without the label's class, renormalised: label revision and probability shift
     /// leave it as it is, label smoothing makes it uniform.
-    pub(super) fn without_label(self, unmasked: u32) -> Self {
+    #[inline(always)]
+    pub(super) fn without_label(self, unmasked: R) -> Self {
+        let uniform = R::splat(1.0) / unmasked;
         Self {
             softmax: self.softmax.without_label(),
-            beta: 1.0,
-            log_beta: 0.0,
-            smoothed: self.smoothed.map(|_| 1.0 / unmasked as f32),
+            beta: R::splat(1.0),
+            log_beta: R::splat(0.0),
+            smoothed: self.smoothed.map(|(rows, ..)| (rows, uniform, ln(uniform))),
             ..self
         }
     }
 
-    /// A block of the target's logits, the label's class masked.
+    /// The same for every class. Masks of rows are masks of classes only where rows lie side by
+    /// side; elsewhere there is one row, whose mask is all or nothing.
     #[inline(always)]
-    pub(super) fn logits<T: Element>(&self, teacher: &[T], start: usize) -> Block {
-        exchanged(teacher, start, self.y, self.shifted)
-    }
-
-    /// `p'` and its logarithm at a class besides the label whose target logit is `t`.
-    #[inline(always)]
-    pub(super) fn at(&self, t: f32) -> (f32, f32) {
-        let (p, log_p) = self.softmax.at(t);
-        match self.smoothed {
-            None => (p * self.beta, log_p + self.log_beta),
-            Some(p) if t > f32::NEG_INFINITY => (p, p.ln()),
-            Some(_) => (0.0, f32::NEG_INFINITY),
+    pub(super) fn spread<L: Layout<R = R, Class = C>>(&self) -> Target<L::V, C> {
+        let spread_mask = |rows: R::Mask| {
+            let ones = R::select(rows, R::splat(1.0), R::splat(0.0));
+            L::spread(ones).eq(L::V::splat(1.0))
+        };
+        Target {
+            softmax: self.softmax.spread::<L>(),
+            label: self.label.map(L::spread),
+            label_logit: L::spread(self.label_logit),
+            shifted: self.shifted.map(|(class, z)| (class, L::spread(z))),
+            beta: L::spread(self.beta),
+            log_beta: L::spread(self.log_beta),
+            smoothed: self
+                .smoothed
+                .map(|(rows, p, log_p)| (spread_mask(rows), L::spread(p), L::spread(log_p))),
         }
     }
 }
 
-#[inline(always)]
-fn exchanged<T: Element>(teacher: &[T], start: usize, y: usize, shifted: (usize, f32)) -> Block {
-    let mut block = others(teacher, start, y);
-    if let Some(lane) = block.get_mut(shifted.0.wrapping_sub(start)) {
-        *lane = shifted.1;
+impl<V: Vector, C: Copy> Target<V, C> {
+    /// The target's logits from class `at` on, given the teacher's, the label's class masked.
+    #[inline(always)]
+    pub(super) fn logits<L: Layout<V = V, Class = C>>(&self, at: usize, t: V) -> V {
+        match self.shifted {
+            Some((class, z)) => L::with(at, t, class, z),
+            None => t,
+        }
     }
-    block
+
+    /// `p'` and its logarithm at a class besides the label whose target logit is `t`.
+    #[inline(always)]
+    pub(super) fn at(&self, t: V) -> (V, V) {
+        let (p, log_p) = self.softmax.at(t);
+        let own = (p * self.beta, log_p + self.log_beta);
+        let Some((rows, p, log_p)) = self.smoothed else {
+            return own;
+        };
+        let masked = V::splat(f32::NEG_INFINITY);
+        let there = masked.lt(t);
+        let p = V::select(there, p, V::splat(0.0));
+        let log_p = V::select(there, log_p, masked);
+        (V::select(rows, p, own.0), V::select(rows, log_p, own.1))
+    }
+}
+
+/// `S'` of the teacher with one logit exchanged.
+struct Exchanged<L: Layout> {
+    class: L::Class,
+    logit: L::V,
+    shift: L::V,
+    k: L::V,
+}
+
+impl<L: Layout> Terms<L::V, 1> for Exchanged<L> {
+    #[inline(always)]
+    fn add<const MASKED: bool>(&mut self, at: usize, _: L::V, t: L::V, sums: &mut [L::V; 1]) {
+        let z = L::with(at, t, self.class, self.logit);
+        sums[0] = sums[0] + exp((z - self.shift) * self.k);
+    }
 }

@@ -46,6 +46,12 @@ pub enum SpecError {
         /// The number of classes that was given.
         given: usize,
     },
+    /// Instructions that the processor lacks.
+    #[error("this processor has no {isa} instructions: use a set that it has, such as portable")]
+    Instructions {
+        /// The name of the set.
+        isa: &'static str,
+    },
     /// Keys or values that do not read as a specification.
     #[error("{message}")]
     Syntax {

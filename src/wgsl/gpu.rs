@@ -68,7 +68,7 @@ impl Gpu {
         }
         let requested = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("fused-kd"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features() & wanted(),
             required_limits: limits(&adapter.limits()),
             ..Default::default()
         });
@@ -124,7 +124,7 @@ impl Gpu {
     }
 
     /// Works on the device, and turns what wgpu would report elsewhere into an error.
-    pub(super) fn guarded<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    pub(crate) fn guarded<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         let filters = [
             wgpu::ErrorFilter::Internal,
             wgpu::ErrorFilter::Validation,
@@ -154,6 +154,13 @@ impl Gpu {
             Some(message) => Err(Error::Device { message }),
         }
     }
+}
+
+/// What makes kernels faster, and what measures them.
+fn wanted() -> wgpu::Features {
+    wgpu::Features::SUBGROUP
+        | wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
 }
 
 /// What it runs on, in a line: adapter, driver, subgroups, and the largest binding.

@@ -14,7 +14,6 @@ mod drawn;
 mod golden;
 mod judge;
 mod properties;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "wgpu")]

@@ -221,6 +221,9 @@ def chosen_peers(options: argparse.Namespace) -> list[Peer]:
 
 def set_threads(threads: int | None) -> None:
     """Each case compiles anew: code is specialised for its shape and number of threads."""
+    import torch._dynamo
+    import torch._inductor.config
+
     torch._dynamo.reset()
     if threads is not None:
         torch.set_num_threads(threads)

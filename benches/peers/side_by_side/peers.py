@@ -187,9 +187,7 @@ class Traffic(TorchDispatchMode):
         if name in INDEXED:
             largest = max(map(stored_bytes, inputs))
             self.bytes += sum(map(stored_bytes, inputs + elsewhere)) - largest
-        elif function._schema.is_mutable:
-            self.bytes += sum(map(stored_bytes, inputs + outputs))
-        elif elsewhere and "empty" not in name:
+        elif function._schema.is_mutable or (elsewhere and "empty" not in name):
             self.bytes += sum(map(stored_bytes, inputs + outputs))
         return results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from .agreement import GRADIENT_TOLERANCE, TOTAL_TOLERANCE
-from .cases import DTYPES, LossCase, StepCase
+from .cases import LossCase, StepCase
 from .contest import Contender, Outcome
 from .peers import PEERS, Peer
 from .program import Program
@@ -109,6 +110,8 @@ def notes(outcomes: list[Outcome], options: argparse.Namespace) -> Iterator[str]
     yield from legend(outcomes, options)
     yield from designs(outcomes)
     yield from absences(options)
+    if importlib.util.find_spec("numpy") is None and options.what == "loss":
+        yield "not checked: the values of fused-kd; install numpy with `pip install numpy`"
     yield from failures(outcomes)
     for outcome in outcomes:
         yield from (f"DISAGREES: {text}" for text in outcome.disagreements)

@@ -2,6 +2,7 @@
 
 use crate::auto::EngineName;
 use crate::cli::failure::Failure;
+use crate::cpu::Isa;
 use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -99,11 +100,19 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
     })
 }
 
+/// Reads a set of instructions by its name.
+pub(super) fn isa() -> impl TypedValueParser<Value = Isa> {
+    PossibleValuesParser::new(Isa::ALL.map(Isa::name)).map(|name| {
+        let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+        known.expect("one of the possible values")
+    })
+}
+
 /// The shapes that are measured unless others are asked for.
 pub(super) fn usual(engine: EngineName) -> Vec<Shape> {
     let shape = |(rows, classes)| Shape { rows, classes };
     match engine {
-        EngineName::Cuda => {
+        EngineName::Cuda | EngineName::Wgpu => {
             // As many rows as fill a GPU's memory system, after few enough to wait for it.
             let filling = CLASSES.map(|classes| (FILLING / classes, classes));
             WAITING.into_iter().chain(filling).map(shape).collect()

@@ -5,7 +5,7 @@ use super::cases::Case;
 use super::{Timing, median};
 use crate::batch::{Element, Rows, Student};
 use crate::cli::failure::{Failure, failed};
-use crate::cpu::{self, Parallelism, Plan};
+use crate::cpu::{Isa, Parallelism, Plan, copy_past_caches};
 use crate::spec::{ArgumentError, Format, RowStats, StatsLevel};
 use half::{bf16, f16};
 use miette::Report;
@@ -17,18 +17,15 @@ use std::time::Instant;
 /// Seconds that one measurement takes at least: shorter calls are repeated.
 const SHORTEST: f64 = 2e-4;
 
-/// The instructions that the engine runs in.
-pub(super) fn isa() -> String {
-    "portable".to_owned()
-}
-
-/// A pool of threads.
+/// A pool of threads, and the instructions that they run.
 pub(super) struct Cpu {
     pool: ThreadPool,
+    isa: Isa,
 }
 
 impl Cpu {
-    pub(super) fn new(threads: Option<usize>) -> Result<Self, Failure> {
+    pub(super) fn new(isa: Option<Isa>, threads: Option<usize>) -> Result<Self, Failure> {
+        let isa = isa.map_or_else(Isa::chosen, Ok)?;
         let most = rayon::current_num_threads();
         let threads = threads.unwrap_or(most);
         if threads == 0 || threads > 4 * most.max(64) {
@@ -41,7 +38,12 @@ impl Cpu {
         let why = "there may be a limit on processes: give fewer --threads";
         Ok(Self {
             pool: pool.map_err(|error| failed(error, why))?,
+            isa,
         })
+    }
+
+    pub(super) fn isa(&self) -> String {
+        self.isa.name().to_owned()
     }
 
     pub(super) fn threads(&self) -> usize {
@@ -57,7 +59,10 @@ impl Cpu {
     }
 
     fn time_as<S: Element>(&self, case: &Case, samples: usize) -> Result<Timing, Report> {
-        let plan = Plan::new(&case.spec, case.shape.classes, case.level).map_err(Report::msg)?;
+        let plan = Plan::new(&case.spec, case.shape.classes, case.level);
+        let plan = plan
+            .and_then(|plan| plan.with_isa(self.isa))
+            .map_err(Report::msg)?;
         let mut call = Call::<S>::new(case);
         let mut copies = Copies::new(case.bytes() / 2);
         let parallelism = match self.threads() {
@@ -133,11 +138,11 @@ impl<S: Element> Call<S> {
 
 /// Two buffers of the same length.
 struct Copies {
-    from: Vec<u8>,
-    to: Vec<u8>,
+    from: Vec<f32>,
+    to: Vec<f32>,
 }
 
-type Method = fn(&[u8], &mut [u8]);
+type Method = fn(&[f32], &mut [f32]);
 
 /// One way to copy, and what it took.
 struct CopyKind {
@@ -150,10 +155,7 @@ struct CopyKind {
 impl CopyKind {
     /// With plain and with non-temporal stores, on the caller's thread and on all of them.
     fn all(threads: usize) -> Vec<Self> {
-        let methods: [Method; 2] = [
-            |from, to| to.copy_from_slice(from),
-            cpu::copy_past_the_cache,
-        ];
+        let methods: [Method; 2] = [|from, to| to.copy_from_slice(from), copy_past_caches];
         let mut parts = vec![1, threads];
         parts.dedup();
         let kind = |method, parts| Self {
@@ -170,13 +172,14 @@ impl CopyKind {
 impl Copies {
     fn new(bytes: usize) -> Self {
         // Not zeros, whose pages the system need not have.
-        let [from, to] = [1, 2].map(|byte| vec![byte; bytes.max(1)]);
+        let n = bytes.div_ceil(size_of::<f32>()).max(1);
+        let [from, to] = [1.0, 2.0].map(|value| vec![value; n]);
         Self { from, to }
     }
 
     /// Read and written.
     fn bytes(&self) -> usize {
-        2 * self.from.len()
+        2 * size_of_val(&self.from[..])
     }
 
     fn run(&mut self, method: Method, parts: usize) {

@@ -7,11 +7,14 @@ mod cpu;
 mod cuda;
 mod report;
 mod step;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
 use crate::auto::{EngineName, Purpose};
+use crate::cpu::Isa;
 use crate::spec::{self, LossSpec, Preset};
 use cases::{Case, Shape, Stats};
 use clap::ValueEnum;
@@ -32,6 +35,7 @@ bytes reaches on the same machine, in turns with it in the same run: 1.00 is the
         of non-temporal stores
   cuda  times are the GPU's own, of CUDA graphs over inputs that its cache does not hold; the copy is
         one of 512 MiB within its memory
+  wgpu  the same with recorded calls, by the GPU's clock where it has one, and copies of 128 MiB
 
 Examples:
   fused-kd bench                                   the usual shapes, on all cores
@@ -43,7 +47,7 @@ pub(super) struct Arguments {
     /// The row program, or a whole training step.
     #[arg(long, value_enum, default_value_t = What::Rows)]
     what: What,
-    /// What computes: cpu or cuda; steps are the cpu's alone.
+    /// What computes: cpu, cuda, wgpu or wgpu-software; steps are the cpu's alone.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
     /// Rows x classes; may be repeated. Without it, the usual shapes of the engine.
@@ -66,6 +70,10 @@ pub(super) struct Arguments {
     /// Compute the loss alone, without its gradient.
     #[arg(long)]
     no_gradient: bool,
+    /// The cpu engine's instructions: avx512, avx2 or portable; the best unless given, here or in the
+    /// environment variable FUSED_KD_ISA.
+    #[arg(long, value_name = "NAME", value_parser = cases::isa())]
+    isa: Option<Isa>,
     /// Threads of the cpu engine; all cores unless given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -101,6 +109,8 @@ enum Engine {
     Cpu(cpu::Cpu),
     #[cfg(feature = "cuda")]
     Cuda(Box<cuda::Cuda>),
+    #[cfg(feature = "wgpu")]
+    Wgpu(Box<wgpu::Wgpu>),
 }
 
 /// One case's seconds per call, and bytes per second of the copy beside it.
@@ -124,6 +134,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
         ("--dtype", !arguments.formats.is_empty()),
         ("--stats", arguments.stats.is_some()),
         ("--no-gradient", arguments.no_gradient),
+        ("--isa", arguments.isa.is_some()),
     ];
     let of_steps = [
         ("--network", !arguments.networks.is_empty()),
@@ -131,7 +142,10 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
     ];
     let (others, remedy) = match arguments.what {
         What::Rows => (&of_steps[..], "add --what step"),
-        What::Step => (&of_rows[..], "leave it away"),
+        What::Step => (
+            &of_rows[..],
+            "leave it away; FUSED_KD_ISA chooses instructions",
+        ),
     };
     match others.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::usage(
@@ -165,7 +179,7 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
 
 fn rows(arguments: &Arguments) -> Result<(), Failure> {
     let name = terminal::chosen(arguments.engine, Purpose::Rows)?;
-    let engine = Engine::new(name, arguments.threads)?;
+    let engine = Engine::new(name, arguments)?;
     let cases = cases(arguments, name)?;
     let mut results = engine.results(name);
     let progress = progress(cases.len());
@@ -191,7 +205,7 @@ fn print(arguments: &Arguments, results: &(impl Serialize + Display)) -> Result<
 fn no_measurement(engine: EngineName) -> Failure {
     Failure::usage(
         format_args!("the engine {engine} has no measurement"),
-        "give --engine cpu or --engine cuda",
+        "give --engine cpu, cuda, wgpu or wgpu-software",
     )
 }
 
@@ -205,24 +219,38 @@ fn losses(arguments: &Arguments) -> Result<Vec<(Preset, LossSpec)>, Failure> {
 }
 
 impl Engine {
-    fn new(name: EngineName, threads: Option<usize>) -> Result<Self, Failure> {
-        match (name, threads) {
-            (EngineName::Cpu, _) => Ok(Self::Cpu(cpu::Cpu::new(threads)?)),
+    fn new(name: EngineName, arguments: &Arguments) -> Result<Self, Failure> {
+        let (isa, threads) = (arguments.isa, arguments.threads);
+        let gpu = matches!(
+            name,
+            EngineName::Cuda | EngineName::Wgpu | EngineName::WgpuSoftware
+        );
+        if gpu && (isa.is_some() || threads.is_some()) {
+            return Err(Failure::usage(
+                format_args!("--isa and --threads have no use: {name} runs on the GPU"),
+                "leave them away",
+            ));
+        }
+        match name {
+            EngineName::Cpu => Ok(Self::Cpu(cpu::Cpu::new(isa, threads)?)),
             #[cfg(feature = "cuda")]
-            (EngineName::Cuda, None) => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
-            (EngineName::Cuda, Some(n)) => Err(Failure::usage(
-                format_args!("--threads {n} has no use: the cuda engine runs on the GPU"),
-                "leave it away",
-            )),
-            (other, _) => Err(no_measurement(other)),
+            EngineName::Cuda => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
+            #[cfg(feature = "wgpu")]
+            EngineName::Wgpu | EngineName::WgpuSoftware => {
+                let software = name == EngineName::WgpuSoftware;
+                Ok(Self::Wgpu(Box::new(wgpu::Wgpu::new(software)?)))
+            }
+            other => Err(no_measurement(other)),
         }
     }
 
     fn results(&self, name: EngineName) -> Results {
         let (isa, threads, device) = match self {
-            Self::Cpu(cpu) => (cpu::isa(), Some(cpu.threads()), None),
+            Self::Cpu(cpu) => (cpu.isa(), Some(cpu.threads()), None),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => (cuda.isa(), None, Some(cuda.device())),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu(wgpu) => (wgpu.isa(), None, Some(wgpu.device())),
         };
         Results {
             engine: name.name(),
@@ -238,6 +266,8 @@ impl Engine {
             Self::Cpu(cpu) => cpu.time(case, samples),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => cuda.time(case, samples),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu(wgpu) => wgpu.time(case, samples),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::median;
 use super::report::time;
 use crate::cli::terminal;
-use crate::cpu::Harness;
+use crate::cpu::{Harness, Isa};
 use crate::engine::Engine;
 use crate::nn::Mlp;
 use crate::random::Philox;
@@ -99,7 +99,7 @@ pub(super) fn run(
     }
     Ok(Results {
         engine: "cpu",
-        isa: super::cpu::isa(),
+        isa: Isa::chosen().map_err(Report::msg)?.name().to_owned(),
         threads: 1,
         cases,
     })

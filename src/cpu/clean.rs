@@ -1,0 +1,304 @@
+//! Rows without masks under forward KL, several at a time: sweeps go row by row, and what is done
+//! once per row is done for all of them together, one row per lane.
+
+use super::blend::{self, Blend};
+use super::divergence::factors;
+use super::extremes::{Extremes, Side};
+use super::layout::{Formats, GROUP, Layout, RowGradient, Sink, Tile, Wide};
+use super::revised::{Revised, Tempered};
+use super::row::Inputs;
+use super::simd::{MOST_LANES, Mask, Task, Vector, map};
+use super::stretch::{Stretch, label_class};
+use super::sums::{Apart, Exponentials, Power, Raise, Scratch, Squared, Stats, Sums};
+use crate::spec::{Divergence, LossSpec, Revision, StatsLevel, Temperature};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Whether any row of this loss can go this way.
+pub(super) fn applies(spec: &LossSpec) -> bool {
+    let standardised = matches!(spec.temperature(), Temperature::Standardised { .. });
+    !standardised && (is_forward(spec, false) || is_forward(spec, true))
+}
+
+fn is_forward(spec: &LossSpec, wrong: bool) -> bool {
+    spec.side(wrong).divergence == Divergence::ForwardKl && (!wrong || is_proportional(spec))
+}
+
+/// Whether revision keeps the proportions of the classes besides the label.
+fn is_proportional(spec: &LossSpec) -> bool {
+    matches!(
+        spec.revision(),
+        Revision::None | Revision::LabelRevision { .. }
+    )
+}
+
+/// How many rows go together.
+pub(super) fn rows<V: Vector>(classes: usize) -> usize {
+    (GROUP / room::<V>(classes)).clamp(1, V::LANES)
+}
+
+/// Places of a row in the scratch.
+fn room<V: Vector>(classes: usize) -> usize {
+    classes.next_multiple_of(V::LANES)
+}
+
+/// What has been found out about rows, one per lane.
+pub(super) struct Cleaned {
+    /// The rows that went this way, as bits; for the others nothing has been written.
+    pub(super) done: u32,
+    pub(super) wrong: u32,
+    pub(super) infinite: u32,
+    pub(super) floats: [[f32; MOST_LANES]; 13],
+    /// Teacher and student.
+    pub(super) tops: [[usize; MOST_LANES]; 2],
+    /// Of the gradient, as in [`blend::factors`].
+    factors: [[f32; MOST_LANES]; 4],
+}
+
+/// What the sweeps see of rows, one per lane; student and teacher.
+struct Seen {
+    rows: u32,
+    label: [[f32; MOST_LANES]; 2],
+    max: [[f32; MOST_LANES]; 2],
+    top: [[usize; MOST_LANES]; 2],
+    sums: [[f32; MOST_LANES]; 8],
+}
+
+/// The rows as lanes: labels' classes (no label: less than 0), and the rest.
+pub(super) struct Given<V> {
+    pub(super) y: V,
+    pub(super) inputs: Inputs<V>,
+}
+
+/// Takes the rows that can go this way, and writes their gradient.
+#[inline(always)]
+pub(super) fn run<V: Vector, F: Formats>(
+    stretch: &mut Stretch,
+    rows: Range<usize>,
+    given: &Given<V>,
+    scratch: &mut Scratch,
+) -> Cleaned {
+    match Power::of(stretch.spec) {
+        // What is slower anyway is compiled once.
+        power if !F::IS_KNOWN => by::<V, F, _>(stretch, rows, given, scratch, power),
+        Power::One => by::<V, F, _>(stretch, rows, given, scratch, Squared::<0>),
+        Power::Two => by::<V, F, _>(stretch, rows, given, scratch, Squared::<1>),
+        Power::Four => by::<V, F, _>(stretch, rows, given, scratch, Squared::<2>),
+        Power::Other => by::<V, F, _>(stretch, rows, given, scratch, Apart),
+    }
+}
+
+#[inline(always)]
+fn by<V: Vector, F: Formats, P: Raise>(
+    stretch: &mut Stretch,
+    rows: Range<usize>,
+    given: &Given<V>,
+    scratch: &mut Scratch,
+    power: P,
+) -> Cleaned {
+    let seen = V::enter(Sweep::<V, F, P> {
+        stretch,
+        rows: rows.clone(),
+        scratch,
+        power,
+        kinds: PhantomData,
+    });
+    let cleaned = V::enter(Lanes {
+        stretch,
+        given,
+        seen: &seen,
+    });
+    if cleaned.done != 0 && stretch.gradient.is_some() {
+        V::enter(Write::<V, F, P> {
+            stretch,
+            rows,
+            scratch,
+            power,
+            seen: &seen,
+            cleaned: &cleaned,
+            kinds: PhantomData,
+        });
+    }
+    cleaned
+}
+
+/// Maxima, tops and sums of each row; its exponentials are kept where there is room for them.
+struct Sweep<'a, 'b, V, F, P> {
+    stretch: &'a Stretch<'b>,
+    rows: Range<usize>,
+    scratch: &'a mut Scratch,
+    power: P,
+    kinds: PhantomData<(V, F)>,
+}
+
+impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn run(self) -> Seen {
+        let (stretch, power) = (self.stretch, self.power);
+        let full = stretch.level == StatsLevel::Full;
+        let zeros = [0.0; MOST_LANES];
+        let mut seen = Seen {
+            rows: 0,
+            label: [zeros; 2],
+            max: [zeros; 2],
+            top: [[0; MOST_LANES]; 2],
+            // What is taken logarithms of, and divided by, even where there is no row.
+            sums: [[1.0; MOST_LANES]; 8],
+        };
+        for (lane, i) in self.rows.enumerate() {
+            let layout = stretch.wide::<V, F>(i);
+            let Extremes { student, teacher } = layout.extremes();
+            let labelled = student.labelled;
+            let of = |f: fn(&Side<f32, usize>) -> f32| [f(&student), f(&teacher)];
+            let (max, label) = (of(|side| side.max), of(|side| side.label));
+            let finite = |z: [f32; 2]| z[0].is_finite() & z[1].is_finite();
+            if !finite(max) || labelled && !finite(label) {
+                continue;
+            }
+            let kept = (stretch.classes <= GROUP)
+                .then(|| self.scratch.from(lane * room::<V>(stretch.classes)));
+            let tau = stretch.tau_of(i);
+            let stats = Stats {
+                exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / tau; 2]),
+                power,
+                full,
+                kept,
+            };
+            let sums = stats.of::<false, _>(&layout).to_array();
+            // No number anywhere makes the contrast none.
+            if !sums[7].is_finite() {
+                continue;
+            }
+            seen.rows |= 1 << lane;
+            for side in 0..2 {
+                seen.label[side][lane] = label[side];
+                seen.max[side][lane] = max[side];
+            }
+            seen.top[0][lane] = student.top;
+            seen.top[1][lane] = teacher.top;
+            for (all, sum) in seen.sums.iter_mut().zip(sums) {
+                all[lane] = sum;
+            }
+        }
+        seen
+    }
+}
+
+/// Revises all rows at once.
+struct Lanes<'a, 'b, V> {
+    stretch: &'a Stretch<'b>,
+    given: &'a Given<V>,
+    seen: &'a Seen,
+}
+
+impl<V: Vector> Task for Lanes<'_, '_, V> {
+    type Output = Cleaned;
+
+    #[inline(always)]
+    fn run(self) -> Cleaned {
+        let (stretch, spec, seen) = (self.stretch, self.stretch.spec, self.seen);
+        let Given { y, inputs } = *self.given;
+        let lanes = |values: &[[f32; MOST_LANES]; 2]| map(values.each_ref(), V::from_lanes);
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        let labelled = !y.lt(zero);
+        let (labels, maxima) = (lanes(&seen.label), lanes(&seen.max));
+        let side = |which: usize| Side {
+            label: V::select(labelled, labels[which], V::splat(f32::NEG_INFINITY)),
+            labelled,
+            max: maxima[which],
+            top: zero,
+        };
+        let extremes = Extremes {
+            student: side(0),
+            teacher: side(1),
+        };
+        let sums = Sums::from_array(map(seen.sums.each_ref(), V::from_lanes));
+        let classes = stretch.classes;
+        let unmasked = V::splat(classes as f32) - V::select(labelled, one, zero);
+        // Rows that revision changes otherwise do not go this way.
+        let revision = if is_proportional(spec) {
+            spec.revision()
+        } else {
+            Revision::None
+        };
+        let tempered = Tempered {
+            k: [one / inputs.tau; 2],
+            shift: maxima,
+        };
+        // Sums stand for the classes.
+        let nothing = Tile {
+            s: &[],
+            t: &[],
+            y,
+            labelled,
+        };
+        let by = (spec, revision);
+        let revised = Revised::new(&nothing, by, inputs, &extremes, tempered, &sums, unmasked);
+        let (value, exact) = blend::value(&revised.gradient, &sums);
+        let (value_factor, slope) = factors(spec, Divergence::ForwardKl, inputs.tau, classes);
+        let full = stretch.level == StatsLevel::Full;
+        let (floats, infinite) =
+            revised.floats(value_factor * value, full, classes, &extremes, &sums);
+        let forward = |wrong| V::Mask::splat(is_forward(spec, wrong));
+        let wrong = revised.wrong;
+        let goes = exact & ((wrong & forward(true)) | (!wrong & forward(false)));
+        let of_gradient = blend::factors(&revised.gradient, revised.factor * slope);
+        Cleaned {
+            done: seen.rows & goes.bits(),
+            wrong: wrong.bits(),
+            infinite: infinite.bits(),
+            floats: map(floats, V::to_lanes),
+            tops: [seen.top[1], seen.top[0]],
+            factors: map(of_gradient, V::to_lanes),
+        }
+    }
+}
+
+/// Writes the gradient of each row.
+struct Write<'a, 'b, V, F, P> {
+    stretch: &'a mut Stretch<'b>,
+    rows: Range<usize>,
+    scratch: &'a mut Scratch,
+    power: P,
+    seen: &'a Seen,
+    cleaned: &'a Cleaned,
+    kinds: PhantomData<(V, F)>,
+}
+
+impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (stretch, seen, cleaned) = (self.stretch, self.seen, self.cleaned);
+        let classes = stretch.classes;
+        let together = self.rows.len();
+        for (lane, i) in self.rows.enumerate() {
+            if cleaned.done >> lane & 1 == 0 {
+                continue;
+            }
+            let layout = stretch.wide::<V, F>(i);
+            let y = label_class(stretch.labels[i]);
+            let [a, b, c, at_label] = map(cleaned.factors.each_ref(), |of_rows| of_rows[lane]);
+            let next = i + together;
+            let max = [seen.max[0][lane], seen.max[1][lane]];
+            let blend = Blend {
+                exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / stretch.tau_of(i); 2]),
+                power: self.power,
+                factors: map([a, b, c], V::splat),
+                ahead: [stretch.student.ahead(next), stretch.teacher.ahead(next)],
+            };
+            let mut sink = RowGradient::<F>::new(stretch.gradient.as_mut(), i, y);
+            if classes <= GROUP {
+                let kept = self.scratch.from(lane * room::<V>(classes));
+                // SAFETY: the sweep has kept every row that is done.
+                unsafe { blend.write_kept::<f32>(&kept, classes, &mut sink) };
+            } else {
+                blend.write(&layout, &mut sink);
+            }
+            Sink::<V, f32>::put_label(&mut sink, at_label, true);
+        }
+    }
+}

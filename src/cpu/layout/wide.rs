@@ -1,0 +1,320 @@
+//! One row across many lanes.
+
+use super::memory::{Any, Formats, Source};
+use super::{Layout, Step, Terms};
+use crate::cpu::extremes::{Extremes, Side};
+use crate::cpu::simd::{MOST_LANES, Mask, Vector, map};
+use crate::cpu::softmax::Softmax;
+use std::marker::PhantomData;
+
+/// Where the label's class is if there is no label: outside every row.
+pub(in crate::cpu) const NO_LABEL: usize = usize::MAX;
+
+/// Classes that are summed in one chain per lane; beyond them sums are combined as a tree.
+pub(in crate::cpu) const GROUP: usize = 4096;
+
+/// Vectors whose maximum is found before the next ones are looked at.
+const BLOCK: usize = 16;
+
+/// Groups in the longest row are fewer than 2²⁰.
+const LEVELS: usize = 20;
+
+/// Student and teacher of one row.
+pub(in crate::cpu) struct Wide<'a, V, F> {
+    s: Source<'a, F>,
+    t: Source<'a, F>,
+    y: usize,
+    vector: PhantomData<V>,
+}
+
+impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
+    #[inline(always)]
+    pub(in crate::cpu) fn new(s: Source<'a, F>, t: Source<'a, F>, y: usize) -> Self {
+        debug_assert_eq!(s.len(), t.len());
+        Self {
+            s,
+            t,
+            y,
+            vector: PhantomData,
+        }
+    }
+
+    /// Goes over the classes `from..to`; `from` is where a vector starts.
+    #[inline(always)]
+    fn range<const MASKED: bool, K: Step<V>>(&self, from: usize, to: usize, step: &mut K) {
+        let absent = if MASKED { f32::NEG_INFINITY } else { K::ABSENT };
+        let full = from + (to - from) / V::LANES * V::LANES;
+        let mut at = from;
+        while at < to {
+            // Full vectors up to that of the label, which is special, as is a short last one.
+            let stop = if MASKED {
+                at
+            } else if (at..full).contains(&self.y) {
+                self.y - (self.y - from) % V::LANES
+            } else {
+                full
+            };
+            while !MASKED && at < stop {
+                // SAFETY: full vectors lie within the row.
+                let (s, t) = unsafe { (self.s.load(at), self.t.load(at)) };
+                step.step::<MASKED>(at, s, t);
+                at += V::LANES;
+            }
+            if at < to {
+                let (mut s, mut t) = (self.s.load_rest(at, absent), self.t.load_rest(at, absent));
+                let lane = self.y.wrapping_sub(at);
+                if lane < V::LANES {
+                    s = V::replace(s, lane, absent);
+                    t = V::replace(t, lane, absent);
+                }
+                step.step::<MASKED>(at, s, t);
+                at += V::LANES;
+            }
+        }
+    }
+
+    /// `block` is where the vectors that hold the maximum first start.
+    #[inline(always)]
+    fn side(&self, row: &Source<F>, max: f32, block: usize) -> Side<f32, usize> {
+        let label = row.get(self.y);
+        let of_label = label.unwrap_or(f32::NEG_INFINITY);
+        let top = if of_label > max {
+            self.y
+        } else {
+            let first = first::<V, F>(row, block, max);
+            if of_label == max {
+                first.min(self.y)
+            } else {
+                first
+            }
+        };
+        Side {
+            label: of_label,
+            labelled: label.is_some(),
+            max,
+            top,
+        }
+    }
+}
+
+/// The first four lanes.
+#[inline(always)]
+fn four<V: Vector>(values: [f32; 4]) -> V {
+    let mut lanes = [0.0; MOST_LANES];
+    lanes[..4].copy_from_slice(&values);
+    V::from_lanes(&lanes)
+}
+
+/// The first class from `from` on with this logit; the row's length where there is none.
+#[inline(always)]
+fn first<V: Vector, F: Formats>(row: &Source<F>, from: usize, z: f32) -> usize {
+    let wanted = V::splat(z);
+    for at in (from..row.len()).step_by(V::LANES) {
+        let found = row.load_rest::<V>(at, f32::NEG_INFINITY).eq(wanted);
+        if found.any() {
+            return at + found.bits().trailing_zeros() as usize;
+        }
+    }
+    row.len()
+}
+
+impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
+    type V = V;
+    type R = f32;
+    type Class = usize;
+    type General = Wide<'a, V, Any>;
+    const SIDE_BY_SIDE: bool = false;
+
+    #[inline(always)]
+    fn general(&self) -> Wide<'a, V, Any> {
+        Wide::new(self.s.any(), self.t.any(), self.y)
+    }
+
+    #[inline(always)]
+    fn spread(row: f32) -> V {
+        V::splat(row)
+    }
+
+    #[inline(always)]
+    fn classes(&self) -> usize {
+        self.s.len()
+    }
+
+    #[inline(always)]
+    fn each<const MASKED: bool>(&self, step: &mut impl Step<V>) {
+        self.range::<MASKED, _>(0, self.s.len(), step);
+    }
+
+    #[inline(always)]
+    fn sum<const MASKED: bool, const N: usize>(&self, terms: &mut impl Terms<V, N>) -> [f32; N] {
+        let mut tree = Tree::new();
+        for from in (0..self.s.len()).step_by(GROUP) {
+            let to = self.s.len().min(from + GROUP);
+            let mut group = Group {
+                terms: &mut *terms,
+                sums: [V::splat(0.0); N],
+            };
+            self.range::<MASKED, _>(from, to, &mut group);
+            tree.push(map(group.sums, V::sum));
+        }
+        tree.total()
+    }
+
+    #[inline(always)]
+    fn extremes(&self) -> Extremes<f32, usize> {
+        // Tops are looked for in the blocks that hold them, instead of in the whole row.
+        let (mut max, mut blocks) = ([f32::NEG_INFINITY; 2], [0; 2]);
+        for from in (0..self.s.len()).step_by(BLOCK * V::LANES) {
+            let to = self.s.len().min(from + BLOCK * V::LANES);
+            let mut maxima = Maxima([V::splat(f32::NEG_INFINITY); 2]);
+            self.range::<false, _>(from, to, &mut maxima);
+            for (i, of_block) in map(maxima.0, V::maximum).into_iter().enumerate() {
+                if of_block > max[i] {
+                    (max[i], blocks[i]) = (of_block, from);
+                }
+            }
+        }
+        Extremes {
+            student: self.side(&self.s, max[0], blocks[0]),
+            teacher: self.side(&self.t, max[1], blocks[1]),
+        }
+    }
+
+    #[inline(always)]
+    fn second(&self, top: usize) -> f32 {
+        let mut second = Second {
+            top,
+            max: V::splat(f32::NEG_INFINITY),
+        };
+        self.each::<false>(&mut second);
+        second.max.maximum()
+    }
+
+    #[inline(always)]
+    fn student_at(&self, class: usize) -> f32 {
+        match self.s.get(class) {
+            Some(z) if class != self.y => z,
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
+    #[inline(always)]
+    fn with(at: usize, logits: V, class: usize, z: V) -> V {
+        let lane = class.wrapping_sub(at);
+        if lane < V::LANES {
+            let mut here = [0.0; MOST_LANES];
+            here[lane] = 1.0;
+            let here = V::from_lanes(&here).eq(V::splat(1.0));
+            V::select(here, z, logits)
+        } else {
+            logits
+        }
+    }
+
+    /// Side by side, because each of them is one long chain.
+    #[inline(always)]
+    fn softmaxes(
+        k: [f32; 4],
+        shift: [f32; 4],
+        others: [f32; 4],
+        label: [f32; 4],
+    ) -> [Softmax<f32>; 4] {
+        let (k, shift) = (four::<V>(k), four::<V>(shift));
+        let (others, label) = (four::<V>(others), four::<V>(label));
+        let all = Softmax::new(k, shift, others, label).map(V::to_lanes);
+        std::array::from_fn(|i| all.map(|lanes| lanes[i]))
+    }
+
+    #[inline(always)]
+    fn is_label(&self, class: usize) -> bool {
+        class == self.y
+    }
+
+    #[inline(always)]
+    fn same(a: usize, b: usize) -> bool {
+        a == b
+    }
+}
+
+/// Sums of one group.
+struct Group<'k, V, K, const N: usize> {
+    terms: &'k mut K,
+    sums: [V; N],
+}
+
+impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Group<'_, V, K, N> {
+    const ABSENT: f32 = K::ABSENT;
+
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
+        self.terms.add::<MASKED>(at, s, t, &mut self.sums);
+    }
+}
+
+/// Sums of groups, combined two by two: of equally many groups as long as there are.
+struct Tree<const N: usize> {
+    levels: [[f32; N]; LEVELS],
+    groups: usize,
+}
+
+impl<const N: usize> Tree<N> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self {
+            levels: [[0.0; N]; LEVELS],
+            groups: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, mut sums: [f32; N]) {
+        let mut level = 0;
+        while self.groups >> level & 1 == 1 {
+            sums = std::array::from_fn(|i| self.levels[level][i] + sums[i]);
+            level += 1;
+        }
+        self.levels[level] = sums;
+        self.groups += 1;
+    }
+
+    #[inline(always)]
+    fn total(&self) -> [f32; N] {
+        let mut total = [0.0; N];
+        let mut left = self.groups;
+        while left != 0 {
+            let sums = &self.levels[left.trailing_zeros() as usize];
+            total = std::array::from_fn(|i| sums[i] + total[i]);
+            left &= left - 1;
+        }
+        total
+    }
+}
+
+/// Maxima of both rows.
+struct Maxima<V>([V; 2]);
+
+impl<V: Vector> Step<V> for Maxima<V> {
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, _: usize, s: V, t: V) {
+        self.0 = [s.max(self.0[0]), t.max(self.0[1])];
+    }
+}
+
+/// The teacher's maximum without one class.
+struct Second<V> {
+    top: usize,
+    max: V,
+}
+
+impl<V: Vector> Step<V> for Second<V> {
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, at: usize, _: V, t: V) {
+        let lane = self.top.wrapping_sub(at);
+        let t = if lane < V::LANES {
+            t.replace(lane, f32::NEG_INFINITY)
+        } else {
+            t
+        };
+        self.max = t.max(self.max);
+    }
+}

@@ -1,0 +1,145 @@
+//! Which instructions to use: asked once, or told.
+
+use super::{Task, Vector, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+use crate::spec::SpecError;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+/// The instructions that a [`Plan`](crate::cpu::Plan) works with. Results of different sets agree
+/// within the engine's bounds, not bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// 16 lanes: AVX-512 F, BW, DQ and VL (x86-64).
+    Avx512,
+    /// 8 lanes: AVX2, FMA and F16C (x86-64).
+    Avx2,
+    /// 8 lanes of plain Rust, which the compiler turns into whatever the target has.
+    Portable,
+}
+
+/// The variable that overrides the choice: a name out of [`Isa::ALL`].
+const VARIABLE: &str = "FUSED_KD_ISA";
+
+impl Isa {
+    /// All sets, the best first.
+    pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// The name, as in the environment variable `FUSED_KD_ISA`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this processor has the instructions.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Self::Avx512 => return avx512::is_available(),
+            Self::Avx2 => return avx2::is_available(),
+            Self::Portable => {}
+        }
+        self == Self::Portable
+    }
+
+    /// The best set that this processor has.
+    #[must_use]
+    pub fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        let best = || Self::ALL.into_iter().find(|isa| isa.is_available());
+        *BEST.get_or_init(|| best().unwrap_or(Self::Portable))
+    }
+
+    /// What plans work with unless told: what the environment variable `FUSED_KD_ISA` names, else the
+    /// best.
+    ///
+    /// # Errors
+    /// [`SpecError::UnknownName`] and [`SpecError::Instructions`] where that is no set that is there.
+    pub fn chosen() -> Result<Self, SpecError> {
+        static CHOSEN: OnceLock<Result<Isa, SpecError>> = OnceLock::new();
+        let choose = || match std::env::var(VARIABLE) {
+            Err(_) => Ok(Self::best()),
+            Ok(name) => Self::named(&name),
+        };
+        CHOSEN.get_or_init(choose).clone()
+    }
+
+    fn named(name: &str) -> Result<Self, SpecError> {
+        match Self::ALL.into_iter().find(|isa| isa.name() == name) {
+            Some(isa) => isa.checked(),
+            None => Err(SpecError::UnknownName {
+                key: VARIABLE,
+                given: name.to_owned(),
+                expected: Self::ALL.map(Self::name).join(", "),
+            }),
+        }
+    }
+
+    /// The set itself, if the processor has it.
+    pub(in crate::cpu) fn checked(self) -> Result<Self, SpecError> {
+        if self.is_available() {
+            Ok(self)
+        } else {
+            Err(SpecError::Instructions { isa: self.name() })
+        }
+    }
+
+    /// Runs a program with these instructions; portably where the processor lacks them.
+    pub(in crate::cpu) fn run<P: Program>(self, program: P) -> P::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if self.is_available() => on::<avx512::F32x16, P>(program),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 if self.is_available() => on::<avx2::F32x8, P>(program),
+            _ => on::<portable::F32x8, P>(program),
+        }
+    }
+}
+
+fn on<V: Vector, P: Program>(program: P) -> P::Output {
+    V::enter(On::<V, P>(program, PhantomData))
+}
+
+/// A program over vectors of whatever kind.
+pub(in crate::cpu) trait Program {
+    /// What it gives back.
+    type Output;
+    /// Runs it on vectors of this kind.
+    fn run<V: Vector>(self) -> Self::Output;
+}
+
+struct On<V, P>(P, PhantomData<V>);
+
+impl<V: Vector, P: Program> Task for On<V, P> {
+    type Output = P::Output;
+
+    #[inline(always)]
+    fn run(self) -> P::Output {
+        self.0.run::<V>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_and_what_is_absent_is_refused() {
+        for isa in Isa::ALL {
+            assert_eq!(Isa::named(isa.name()).is_ok(), isa.is_available());
+        }
+        let error = Isa::named("mmx").unwrap_err().to_string();
+        assert!(
+            error.contains(VARIABLE) && error.contains("avx512, avx2, portable"),
+            "{error}"
+        );
+        assert!(Isa::best().is_available() && Isa::Portable.is_available());
+    }
+}

@@ -1,0 +1,322 @@
+//! A stretch of rows, one after the other or side by side. It knows types as values, so that it is
+//! compiled once per instruction set.
+
+use super::clean::{self, Given};
+use super::layout::{
+    Any, Bf16s, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES, Tile,
+    TileGradient, Wide,
+};
+use super::row::{Inputs, Row};
+use super::simd::{Isa, MOST_LANES, Mask, Program, Vector, map};
+use super::sums::Scratch;
+use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
+use std::ops::Range;
+
+/// A stretch of rows.
+pub(super) struct Stretch<'a> {
+    pub(super) spec: &'a LossSpec,
+    pub(super) classes: usize,
+    pub(super) level: StatsLevel,
+    pub(super) labels: &'a [i32],
+    pub(super) weight: Option<&'a [f32]>,
+    pub(super) kd_weight: Option<&'a [f32]>,
+    pub(super) tau: Option<&'a [f32]>,
+    /// The temperature of rows without their own.
+    pub(super) one_tau: f32,
+    /// `upstream · inv_n` of right and of wrong rows.
+    pub(super) scale: [f32; 2],
+    pub(super) teacher: Matrix<'a>,
+    pub(super) student: Matrix<'a>,
+    pub(super) gradient: Option<MatrixMut<'a>>,
+    pub(super) stats: &'a mut [RowStats],
+}
+
+/// Runs it; gives its part of the total.
+pub(super) fn run(isa: Isa, stretch: Stretch) -> f64 {
+    isa.run(stretch)
+}
+
+impl Program for Stretch<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) -> f64 {
+        if self.classes < TILE_CLASSES {
+            return self.tiles::<V>();
+        }
+        match [self.student.format(), self.teacher.format()] {
+            [Format::F32, Format::F32] => self.groups::<V, Singles>(),
+            [Format::Bf16, Format::Bf16] => self.groups::<V, Bf16s>(),
+            _ => self.groups::<V, Any>(),
+        }
+    }
+}
+
+/// The class of a label.
+pub(super) fn label_class(label: i32) -> usize {
+    if label == IGNORE {
+        NO_LABEL
+    } else {
+        label as usize
+    }
+}
+
+impl<'a> Stretch<'a> {
+    /// The temperature of a row.
+    #[inline(always)]
+    pub(super) fn tau_of(&self, i: usize) -> f32 {
+        self.tau.map_or(self.one_tau, |tau| tau[i])
+    }
+
+    /// A row across many lanes.
+    #[inline(always)]
+    pub(super) fn wide<V: Vector, F: Formats>(&self, i: usize) -> Wide<'a, V, F> {
+        let y = label_class(self.labels[i]);
+        Wide::new(self.student.row(i), self.teacher.row(i), y)
+    }
+
+    /// A row's label, weights and temperature.
+    #[inline(always)]
+    fn inputs(&self, i: usize) -> Inputs<f32> {
+        Inputs {
+            weight: self.weight.map_or(1.0, |w| w[i]),
+            kd_weight: self.kd_weight.map_or(1.0, |w| w[i]),
+            tau: self.tau_of(i),
+            scale: self.scale,
+        }
+    }
+
+    /// The same of several rows, as lanes.
+    #[inline(always)]
+    fn given<V: Vector>(&self, rows: Range<usize>) -> Given<V> {
+        let mut lanes = [[0.0_f32; MOST_LANES]; 4];
+        lanes[2] = [1.0; MOST_LANES];
+        lanes[3] = [-1.0; MOST_LANES];
+        for (lane, i) in rows.enumerate() {
+            let inputs = self.inputs(i);
+            lanes[0][lane] = inputs.weight;
+            lanes[1][lane] = inputs.kd_weight;
+            lanes[2][lane] = inputs.tau;
+            if self.labels[i] != IGNORE {
+                lanes[3][lane] = self.labels[i] as f32;
+            }
+        }
+        let [weight, kd_weight, tau, y] = map(lanes.each_ref(), V::from_lanes);
+        let inputs = Inputs {
+            weight,
+            kd_weight,
+            tau,
+            scale: map(self.scale, V::splat),
+        };
+        Given { y, inputs }
+    }
+
+    /// All rows, each across many lanes.
+    #[inline(always)]
+    fn groups<V: Vector, F: Formats>(&mut self) -> f64 {
+        let (rows, mut total) = (self.labels.len(), 0.0);
+        if !clean::applies(self.spec) {
+            return (0..rows).fold(total, |total, i| self.one::<V>(i, total));
+        }
+        let mut scratch = Scratch::new();
+        let together = clean::rows::<V>(self.classes);
+        for first in (0..rows).step_by(together) {
+            let group = first..rows.min(first + together);
+            let given = self.given::<V>(group.clone());
+            let cleaned = clean::run::<V, F>(self, group.clone(), &given, &mut scratch);
+            for (lane, i) in group.enumerate() {
+                if cleaned.done >> lane & 1 == 0 {
+                    total = self.one::<V>(i, total);
+                    continue;
+                }
+                let floats = cleaned.floats.each_ref().map(|lanes| lanes[lane]);
+                let tops = cleaned.tops.map(|lanes| lanes[lane]);
+                let marks = Marks {
+                    wrong: cleaned.wrong >> lane & 1 == 1,
+                    agree: tops[0] == tops[1],
+                    infinite: cleaned.infinite >> lane & 1 == 1,
+                    nonfinite: false,
+                };
+                let stats = self.record(i, floats, tops.map(|top| top as u32), marks);
+                total = self.count(i, stats, total);
+            }
+        }
+        total
+    }
+
+    /// One row of any kind.
+    #[inline(always)]
+    fn one<V: Vector>(&mut self, i: usize, total: f64) -> f64 {
+        let inputs = self.inputs(i);
+        let y = label_class(self.labels[i]);
+        let mut sink = RowGradient::<Any>::new(self.gradient.as_mut(), i, y);
+        let row = Row {
+            spec: self.spec,
+            level: self.level,
+            layout: &Wide::<V, Any>::new(self.student.row(i), self.teacher.row(i), y),
+            inputs,
+            sink: &mut sink,
+        };
+        let record = V::enter(row);
+        if record.nonfinite {
+            sink.fill(value_of_refused(inputs.weight));
+        }
+        let marks = Marks {
+            wrong: record.wrong,
+            agree: record.agree,
+            infinite: record.infinite,
+            nonfinite: record.nonfinite,
+        };
+        let tops = record.tops.map(|top| top as u32);
+        let stats = self.record(i, record.floats, tops, marks);
+        self.count(i, stats, total)
+    }
+
+    /// Rows of few classes, side by side.
+    #[inline(always)]
+    fn tiles<V: Vector>(&mut self) -> f64 {
+        let (rows, mut total) = (self.labels.len(), 0.0);
+        for first in (0..rows).step_by(V::LANES) {
+            total = self.tile::<V>(first..rows.min(first + V::LANES), total);
+        }
+        total
+    }
+
+    /// At most as many rows as there are lanes.
+    #[inline(always)]
+    fn tile<V: Vector>(&mut self, rows: Range<usize>, mut total: f64) -> f64 {
+        let classes = self.classes;
+        let s = self.student.turned::<V>(rows.clone());
+        let t = self.teacher.turned::<V>(rows.clone());
+        let Given { y, inputs } = self.given::<V>(rows.clone());
+        let layout = Tile {
+            s: &s[..classes],
+            t: &t[..classes],
+            y,
+            labelled: !y.lt(V::splat(0.0)),
+        };
+        let mut values = [V::splat(0.0); TILE_CLASSES];
+        let mut sink = TileGradient {
+            values: &mut values[..classes],
+            y,
+            is_open: self.gradient.is_some(),
+        };
+        let row = Row {
+            spec: self.spec,
+            level: self.level,
+            layout: &layout,
+            inputs,
+            sink: &mut sink,
+        };
+        let record = V::enter(row);
+        if record.nonfinite.any() {
+            let off = inputs.weight.eq(V::splat(0.0));
+            let refused = V::select(off, V::splat(0.0), V::splat(f32::NAN));
+            for value in &mut values[..classes] {
+                *value = V::select(record.nonfinite, refused, *value);
+            }
+        }
+        if let Some(gradient) = &mut self.gradient {
+            gradient.turn_back(rows.clone(), &values[..classes]);
+        }
+        let floats = map(record.floats, V::to_lanes);
+        let tops = map(record.tops, V::to_lanes);
+        let marks = [
+            record.wrong,
+            record.agree,
+            record.infinite,
+            record.nonfinite,
+        ];
+        let marks = map(marks, V::Mask::bits);
+        for (lane, i) in rows.enumerate() {
+            let [wrong, agree, infinite, nonfinite] = marks.map(|mask| mask >> lane & 1 == 1);
+            let marks = Marks {
+                wrong,
+                agree,
+                infinite,
+                nonfinite,
+            };
+            let floats = floats.each_ref().map(|lanes| lanes[lane]);
+            let tops = tops.each_ref().map(|lanes| lanes[lane] as u32);
+            let stats = self.record(i, floats, tops, marks);
+            total = self.count(i, stats, total);
+        }
+        total
+    }
+
+    /// The record of row `i`.
+    #[inline(always)]
+    fn record(
+        &self,
+        i: usize,
+        floats: [f32; 13],
+        [teacher_top, student_top]: [u32; 2],
+        marks: Marks,
+    ) -> RowStats {
+        let inputs = self.inputs(i);
+        let flags = RowFlags::default()
+            .with_if(self.labels[i] == IGNORE, RowFlags::IGNORED)
+            .with_if(inputs.weight == 0.0, RowFlags::OFF)
+            .with_if(inputs.kd_weight == 0.0, RowFlags::UNSELECTED);
+        if marks.nonfinite {
+            return refused(self.level, inputs.weight, flags | RowFlags::NONFINITE);
+        }
+        let mut words = [0.0; 16];
+        words[..13].copy_from_slice(&floats);
+        RowStats {
+            teacher_top,
+            student_top,
+            flags: flags
+                .with_if(marks.wrong, RowFlags::WRONG)
+                .with_if(marks.agree, RowFlags::AGREE)
+                .with_if(marks.infinite, RowFlags::INFINITE),
+            ..bytemuck::cast(words)
+        }
+    }
+
+    /// Writes the record of row `i` and adds the row's part to the total.
+    #[inline(always)]
+    fn count(&mut self, i: usize, stats: RowStats, total: f64) -> f64 {
+        if let Some(record) = self.stats.get_mut(i) {
+            *record = stats;
+        }
+        let scale = self.scale[usize::from(stats.flags.contains(RowFlags::WRONG))];
+        // A scale of 0 takes the loss out, even an infinite one.
+        if scale != 0.0 || stats.loss.is_nan() {
+            total + f64::from(scale) * f64::from(stats.loss)
+        } else {
+            total
+        }
+    }
+}
+
+/// What a row turned out to be.
+#[derive(Clone, Copy)]
+struct Marks {
+    wrong: bool,
+    agree: bool,
+    infinite: bool,
+    nonfinite: bool,
+}
+
+/// Loss and gradient of a row with NaN, +∞ or nothing but masks.
+fn value_of_refused(weight: f32) -> f32 {
+    if weight == 0.0 { 0.0 } else { f32::NAN }
+}
+
+/// The record of such a row: NaN throughout, or 0 where its weight is 0.
+fn refused(level: StatsLevel, weight: f32, flags: RowFlags) -> RowStats {
+    let mut stats = RowStats {
+        kd: f32::NAN,
+        ce: f32::NAN,
+        tau: f32::NAN,
+        beta: f32::NAN,
+        ..RowStats::default()
+    };
+    if level == StatsLevel::Full {
+        stats = bytemuck::cast([f32::NAN; 16]);
+    }
+    stats.loss = value_of_refused(weight);
+    (stats.teacher_top, stats.student_top, stats.flags) = (u32::MAX, u32::MAX, flags);
+    stats
+}
