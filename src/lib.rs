@@ -28,7 +28,7 @@
 //! # Where things are
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;
-//! - [`cpu`]: the portable CPU engine, over plain slices of `f32`, `f16` or `bf16`;
+//! - [`cpu`]: the CPU engine, in vectors, over plain slices of `f32`, `f16` or `bf16`;
 //! - `cuda` (feature `cuda`): the engine for NVIDIA's GPUs, over the caller's memory, stream and graph;
 //! - `wgsl` (feature `wgpu`): the engine for GPUs, over the caller's device, buffers and encoder;
 //! - [`mod@reference`]: the oracle in double precision, which every engine is tested against;
