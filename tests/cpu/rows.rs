@@ -2,7 +2,7 @@
 
 use super::cases::{Case, Kind, Rng};
 use super::run;
-use fused_kd::cpu::Parallelism;
+use fused_kd::cpu::{Isa, Parallelism};
 use fused_kd::cpu::{Plan, Rows, Student};
 use fused_kd::spec::{
     Divergence, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel, Temperature,
@@ -113,6 +113,33 @@ fn probabilities_may_underflow() {
                     "β {beta}, {student:?}, {teacher:?}: {kd}"
                 );
                 assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+            }
+        }
+    }
+}
+
+/// Of equal maxima the lowest class is the top, however far apart they are and whatever the label is.
+#[test]
+fn the_first_of_equal_maxima_is_the_top() {
+    let classes = 1003;
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
+        let plan = plan.with_isa(isa).unwrap();
+        for [first, last] in [[0, 1002], [5, 6], [100, 900], [127, 128], [990, 1001]] {
+            let mut row = vec![0.5_f32; classes];
+            (row[first], row[last]) = (2.0, 2.0);
+            for label in [0, 5, 100, 500, 900, 1002, -100] {
+                let mut stats = [RowStats::default()];
+                let place = Student::without_gradient(&row);
+                plan.run(
+                    &Rows::new(&row, &[label]),
+                    place,
+                    &mut stats,
+                    Parallelism::Serial,
+                )
+                .unwrap();
+                let tops = [stats[0].teacher_top, stats[0].student_top];
+                assert_eq!(tops, [first as u32; 2], "{isa:?}, label {label}, {last}");
             }
         }
     }

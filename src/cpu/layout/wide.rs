@@ -147,7 +147,8 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
 
     #[inline(always)]
     fn sum<const MASKED: bool, const N: usize>(&self, terms: &mut impl Terms<V, N>) -> [f32; N] {
-        let mut tree = Tree::new();
+        // Most rows are one group.
+        let mut tree = None;
         for from in (0..self.s.len()).step_by(GROUP) {
             let to = self.s.len().min(from + GROUP);
             let mut group = Group {
@@ -155,9 +156,13 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
                 sums: [V::splat(0.0); N],
             };
             self.range::<MASKED, _>(from, to, &mut group);
-            tree.push(map(group.sums, V::sum));
+            let sums = map(group.sums, V::sum);
+            if self.s.len() <= GROUP {
+                return sums;
+            }
+            tree.get_or_insert_with(Tree::new).push(sums);
         }
-        tree.total()
+        tree.map_or([0.0; N], |tree| tree.total())
     }
 
     #[inline(always)]
