@@ -167,7 +167,7 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
                 kept,
             };
             let sums = stats.of::<false, _>(&layout).to_array();
-            // No number anywhere makes the contrast none.
+            // What is no number makes the contrast none, and D with it: no more work for such a row.
             if !sums[7].is_finite() {
                 continue;
             }
