@@ -125,18 +125,19 @@ impl EngineName {
         }
     }
 
+    /// Whether its work is done in device memory, or in what stands for it.
+    pub(crate) fn is_gpu(self) -> bool {
+        matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
+    }
+
     /// What this engine runs on here, or why it cannot do this.
     fn available(self, purpose: Purpose) -> Result<String, String> {
-        let gpu = matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware);
-        if gpu && purpose == Purpose::Training {
+        if self.is_gpu() && purpose == Purpose::Training {
             return Err("it computes losses but does not train; --engine cpu does".to_owned());
         }
         match self {
-            Self::Auto => self
-                .resolve(purpose)
-                .map(|choice| choice.why)
-                .map_err(|e| e.why),
-            Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
+            // Where there is no GPU, the choice is the CPU.
+            Self::Auto | Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
                 (Ok(isa), 1) => Ok(format!("{}, 1 thread", isa.name())),
                 (Ok(isa), n) => Ok(format!("{}, {n} threads", isa.name())),
                 (Err(error), _) => Err(error.to_string()),

@@ -221,11 +221,7 @@ fn losses(arguments: &Arguments) -> Result<Vec<(Preset, LossSpec)>, Failure> {
 impl Engine {
     fn new(name: EngineName, arguments: &Arguments) -> Result<Self, Failure> {
         let (isa, threads) = (arguments.isa, arguments.threads);
-        let gpu = matches!(
-            name,
-            EngineName::Cuda | EngineName::Wgpu | EngineName::WgpuSoftware
-        );
-        if gpu && (isa.is_some() || threads.is_some()) {
+        if name.is_gpu() && (isa.is_some() || threads.is_some()) {
             return Err(Failure::usage(
                 format_args!("--isa and --threads have no use: {name} runs on the GPU"),
                 "leave them away",
