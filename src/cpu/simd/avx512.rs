@@ -10,8 +10,18 @@ use std::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct F32x16(__m512);
 
+/// The bits of 2^(j/32) less those that j has where a count of 32nds becomes an exponent.
+const TABLE: [i32; 32] = {
+    let (mut bits, mut j) = ([0; 32], 0);
+    while j < 32 {
+        bits[j as usize] = POWERS[j as usize].to_bits() as i32 - (j << 18);
+        j += 1;
+    }
+    bits
+};
+
 /// 2^(j/32).
-const TABLE: [f32; 32] = [
+const POWERS: [f32; 32] = [
     1.0,
     1.021_897_2,
     1.044_273_7,
@@ -273,26 +283,26 @@ impl Vector for F32x16 {
     }
 
     /// By a table of 2^(j/32), and a polynomial on [−1/64, 1/64] with a relative error of 6e-8: six
-    /// operations on the two multipliers, where a polynomial alone takes eight. No bounds: the
-    /// scaling instruction makes what is too small 0.
+    /// operations on the two multipliers, where a polynomial alone takes eight. The power of two is
+    /// added to the exponent: where the scaling instruction underflows, some processors leave their
+    /// pipeline for 150 cycles, and every masked class would do that.
     #[inline(always)]
     fn exp2(self) -> Self {
+        // Of −127 exactly 0 is made; in this order NaN stays.
+        let x = Self::splat(-127.0).max(self);
         // Adding and taking away 1.5·2¹⁸ rounds to a 32nd, which the lowest bits then count.
         let magic = Self::splat(393_216.0);
-        let rounded = self + magic;
-        let n = rounded - magic;
-        let r = self - n;
-        // SAFETY: the instructions are there; both tables are of 16 floats.
+        let rounded = x + magic;
+        let r = x - (rounded - magic);
+        // SAFETY: the instructions are there; both tables are of 16 words.
         let power = unsafe {
-            let [low, high] = [TABLE.as_ptr(), TABLE.as_ptr().add(16)].map(|t| Self::load(t).0);
-            Self(_mm512_permutex2var_ps(
-                low,
-                _mm512_castps_si512(rounded.0),
-                high,
-            ))
+            let [low, high] = [0, 16].map(|i| _mm512_loadu_si512(TABLE.as_ptr().add(i).cast()));
+            let count = _mm512_castps_si512(rounded.0);
+            let power = _mm512_permutex2var_epi32(low, count, high);
+            let scaled = _mm512_add_epi32(power, _mm512_slli_epi32::<18>(count));
+            Self(_mm512_castsi512_ps(scaled))
         };
         let p = r.mul_add(Self::splat(0.240_226_5), Self::splat(0.693_157_3));
-        // The scale is 2 to the floor of n.
-        (power * r).mul_add(p, power).times_power_of_two(n)
+        (power * r).mul_add(p, power)
     }
 }
