@@ -62,6 +62,10 @@ struct Elements : AnyRows {
 #pragma unroll 1
     for (long c = Lanes::lane(); c < count; c += Lanes::lanes()) again(static_cast<int>(c), f);
   }
+  template <class F>
+  DEVICE void last(F f) const {
+    each(f);
+  }
 
   template <class F>
   DEVICE void again(int c, F f) const {

@@ -4,9 +4,12 @@
 #ifdef SIMT
 #include "simt.h"
 #define SHARED(T, name) SIMT_SHARED(T, name)
+#define SHARED_BY_HOST(T, name) auto* name = static_cast<T*>(simt::dynamic_shared())
 #else
 #include <cstddef>
 #define SHARED(T, name) __shared__ T name
+// As much as the launch asks for.
+#define SHARED_BY_HOST(T, name) extern __shared__ T name[]
 #endif
 
 #define DEVICE __device__ __forceinline__
@@ -110,9 +113,60 @@ DEVICE unsigned funnel(unsigned low, unsigned high, unsigned bits) {
 #endif
 }
 
+// Rows of logits and gradients in memory; the emulator counts their bytes.
+DEVICE uint4 load_vector(const uint4* at) {
+#ifdef SIMT
+  simt::count_read(16);
+#endif
+  return *at;
+}
+template <class T>
+DEVICE T load_element(const T* at) {
+#ifdef SIMT
+  simt::count_read(sizeof(T));
+#endif
+  return *at;
+}
+template <class T>
+DEVICE void store_element(T* at, T x) {
+#ifdef SIMT
+  simt::count_written(sizeof(T));
+#endif
+  *at = x;
+}
+
+// 16 bytes from memory to shared memory, meanwhile; both lie at multiples of 16. What a thread has
+// asked for since it last committed is one group of copies.
+DEVICE void copy_async(void* to, const void* from) {
+#ifdef SIMT
+  simt::count_read(16);
+  simt::copy_async(to, from, 16);
+#else
+  const auto shared = static_cast<unsigned>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(from) : "memory");
+#endif
+}
+DEVICE void commit_copies() {
+#ifdef SIMT
+  simt::commit_copies();
+#else
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+// Waits for this thread's groups, all but the LATEST.
+template <int LATEST>
+DEVICE void wait_for_copies() {
+#ifdef SIMT
+  simt::wait_for_copies(LATEST);
+#else
+  asm volatile("cp.async.wait_group %0;" ::"n"(LATEST) : "memory");
+#endif
+}
+
 // A gradient goes to memory and is not read again by this kernel.
 DEVICE void store_streaming(void* at, uint4 v) {
 #ifdef SIMT
+  simt::count_written(16);
   *static_cast<uint4*>(at) = v;
 #else
   asm volatile("st.global.cs.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(at), "r"(v.x), "r"(v.y), "r"(v.z),

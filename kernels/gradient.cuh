@@ -103,7 +103,7 @@ struct Gradient {
       at_y = of_kd - ce * raw.y.rest;
     }
     float value[1] = {};
-    span.each([&](const auto& chunk) {
+    span.last([&](const auto& chunk) {
       float g[chunk.SIZE];
 #pragma unroll
       for (int i = 0; i < chunk.SIZE; ++i) {

@@ -17,6 +17,7 @@ struct Logits {
         after(static_cast<long>(rows - 1 - row) * stride + classes),
         classes(static_cast<int>(classes)) {}
 
+  // Not counted, because all lanes of a row read its label's at once.
   DEVICE float at(int c) const { return E::widen(row[c]); }
 
   // Elements between `c` and the vector boundary at or before it.
@@ -29,38 +30,42 @@ struct Logits {
   static constexpr int N = E::PER_VECTOR;
   DEVICE Packed<E, N> load(int first, int shift) const {
     // Whole vectors may be read within the matrix. The neighbours' elements are not looked at.
-    const int from = first - shift, to = first + N + (shift == 0 ? 0 : N - shift);
-#ifdef SIMT_TSAN
-    const bool legal = from >= 0 && to <= classes;
-#else
-    const bool legal = from >= -before && to <= after;
-#endif
-    Packed<E, N> chunk{};
-    if (!legal) {
-#pragma unroll 1
-      for (int c = first; c < first + N; ++c) {
-        chunk.rotate(unsigned(c) < unsigned(classes) ? row[c] : E::MASKED);
-      }
-      return chunk;
-    }
+    const int from = first - shift;
+    if (!readable(from, first + N + (shift == 0 ? 0 : N - shift))) return elements(first);
     const auto* vectors = reinterpret_cast<const uint4*>(row + from);
-    uint4 v = vectors[0];
-    if (shift != 0) v = realigned(v, vectors[1], shift * unsigned(sizeof(Bits)));
-    chunk.words[0] = v.x;
-    chunk.words[1] = v.y;
-    chunk.words[2] = v.z;
-    chunk.words[3] = v.w;
+    const uint4 v = load_vector(vectors);
+    return shift == 0 ? packed(v) : realigned(v, load_vector(vectors + 1), shift);
+  }
+
+  // Whether these elements, counted from the row's start, are the matrix's.
+  DEVICE bool readable(int from, int to) const {
+#ifdef SIMT_TSAN
+    return from >= 0 && to <= classes;
+#else
+    return from >= -before && to <= after;
+#endif
+  }
+
+  // N elements from `first` on, one by one, as far as the row goes.
+  DEVICE Packed<E, N> elements(int first) const {
+    Packed<E, N> chunk{};
+#pragma unroll 1
+    for (int c = first; c < first + N; ++c) {
+      chunk.rotate(unsigned(c) < unsigned(classes) ? load_element(row + c) : E::MASKED);
+    }
     return chunk;
   }
 
- private:
-  // The 16 bytes that start `bytes` < 16 into two vectors.
-  static DEVICE uint4 realigned(uint4 a, uint4 b, unsigned bytes) {
+  static DEVICE Packed<E, N> packed(uint4 v) { return {{v.x, v.y, v.z, v.w}}; }
+
+  // The N elements that start `shift` into two vectors.
+  static DEVICE Packed<E, N> realigned(uint4 a, uint4 b, int shift) {
+    const unsigned bytes = static_cast<unsigned>(shift) * unsigned(sizeof(Bits));
     if (bytes & 8) a = {a.z, a.w, b.x, b.y}, b = {b.z, b.w, b.z, b.w};
     if (bytes & 4) a = {a.y, a.z, a.w, b.x}, b.x = b.y;
     const unsigned bits = 8 * (bytes & 3);
-    if constexpr (sizeof(Bits) == 4) return a;
-    return {funnel(a.x, a.y, bits), funnel(a.y, a.z, bits), funnel(a.z, a.w, bits),
-            funnel(a.w, b.x, bits)};
+    if constexpr (sizeof(Bits) == 4) return packed(a);
+    return packed({funnel(a.x, a.y, bits), funnel(a.y, a.z, bits), funnel(a.z, a.w, bits),
+                   funnel(a.w, b.x, bits)});
   }
 };

@@ -204,6 +204,8 @@ DEVICE void row_of(const RowParams& params, const Buffers& buffers, unsigned ind
   const Inputs inputs(params, buffers, index);
   const typename Span::Rows rows(params, buffers, index, inputs.labelled() ? inputs.label : -1);
   if (inputs.refused()) {
+    // In place, what is copied meanwhile is not written over.
+    lanes.order();
     fill(rows, lanes, 0.0f);
     stopped(params, buffers, index, lanes, 0.0f, 0.0f, inputs.flags);
     return;

@@ -5,8 +5,10 @@
 //   row_stream   forward KL, a block per row, in vectors, read anew for every sweep: any V
 //   row_group8, row_group16, row_warp, row_block   forward KL, 8, 16 or 32 lanes or a block per row,
 //                everything in registers: at most lanes · STEPS vectors
+//   row_ring     forward KL, a block for one row after the other, in the shared memory that it is given
 #pragma once
 #include "any_span.cuh"
+#include "ring.cuh"
 #include "row.cuh"
 
 template <class Span>
@@ -26,6 +28,18 @@ DEVICE void rows_of_blocks(const RowParams& params, const Buffers& buffers) {
   }
 }
 
+template <class E>
+DEVICE void rows_of_rings(const RowParams& params, const Buffers& buffers) {
+  SHARED(Block::Partials, partials);
+  SHARED_BY_HOST(uint4, memory);
+  Ring<E> lanes(partials, memory, params, buffers);
+  for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
+    lanes.turn();
+    row_of<false, Staged<E>>(params, buffers, row, lanes);
+    lanes.hand_over();
+  }
+}
+
 #define ROW_KERNEL(name, threads, blocks, body)                                                  \
   KERNEL __launch_bounds__(threads, blocks)                                                      \
       name(const __grid_constant__ RowParams params, const __grid_constant__ Buffers buffers) { \
@@ -38,3 +52,4 @@ DEVICE void rows_of_blocks(const RowParams& params, const Buffers& buffers) {
 #define LARGE_ROW_KERNELS(E, type)                                                        \
   ROW_KERNEL(row_warp_##type, 256, 2, (rows_of_groups<Registers<E, Group<32>, 4>>))       \
   ROW_KERNEL(row_block_##type, 512, 1, (rows_of_blocks<false, Registers<E, Block, 4>>))
+#define RING_ROW_KERNELS(E, type) ROW_KERNEL(row_ring_##type, 512, 1, (rows_of_rings<E>))

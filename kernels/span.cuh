@@ -2,8 +2,9 @@
 //
 // A span gives the row in chunks of SIZE classes, as floats. The label's class, which the row program
 // keeps apart, and classes outside the row are masked in both rows, so that sweeps need no conditions.
-// It also writes the gradient, chunk by chunk. Here are the two for a student and a teacher of the same
-// type, whose chunks start at vector boundaries of the student's row; any_span.cuh has the third.
+// It also writes the gradient, chunk by chunk; after the last sweep nobody looks at the row again. Here
+// are the two for a student and a teacher of the same type, whose chunks start at vector boundaries of
+// the student's row; ring.cuh and any_span.cuh have the others.
 #pragma once
 #include "logits.cuh"
 #include "params.cuh"
@@ -50,8 +51,11 @@ struct Vectors {
   DEVICE float teacher_at(int c) const { return teacher.at(c); }
 
   DEVICE Raw load(int first) const {
-    Raw raw{student.load(first, 0), teacher.load(first, teacher_shift)};
-    // What is not among the other classes is masked.
+    return mask(first, {student.load(first, 0), teacher.load(first, teacher_shift)});
+  }
+
+  // What is not among the other classes is masked.
+  DEVICE Raw mask(int first, Raw raw) const {
     const int end = classes() - first;
     if (first >= 0 && end >= N && unsigned(y - first) >= N) return raw;
     unsigned outside = first < 0 ? (1u << -first) - 1 : 0;
@@ -88,11 +92,11 @@ struct Vectors {
 #pragma unroll 1
     for (int c = first; c < first + N; ++c) {
       const auto bits = packed.rotate(0);
-      if (unsigned(c) < unsigned(classes())) gradient[c] = bits;
+      if (unsigned(c) < unsigned(classes())) store_element(gradient + c, bits);
     }
   }
 
-  DEVICE void store(int c, float g) const { gradient[c] = E::narrow(g); }
+  DEVICE void store(int c, float g) const { store_element(gradient + c, E::narrow(g)); }
 };
 
 // Everything in registers: a row of at most lanes · STEPS chunks.
@@ -123,6 +127,10 @@ struct Registers : Vectors<E> {
   DEVICE void each(F f) const {
 #pragma unroll
     for (int step = 0; step < STEPS; ++step) f(Rows::widen(at(step), raw[step]));
+  }
+  template <class F>
+  DEVICE void last(F f) const {
+    each(f);
   }
 
   // The chunk of this lane that starts at `first`, once more.
@@ -161,6 +169,10 @@ struct Stream : Vectors<E> {
     for (long first = static_cast<long>(Lanes::lane()) * Rows::N - Rows::offset; first < Rows::classes(); first += step) {
       again(static_cast<int>(first), f);
     }
+  }
+  template <class F>
+  DEVICE void last(F f) const {
+    each(f);
   }
 
   template <class F>

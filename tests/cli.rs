@@ -371,7 +371,16 @@ fn speeds_on_cuda_are_measured() {
         "{results}"
     );
     assert!(results["device"].is_string());
-    assert_eq!(results["cases"].as_array().unwrap().len(), 2);
+    let cases = results["cases"].as_array().unwrap();
+    let regimes = |cases: &[Value]| -> Vec<Value> {
+        cases.iter().map(|case| case["regime"].clone()).collect()
+    };
+    assert_eq!(regimes(cases), ["group16", "group16"]);
+    let forced = measured("--engine cuda --shape 8x100 --dtype f32,bf16 --regime stream");
+    assert_eq!(
+        regimes(forced["cases"].as_array().unwrap()),
+        ["stream", "stream"]
+    );
 }
 
 #[test]

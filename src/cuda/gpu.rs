@@ -90,7 +90,7 @@ impl fmt::Display for Gpu {
         write!(
             f,
             "{} (CUDA, compute capability {major}.{minor}, {} multiprocessors)",
-            self.name, self.kernels.processors
+            self.name, self.kernels.limits.processors
         )
     }
 }

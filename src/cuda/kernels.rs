@@ -2,7 +2,9 @@
 
 use super::error::{Error, Unavailable, message};
 use super::options::Regime;
+use super::regime::RESERVED;
 use crate::spec::Format;
+use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule};
 use cudarc::nvrtc::Ptx;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +15,7 @@ macro_rules! ptx {
     };
 }
 
-const TEXTS: [&str; 12] = ptx!(
+const TEXTS: [&str; 15] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -22,6 +24,9 @@ const TEXTS: [&str; 12] = ptx!(
     "large_f32",
     "large_f16",
     "large_bf16",
+    "ring_f32",
+    "ring_f16",
+    "ring_bf16",
     "feature_any",
     "feature_f32",
     "feature_f16",
@@ -33,38 +38,60 @@ fn text_of(regime: Regime, format: Format) -> usize {
     let format = format as usize;
     match regime {
         Regime::Any => 0,
+        Regime::Ring => 8 + format,
         _ if regime.is_large() => 5 + format,
         _ => 2 + format,
     }
+}
+
+/// What a device has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Multiprocessors.
+    pub(super) processors: u32,
+    /// Bytes of shared memory that a block may ask for.
+    pub(super) shared: u32,
 }
 
 /// Modules of one context, loaded when a plan first needs them.
 #[derive(Debug)]
 pub(super) struct Kernels {
     pub(super) context: Arc<CudaContext>,
-    /// Multiprocessors of the device.
-    pub(super) processors: u32,
+    pub(super) limits: Limits,
     modules: [OnceLock<Arc<CudaModule>>; TEXTS.len()],
 }
 
 impl Kernels {
     pub(super) fn new(context: &Arc<CudaContext>) -> Result<Self, Error> {
-        use cudarc::driver::sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        use cudarc::driver::sys::CUdevice_attribute as Attribute;
         let capability = context.compute_capability()?;
         if capability < (8, 0) {
             let name = context.name()?;
             return Err(Unavailable::DeviceTooOld { name, capability }.into());
         }
-        let processors = context.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let limit = |attribute| -> Result<u32, Error> {
+            Ok(u32::try_from(context.attribute(attribute)?).unwrap_or(0))
+        };
+        let limits = Limits {
+            processors: limit(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1),
+            shared: limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+        };
         Ok(Self {
             context: Arc::clone(context),
-            processors: u32::try_from(processors).unwrap_or(1),
+            limits,
             modules: [const { OnceLock::new() }; TEXTS.len()],
         })
     }
 
     pub(super) fn row(&self, regime: Regime, format: Format) -> Result<CudaFunction, Unavailable> {
-        self.function(text_of(regime, format), &regime.kernel("row", format))
+        let row = self.function(text_of(regime, format), &regime.kernel("row", format))?;
+        if regime == Regime::Ring {
+            // More than 48 KiB has to be asked for by name.
+            let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let room = self.limits.shared.saturating_sub(RESERVED).cast_signed();
+            row.set_attribute(most, room).map_err(refused)?;
+        }
+        Ok(row)
     }
 
     pub(super) fn feature(
@@ -73,8 +100,8 @@ impl Kernels {
         format: Format,
     ) -> Result<CudaFunction, Unavailable> {
         let text = match regime {
-            Regime::Any => 8,
-            _ => 9 + format as usize,
+            Regime::Any => 11,
+            _ => 12 + format as usize,
         };
         self.function(text, &regime.kernel("feature", format))
     }

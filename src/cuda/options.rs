@@ -28,11 +28,42 @@ pub enum Regime {
     Warp,
     /// A block, in registers: 2048 vectors.
     Block,
+    /// A block that takes one row after the other, in shared memory, where the next row arrives while
+    /// the last one leaves: as many vectors as there is room for, 6720 in 227 KiB. Not for
+    /// features.
+    Ring,
     /// A block that reads the row anew for every sweep, in vectors: rows of any size.
     Stream,
     /// A block that reads the row anew for every sweep, element by element: every specification,
     /// any two types, rows of any size.
     Any,
+}
+
+impl Regime {
+    /// All of them, from the narrowest rows to any.
+    pub const ALL: [Self; 7] = [
+        Self::Group8,
+        Self::Group16,
+        Self::Warp,
+        Self::Block,
+        Self::Ring,
+        Self::Stream,
+        Self::Any,
+    ];
+
+    /// Its name, which its kernels have too.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Group8 => "group8",
+            Self::Group16 => "group16",
+            Self::Warp => "warp",
+            Self::Block => "block",
+            Self::Ring => "ring",
+            Self::Stream => "stream",
+            Self::Any => "any",
+        }
+    }
 }
 
 impl Options {

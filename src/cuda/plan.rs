@@ -1,11 +1,12 @@
 //! A plan: one loss over rows of V classes on one device.
 
 use super::arguments::{Arguments, Scale};
+use super::driver;
 use super::error::Error;
 use super::kernels::Kernels;
 use super::options::{Options, Regime};
 use super::pointers::{Gradient, Pointers, Upstream, address, optional};
-use super::{driver, regime};
+use super::regime::{self, Geometry};
 use crate::batch::check;
 use crate::spec::{ArgumentError, LossSpec, Reduction, RowParams, StatsLevel};
 use bytemuck::Zeroable;
@@ -32,8 +33,6 @@ pub struct Plan {
 
 /// Bytes of the workspace that hold a [`Scale`].
 pub(super) const SCALE_BYTES: usize = 16;
-/// Threads of the blocks that go over a batch, or over one row of it, outside the row program.
-pub(super) const BATCH_THREADS: u32 = 512;
 
 impl Plan {
     /// A plan for rows of `classes` classes in this context. It loads the kernels, which the driver
@@ -68,7 +67,7 @@ impl Plan {
         options: Options,
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
-        let regime = regime::choose(spec, classes, &options)?;
+        let regime = regime::choose(spec, classes, &options, kernels.limits)?;
         Ok(Self {
             spec: *spec,
             classes,
@@ -152,7 +151,7 @@ impl Plan {
                 unsafe { start(stream, &self.groups, geometry, &params, &counting)? };
             }
             // SAFETY: as before.
-            unsafe { start(stream, &self.scale, (1, BATCH_THREADS), &params, &counting)? };
+            unsafe { start(stream, &self.scale, Geometry::BATCH, &params, &counting)? };
             arguments.scale = counting.scale_out;
         }
         if arguments.total != 0 {
@@ -161,16 +160,16 @@ impl Plan {
         }
         if params.rows > 0 {
             let vectors = regime::vectors(self.options.student, self.classes);
-            let processors = self.kernels.processors;
+            let limits = self.kernels.limits;
             let geometry = self
                 .regime
-                .geometry(params.rows, self.classes, vectors, processors);
+                .geometry(params.rows, self.classes, vectors, limits);
             // SAFETY: the caller's.
             unsafe { start(stream, &self.row, geometry, &params, &arguments)? };
         }
         if arguments.total != 0 {
             // SAFETY: the caller's; the losses lie in the workspace.
-            unsafe { start(stream, &self.total, (1, BATCH_THREADS), &params, &arguments)? };
+            unsafe { start(stream, &self.total, Geometry::BATCH, &params, &arguments)? };
         }
         Ok(())
     }
@@ -209,7 +208,7 @@ impl Plan {
             start(
                 stream,
                 &self.temperatures,
-                (1, BATCH_THREADS),
+                Geometry::BATCH,
                 &params,
                 &arguments,
             )
@@ -227,8 +226,8 @@ impl Plan {
     }
 
     /// A block for each row, as far as there is room for blocks.
-    fn blocks_per_row(&self, rows: u32) -> (u32, u32) {
-        Regime::Any.geometry(rows, self.classes, 1, self.kernels.processors)
+    fn blocks_per_row(&self, rows: u32) -> Geometry {
+        Regime::Any.geometry(rows, self.classes, 1, self.kernels.limits)
     }
 
     /// The workspace, where the call needs one.
@@ -351,14 +350,14 @@ pub(super) fn stride(
     u32::try_from(given).map_err(|_| Error::Stride { argument, given })
 }
 
-/// Launches a kernel in so many blocks of so many threads.
+/// Launches a kernel.
 ///
 /// # Safety
 /// As [`Plan::launch`].
 pub(super) unsafe fn start(
     stream: CUstream,
     kernel: &CudaFunction,
-    (blocks, threads): (u32, u32),
+    geometry: Geometry,
     params: &RowParams,
     arguments: &Arguments,
 ) -> Result<(), Error> {
@@ -369,9 +368,9 @@ pub(super) unsafe fn start(
     unsafe {
         cudarc::driver::result::launch_kernel(
             kernel.cu_function(),
-            (blocks, 1, 1),
-            (threads, 1, 1),
-            0,
+            (geometry.blocks, 1, 1),
+            (geometry.threads, 1, 1),
+            geometry.shared,
             stream,
             &mut both,
         )?;

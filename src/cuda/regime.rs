@@ -1,6 +1,7 @@
 //! Which kernel a batch runs in, and its launch geometry: the tables that performance hangs on.
 
 use super::error::Error;
+use super::kernels::Limits;
 use super::options::{Options, Regime};
 use crate::spec::{Divergence, Format, LossSpec, Revision, Temperature};
 
@@ -19,6 +20,8 @@ const STEPS: u32 = 4;
 /// Classes per thread, and the most threads, where rows are read anew.
 const CLASSES_PER_THREAD: u32 = 8;
 const MOST_THREADS: u32 = 512;
+/// Bytes of a block's shared memory that the ring's own reductions take.
+pub(super) const RESERVED: u32 = 2048;
 /// Blocks per multiprocessor; with more rows than that, a block takes several.
 const BLOCKS: u32 = 32;
 
@@ -31,43 +34,73 @@ impl Regime {
         }
     }
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Group8 => "group8",
-            Self::Group16 => "group16",
-            Self::Warp => "warp",
-            Self::Block => "block",
-            Self::Stream => "stream",
-            Self::Any => "any",
-        }
-    }
-
     /// The PTX that its kernel is in, as named in `kernels/`.
     pub(super) const fn is_large(self) -> bool {
         matches!(self, Self::Warp | Self::Block)
     }
 
-    /// Blocks, and threads of each, for rows of `vectors` vectors and `classes` classes.
+    /// The launch for rows of `vectors` vectors and `classes` classes.
     pub(super) fn geometry(
         self,
         rows: u32,
         classes: u32,
         vectors: u32,
-        processors: u32,
-    ) -> (u32, u32) {
+        limits: Limits,
+    ) -> Geometry {
         let blocks = |rows_per_block| {
             rows.div_ceil(rows_per_block)
-                .min(processors.max(1) * BLOCKS)
+                .min(limits.processors * BLOCKS)
         };
         let warps = |threads: u32| threads.next_multiple_of(32).clamp(32, MOST_THREADS);
-        match self {
+        let (blocks, threads) = match self {
             Self::Group8 => (blocks(THREADS / 8), THREADS),
             Self::Group16 => (blocks(THREADS / 16), THREADS),
             Self::Warp => (blocks(THREADS / 32), THREADS),
             Self::Block => (blocks(1), warps(vectors.div_ceil(STEPS))),
+            Self::Ring => {
+                let (threads, shared) = ring(vectors);
+                // As many blocks as run at the same time, so that each goes from row to row.
+                return Geometry {
+                    blocks: rows.min(limits.processors),
+                    threads,
+                    shared,
+                };
+            }
             Self::Stream | Self::Any => (blocks(1), warps(classes.div_ceil(CLASSES_PER_THREAD))),
+        };
+        Geometry {
+            blocks,
+            threads,
+            shared: 0,
         }
     }
+}
+
+/// How a kernel is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Geometry {
+    pub(super) blocks: u32,
+    pub(super) threads: u32,
+    /// Bytes of shared memory besides the kernel's own.
+    pub(super) shared: u32,
+}
+
+impl Geometry {
+    /// One block over a whole batch.
+    pub(super) const BATCH: Self = Self {
+        blocks: 1,
+        threads: MOST_THREADS,
+        shared: 0,
+    };
+}
+
+/// Threads of a ring, and the bytes that it keeps rows of so many vectors in: both rows, each thread
+/// as many vectors, and one vector of the teacher's more per warp.
+fn ring(vectors: u32) -> (u32, u32) {
+    let steps = vectors.div_ceil(MOST_THREADS).max(1);
+    let threads = vectors.div_ceil(steps).next_multiple_of(32);
+    let chunks = steps * threads;
+    (threads, 16 * (2 * chunks + chunks / 32))
 }
 
 /// Whether kernels that know forward KL alone compute this.
@@ -85,44 +118,60 @@ pub(super) fn vectors(format: Format, classes: u32) -> u32 {
 }
 
 /// The regime of a plan.
-pub(super) fn choose(spec: &LossSpec, classes: u32, options: &Options) -> Result<Regime, Error> {
+pub(super) fn choose(
+    spec: &LossSpec,
+    classes: u32,
+    options: &Options,
+    limits: Limits,
+) -> Result<Regime, Error> {
     let special = is_forward_kl(spec) && options.student == options.teacher;
     let why = "it is for forward KL without standardisation and label smoothing, and for one type of logits";
-    fitting(special.then_some(()).ok_or(why), classes, options)
+    let room = limits.shared.saturating_sub(RESERVED);
+    fitting(special.then_some(()).ok_or(why), classes, options, room)
 }
 
-/// The regime of a plan for features.
+/// The regime of a plan for features, which have no ring.
 pub(super) fn choose_for_features(width: u32, options: &Options) -> Result<Regime, Error> {
     let special = options.student == options.teacher;
-    let why = "it is for one type of features";
-    fitting(special.then_some(()).ok_or(why), width, options)
+    let why = match options.regime {
+        Some(Regime::Ring) => return Err(refuse(Regime::Ring, "it is for logits")),
+        _ => "it is for one type of features",
+    };
+    fitting(special.then_some(()).ok_or(why), width, options, 0)
 }
 
-/// The regime of rows of so many elements; `special` says why only [`Regime::Any`] takes them.
+fn refuse(given: Regime, why: &'static str) -> Error {
+    Error::Regime {
+        given: given.name(),
+        why,
+    }
+}
+
+/// The regime of rows of so many elements; `special` says why only [`Regime::Any`] takes them, `room`
+/// how many bytes a ring may have.
 fn fitting(
     special: Result<(), &'static str>,
     classes: u32,
     options: &Options,
+    room: u32,
 ) -> Result<Regime, Error> {
-    let refuse = |given: Regime, why| Error::Regime {
-        given: given.name(),
-        why,
-    };
     let vectors = vectors(options.student, classes);
-    let fits = |regime| {
-        CAPACITY
+    let fits = |regime| match regime {
+        Regime::Ring => vectors <= room / 32 && ring(vectors).1 <= room,
+        _ => CAPACITY
             .iter()
-            .all(|&(r, most)| r != regime || vectors <= most)
+            .all(|&(r, most)| r != regime || vectors <= most),
     };
     match (options.regime, special) {
         (Some(regime), Err(why)) if regime != Regime::Any => Err(refuse(regime, why)),
         (Some(regime), _) if !fits(regime) => Err(refuse(regime, "its rows have fewer classes")),
         (Some(regime), _) => Ok(regime),
         (None, Err(_)) => Ok(Regime::Any),
-        (None, Ok(())) => {
-            let narrow = CAPACITY.iter().find(|&&(_, most)| vectors <= most);
-            Ok(narrow.map_or(Regime::Stream, |&(regime, _)| regime))
-        }
+        // The first that takes them, and the stream takes all.
+        (None, Ok(())) => Ok(Regime::ALL
+            .into_iter()
+            .find(|&regime| fits(regime))
+            .unwrap_or(Regime::Stream)),
     }
 }
 
@@ -131,11 +180,20 @@ mod tests {
     use super::*;
     use crate::spec::Preset;
 
+    const HOPPER: Limits = Limits {
+        processors: 132,
+        shared: 227 << 10,
+    };
+    const ADA: Limits = Limits {
+        processors: 142,
+        shared: 99 << 10,
+    };
+
     #[test]
     fn rows_go_where_they_fit() {
         let of = |preset: Preset, format, classes| {
             let options = Options::default().formats(format, format);
-            choose(&preset.spec(), classes, &options).unwrap()
+            choose(&preset.spec(), classes, &options, HOPPER).unwrap()
         };
         let lr = |format, classes| of(Preset::Lr, format, classes);
         assert_eq!(lr(Format::F32, 1), Regime::Group8);
@@ -146,24 +204,52 @@ mod tests {
         assert_eq!(lr(Format::F32, 510), Regime::Block);
         assert_eq!(lr(Format::Bf16, 1000), Regime::Warp);
         assert_eq!(lr(Format::F16, 16_000), Regime::Block);
+        assert_eq!(lr(Format::F16, 16_378), Regime::Ring);
+        assert_eq!(lr(Format::Bf16, 50_257), Regime::Ring);
+        assert_eq!(lr(Format::Bf16, 53_753), Regime::Ring);
+        assert_eq!(lr(Format::Bf16, 53_754), Regime::Stream);
+        assert_eq!(lr(Format::F32, 26_877), Regime::Ring);
+        assert_eq!(lr(Format::F32, 26_878), Regime::Stream);
         assert_eq!(lr(Format::F32, 50_257), Regime::Stream);
+        assert_eq!(lr(Format::F32, i32::MAX as u32), Regime::Stream);
         assert_eq!(of(Preset::Dkd, Format::F32, 10), Regime::Any);
         let mixed = Options::default().formats(Format::F32, Format::F16);
-        assert_eq!(choose(&Preset::Lr.spec(), 10, &mixed), Ok(Regime::Any));
+        assert_eq!(
+            choose(&Preset::Lr.spec(), 10, &mixed, HOPPER),
+            Ok(Regime::Any)
+        );
         let forced = Options::default().regime(Regime::Warp);
-        assert!(choose(&Preset::Lr.spec(), 510, &forced).is_err());
-        assert!(choose(&Preset::Dkd.spec(), 10, &forced).is_err());
+        assert!(choose(&Preset::Lr.spec(), 510, &forced, HOPPER).is_err());
+        assert!(choose(&Preset::Dkd.spec(), 10, &forced, HOPPER).is_err());
     }
 
     #[test]
     fn every_row_has_a_thread() {
         for (regime, most) in CAPACITY {
-            let (blocks, threads) = regime.geometry(1, 4 * most, most, 1);
-            assert!(blocks == 1 && threads % 32 == 0 && threads <= MOST_THREADS);
+            let of = regime.geometry(1, 4 * most, most, HOPPER);
+            assert!(of.blocks == 1 && of.threads % 32 == 0 && of.threads <= MOST_THREADS);
         }
-        assert_eq!(Regime::Block.geometry(7, 2000, 501, 132), (7, 128));
-        assert_eq!(Regime::Block.geometry(7, 8000, 2001, 132), (7, 512));
-        assert_eq!(Regime::Group8.geometry(100, 10, 4, 132), (4, 256));
-        assert_eq!(Regime::Any.geometry(1 << 30, 1, 1, 132), (132 * 32, 32));
+        let of = |regime: Regime, rows, classes, vectors| {
+            let of = regime.geometry(rows, classes, vectors, HOPPER);
+            (of.blocks, of.threads, of.shared)
+        };
+        assert_eq!(of(Regime::Block, 7, 2000, 501), (7, 128, 0));
+        assert_eq!(of(Regime::Block, 7, 8000, 2001), (7, 512, 0));
+        assert_eq!(of(Regime::Group8, 100, 10, 4), (4, 256, 0));
+        assert_eq!(of(Regime::Any, 1 << 30, 1, 1), (132 * 32, 32, 0));
+        assert_eq!(of(Regime::Ring, 9, 50_257, 6283), (9, 512, 216_320));
+        assert_eq!(of(Regime::Ring, 1000, 16_400, 2051), (132, 416, 67_600));
+        assert_eq!(of(Regime::Ring, 1, 1, 1), (1, 32, 1040));
+    }
+
+    #[test]
+    fn rings_have_the_room_of_their_device() {
+        let of = |classes, limits| {
+            let bf16 = Options::default().formats(Format::Bf16, Format::Bf16);
+            choose(&Preset::Lr.spec(), classes, &bf16, limits).unwrap()
+        };
+        assert_eq!(of(22_000, ADA), Regime::Ring);
+        assert_eq!(of(32_000, ADA), Regime::Stream);
+        assert!(choose_for_features(100, &Options::default().regime(Regime::Ring)).is_err());
     }
 }

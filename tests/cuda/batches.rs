@@ -21,6 +21,7 @@ fn rows_begin_anywhere() {
         (Regime::Group16, 50),
         (Regime::Warp, 131),
         (Regime::Block, 700),
+        (Regime::Ring, 700),
         (Regime::Stream, 700),
         (Regime::Any, 131),
     ] {
@@ -79,6 +80,7 @@ fn rows_lie_far_apart() {
         Regime::Group16,
         Regime::Warp,
         Regime::Block,
+        Regime::Ring,
         Regime::Stream,
         Regime::Any,
     ] {

@@ -10,4 +10,5 @@ mod failures;
 mod features;
 #[path = "../support/mod.rs"]
 mod support;
+mod traffic;
 mod views;

@@ -115,6 +115,8 @@ variant!(Warp, effort([1, 2], false, 32), |options| options
     .regime(Regime::Warp));
 variant!(Block, effort([1, 2], false, 32), |options| options
     .regime(Regime::Block));
+variant!(Ring, effort([2, 3], false, 16), |options| options
+    .regime(Regime::Ring));
 variant!(Stream, effort([1, 2], false, 32), |options| options
     .regime(Regime::Stream));
 variant!(Any, effort([1, 2], false, 32), |options| options
@@ -135,6 +137,10 @@ suite!(warp, Cuda<f32, f32, Warp>, 10_000, &FEW);
 suite!(warp_bf16, Cuda<bf16, bf16, Warp>, 10_000, &FEW);
 suite!(block, Cuda<f32, f32, Block>, 10_000, &FEW);
 suite!(block_f16, Cuda<f16, f16, Block>, 10_000, &FEW);
+// From beyond what a block's registers hold to what shared memory does.
+suite!(ring, Cuda<f32, f32, Ring>, 60_000, &[3, 1003, 8190, 26_877]);
+suite!(ring_f16, Cuda<f16, f16, Ring>, 10_000, &FEW);
+suite!(ring_bf16, Cuda<bf16, bf16, Ring>, 60_000, &[3, 1003, 16_378, 53_753]);
 suite!(stream, Cuda<f32, f32, Stream>, 60_000, &FEW);
 suite!(stream_bf16, Cuda<bf16, bf16, Stream>, 60_000, &FEW);
 suite!(any, Cuda<f32, f32, Any>, 10_000, &FEW);

@@ -3,6 +3,8 @@
 use crate::auto::EngineName;
 use crate::cli::failure::Failure;
 use crate::cpu::Isa;
+#[cfg(feature = "cuda")]
+use crate::cuda::Regime;
 use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -104,6 +106,15 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
 pub(super) fn isa() -> impl TypedValueParser<Value = Isa> {
     PossibleValuesParser::new(Isa::ALL.map(Isa::name)).map(|name| {
         let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+        known.expect("one of the possible values")
+    })
+}
+
+/// Reads a regime of the cuda engine by its name.
+#[cfg(feature = "cuda")]
+pub(super) fn regime() -> impl TypedValueParser<Value = Regime> {
+    PossibleValuesParser::new(Regime::ALL.map(Regime::name)).map(|name| {
+        let known = Regime::ALL.into_iter().find(|regime| regime.name() == name);
         known.expect("one of the possible values")
     })
 }

@@ -90,6 +90,7 @@ impl Cpu {
             Ok(Timing {
                 call: median(calls),
                 copy: copies.bytes() as f64 / copy,
+                regime: None,
             })
         })
     }

@@ -11,7 +11,7 @@ use crate::cuda::cudarc::driver::sys::{
 use crate::cuda::cudarc::driver::{
     CudaEvent, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits,
 };
-use crate::cuda::{Error, Gpu, Options, Plan, Views};
+use crate::cuda::{Error, Gpu, Options, Plan, Regime, Views};
 use crate::spec::{Format, RowStats, StatsLevel};
 use half::{bf16, f16};
 use miette::Report;
@@ -27,14 +27,16 @@ const COPIES: u32 = 4;
 /// Logits that are made here; the rest on the device repeats them.
 const MADE: usize = 1 << 20;
 
-/// A GPU, and what is copied there.
+/// A GPU, and the regime that all cases have, unless each has its own.
 pub(super) struct Cuda {
     gpu: Gpu,
+    regime: Option<Regime>,
 }
 
 impl Cuda {
-    pub(super) fn new() -> Result<Self, Report> {
-        Gpu::new(0).map(|gpu| Self { gpu }).map_err(Report::msg)
+    pub(super) fn new(regime: Option<Regime>) -> Result<Self, Report> {
+        let gpu = Gpu::new(0).map_err(Report::msg)?;
+        Ok(Self { gpu, regime })
     }
 
     pub(super) fn isa(&self) -> String {
@@ -66,9 +68,12 @@ impl Cuda {
         S: Element + DeviceRepr + ValidAsZeroBits,
     {
         let stream = self.gpu.stream();
-        let options = Options::default()
+        let mut options = Options::default()
             .formats(case.format, case.format)
             .level(case.level);
+        if let Some(regime) = self.regime {
+            options = options.regime(regime);
+        }
         let plan = self.gpu.plan(&case.spec, case.shape.classes, options)?;
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
         let batch = Batch::<S>::new(case.shape.at_most(MADE));
@@ -94,6 +99,7 @@ impl Cuda {
         Ok(Timing {
             call: median(times.0),
             copy: 2.0 * COPY as f64 / median(times.1),
+            regime: Some(plan.regime().name()),
         })
     }
 }

@@ -15,6 +15,8 @@ use super::failure::Failure;
 use super::terminal;
 use crate::auto::{EngineName, Purpose};
 use crate::cpu::Isa;
+#[cfg(feature = "cuda")]
+use crate::cuda::Regime;
 use crate::spec::{self, LossSpec, Preset};
 use cases::{Case, Shape, Stats};
 use clap::ValueEnum;
@@ -74,6 +76,11 @@ pub(super) struct Arguments {
     /// environment variable FUSED_KD_ISA.
     #[arg(long, value_name = "NAME", value_parser = cases::isa())]
     isa: Option<Isa>,
+    /// The cuda engine's regime: group8, group16, warp, block, ring, stream or any; the one that its table
+    /// suggests for the case unless given.
+    #[cfg(feature = "cuda")]
+    #[arg(long, value_name = "NAME", value_parser = cases::regime())]
+    regime: Option<Regime>,
     /// Threads of the cpu engine; all cores unless given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -93,6 +100,16 @@ pub(super) struct Arguments {
     /// The same as --format json.
     #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+impl Arguments {
+    /// The regime's name, if one is given.
+    fn regime(&self) -> Option<&'static str> {
+        #[cfg(feature = "cuda")]
+        return self.regime.map(Regime::name);
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
 }
 
 /// What is measured.
@@ -117,6 +134,8 @@ enum Engine {
 struct Timing {
     call: f64,
     copy: f64,
+    /// Which of the engine's kernels, where it has a choice.
+    regime: Option<&'static str>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -135,6 +154,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
         ("--stats", arguments.stats.is_some()),
         ("--no-gradient", arguments.no_gradient),
         ("--isa", arguments.isa.is_some()),
+        ("--regime", arguments.regime().is_some()),
     ];
     let of_steps = [
         ("--network", !arguments.networks.is_empty()),
@@ -227,10 +247,16 @@ impl Engine {
                 "leave them away",
             ));
         }
+        if let Some(regime) = arguments.regime().filter(|_| name.name() != "cuda") {
+            return Err(Failure::usage(
+                format_args!("--regime {regime} has no use: {name} has no regimes to choose from"),
+                "leave it away, or add --engine cuda",
+            ));
+        }
         match name {
             EngineName::Cpu => Ok(Self::Cpu(cpu::Cpu::new(isa, threads)?)),
             #[cfg(feature = "cuda")]
-            EngineName::Cuda => Ok(Self::Cuda(Box::new(cuda::Cuda::new()?))),
+            EngineName::Cuda => Ok(Self::Cuda(Box::new(cuda::Cuda::new(arguments.regime)?))),
             #[cfg(feature = "wgpu")]
             EngineName::Wgpu | EngineName::WgpuSoftware => {
                 let software = name == EngineName::WgpuSoftware;

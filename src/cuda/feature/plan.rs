@@ -1,13 +1,14 @@
 //! A plan: one feature loss over rows of D features on one device.
 
 use super::super::arguments::{Arguments, Scale};
+use super::super::driver;
 use super::super::error::Error;
 use super::super::gpu::Gpu;
 use super::super::kernels::Kernels;
 use super::super::options::{Options, Regime};
-use super::super::plan::{BATCH_THREADS, SCALE_BYTES, row_count, start, stride};
+use super::super::plan::{SCALE_BYTES, row_count, start, stride};
 use super::super::pointers::{Gradient, Upstream, address, optional};
-use super::super::{driver, regime};
+use super::super::regime::{self, Geometry};
 use super::pointers::FeaturePointers;
 use crate::batch::check;
 use crate::spec::{ArgumentError, FeatureSpec, Reduction, RowParams};
@@ -143,7 +144,7 @@ impl FeaturePlan {
         if counts && params.rows > 0 {
             arguments.scale_out = workspace;
             // SAFETY: the caller's; the scale lies in the workspace.
-            unsafe { start(stream, &self.scale, (1, BATCH_THREADS), &params, &arguments)? };
+            unsafe { start(stream, &self.scale, Geometry::BATCH, &params, &arguments)? };
             arguments.scale = workspace;
         }
         if adds_up {
@@ -151,16 +152,16 @@ impl FeaturePlan {
         }
         if params.rows > 0 {
             let vectors = regime::vectors(self.options.student, self.width);
-            let processors = self.kernels.processors;
+            let limits = self.kernels.limits;
             let geometry = self
                 .regime
-                .geometry(params.rows, self.width, vectors, processors);
+                .geometry(params.rows, self.width, vectors, limits);
             // SAFETY: the caller's.
             unsafe { start(stream, &self.feature, geometry, &params, &arguments)? };
         }
         if adds_up {
             // SAFETY: the caller's; the rows' shares lie in the workspace.
-            unsafe { start(stream, &self.total, (1, BATCH_THREADS), &params, &arguments)? };
+            unsafe { start(stream, &self.total, Geometry::BATCH, &params, &arguments)? };
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 // copies to the host fail and spoil the capture.
 //
 // Environment: SIMT_LOG=FILE appends one line per call; SIMT_NO_DEVICE; SIMT_DRIVER_VERSION=11000;
-// SIMT_CAPABILITY=75; SIMT_PTX_ISA=70, the newest PTX that is understood; SIMT_FAIL=alloc:3 or
-// launch:1, the call that fails.
+// SIMT_CAPABILITY=75; SIMT_SHARED=101376, the shared memory that a block may have; SIMT_PTX_ISA=70, the
+// newest PTX that is understood; SIMT_FAIL=alloc:3 or launch:1, the call that fails.
 #include <dlfcn.h>
 
 #include <atomic>
@@ -47,6 +47,7 @@ struct Function {
   std::string name;
   Kernel kernel;
   unsigned max_threads;
+  unsigned max_shared = 48 << 10;  // of the launch's choosing
 };
 
 struct Module {
@@ -102,6 +103,9 @@ void log(const char* format, ...) {
   std::fputc('\n', file);
   std::fclose(file);
 }
+
+// Bytes of shared memory that a block may have.
+int most_shared() { return number("SIMT_SHARED", 227 << 10); }
 
 // Whether SIMT_FAIL names this call, the `count`-th of its kind.
 bool shall_fail(const char* kind, int count) {
@@ -182,6 +186,14 @@ unsigned after(const std::string& text, const std::string& key, unsigned otherwi
 // Of the stand-in alone: the order in which this thread's launches schedule their threads.
 extern "C" __attribute__((visibility("default"))) void simt_set_seed(uint64_t value) { seed = value; }
 
+// Of the stand-in alone: bytes of logits read, and of gradients written, by this thread's launches since
+// the last call.
+extern "C" __attribute__((visibility("default"))) void simt_moved(uint64_t* read, uint64_t* written) {
+  const simt::Moved moved = simt::moved();
+  *read = moved.read;
+  *written = moved.written;
+}
+
 DRIVER cuInit(unsigned) { return std::getenv("SIMT_NO_DEVICE") ? NO_DEVICE : SUCCESS; }
 DRIVER cuDriverGetVersion(int* version) {
   *version = number("SIMT_DRIVER_VERSION", 13000);
@@ -205,6 +217,7 @@ DRIVER cuDeviceGetAttribute(int* value, int attribute, int) {
     case 16: *value = 2; break;  // multiprocessors
     case 75: *value = capability / 10; break;
     case 76: *value = capability % 10; break;
+    case 97: *value = most_shared(); break;
     case 115: *value = 1; break;  // memory pools
     default: *value = 0;
   }
@@ -265,7 +278,7 @@ DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
 DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                       unsigned bz, unsigned shared, void* stream, void** arguments, void** extra) {
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || gx > 0x7fffffffu) return INVALID_VALUE;
-  if (bx * by * bz == 0 || bx * by * bz > function->max_threads || shared > 48 << 10 || extra) return INVALID_VALUE;
+  if (bx * by * bz == 0 || bx * by * bz > function->max_threads || shared > function->max_shared || extra) return INVALID_VALUE;
   log("cuLaunchKernel %s %u x %u", function->name.c_str(), gx, bx);
   if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
   const Launch launch{function->kernel, {gx, gy, gz}, {bx, by, bz}, shared,
@@ -276,6 +289,11 @@ DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz,
   } else {
     run(launch);
   }
+  return SUCCESS;
+}
+DRIVER cuFuncSetAttribute(Function* function, int attribute, int value) {
+  if (attribute != 8 || value < 0 || value > most_shared()) return INVALID_VALUE;
+  function->max_shared = static_cast<unsigned>(value);
   return SUCCESS;
 }
 DRIVER cuFuncGetAttribute(int* value, int, Function*) {

@@ -1,7 +1,7 @@
 // Asynchronous copies into shared memory. They land as late as is legal, and until then their bytes
 // are NaN, and forbidden under AddressSanitizer: a kernel that forgets to wait cannot pass.
-#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "block.h"
 #include "sanitizer.h"
@@ -21,15 +21,18 @@ bool Block::is_shared(const void* at) const {
 
 void Block::start_copy(const Copy& copy, const char* operation) {
   if (!is_shared(copy.to)) fail("%s: the destination is not shared memory", operation);
-  for (const Copy& other : under_way_) {
-    if (copy.to < other.to + other.bytes && other.to < copy.to + copy.bytes) {
+  // Those under way do not overlap, so that the last one that begins before this one ends decides.
+  const auto after = under_way_.lower_bound(copy.to + copy.bytes);
+  if (after != under_way_.begin()) {
+    const auto& [to, bytes] = *std::prev(after);
+    if (copy.to < to + bytes) {
       fail("%s: a stage is reused while a copy into it is still under way", operation);
     }
   }
   writes(copy.to, copy.bytes);
   std::memset(copy.to, 0xff, copy.bytes);
   forbid(copy.to, copy.bytes);
-  under_way_.push_back(copy);
+  under_way_[copy.to] = copy.bytes;
 }
 
 void Block::land(const Copy& copy) {
@@ -37,8 +40,7 @@ void Block::land(const Copy& copy) {
   reads(copy.from, copy.bytes);
   writes(copy.to, copy.bytes);
   std::memcpy(copy.to, copy.from, copy.bytes);
-  const auto same = [&](const Copy& other) { return other.to == copy.to; };
-  under_way_.erase(std::find_if(under_way_.begin(), under_way_.end(), same));
+  under_way_.erase(copy.to);
 }
 
 void Block::copy_async(Thread& thread, void* to, const void* from, size_t bytes) {

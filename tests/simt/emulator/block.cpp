@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "sanitizer.h"
 
@@ -310,6 +311,12 @@ void launch(dim3 grid, dim3 dim, size_t shared_bytes, uint64_t seed,
   }
   running = nullptr;
 }
+
+thread_local Moved counted{};
+
+void count_read(uint64_t bytes) { counted.read += bytes; }
+void count_written(uint64_t bytes) { counted.written += bytes; }
+Moved moved() { return std::exchange(counted, Moved{}); }
 
 void sync_block(const char* where) { block->wait_for_block(*running, where); }
 

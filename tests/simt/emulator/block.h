@@ -129,7 +129,7 @@ class Block {
   std::unique_ptr<char, Free> static_, dynamic_;
   size_t static_used_ = 0;
   std::vector<Object> objects_;
-  std::vector<Copy> under_way_;
+  std::map<char*, size_t> under_way_;  // where to, and how many bytes
   std::map<const void*, Mbarrier> mbarriers_;
 };
 

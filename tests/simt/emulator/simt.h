@@ -65,6 +65,15 @@ here() {
 void launch(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed,
             const std::function<void()>& kernel);
 
+// Bytes of logits and gradients that this thread's launches have moved.
+struct Moved {
+  uint64_t read, written;
+};
+void count_read(uint64_t bytes);
+void count_written(uint64_t bytes);
+// What has been counted since it was last asked for.
+Moved moved();
+
 void sync_block(const char* where);
 uint64_t meet(Meeting meeting, unsigned mask, uint64_t value, unsigned source, const char* operation);
 unsigned lane();

@@ -16,6 +16,9 @@
 #include "large_bf16.cu"
 #include "large_f16.cu"
 #include "large_f32.cu"
+#include "ring_bf16.cu"
+#include "ring_f16.cu"
+#include "ring_f32.cu"
 #include "small_bf16.cu"
 #include "small_f16.cu"
 #include "small_f32.cu"
@@ -55,8 +58,17 @@ void put(std::vector<char>& matrix, Format format, size_t i, float x) {
 
 
 void launch(Kernel kernel, unsigned blocks, unsigned threads, uint64_t seed, const RowParams& params,
-            const Buffers& buffers) {
-  simt::launch(blocks, threads, 0, seed, [&] { kernel(params, buffers); });
+            const Buffers& buffers, unsigned shared = 0) {
+  simt::launch(blocks, threads, shared, seed, [&] { kernel(params, buffers); });
+}
+
+// What a ring needs: chunks of both rows, and one vector more per warp.
+unsigned shared_bytes(const Shape& shape) {
+  if (std::string(shape.name).find("ring") == std::string::npos) return 0;
+  const unsigned per_vector = 16 / bytes_of(shape.student);
+  const unsigned vectors = (shape.classes - 1 + per_vector - 1) / per_vector + 1;
+  const unsigned chunks = (vectors + shape.threads - 1) / shape.threads * shape.threads;
+  return 16 * (2 * chunks + chunks / 32);
 }
 
 // What a run leaves: gradient, records, shares.
@@ -84,7 +96,8 @@ struct Batch {
     const unsigned v = shape.classes, rows = 5, stride = v + random() % 3;
     params.rows = rows;
     params.classes = v;
-    params.student_stride = params.teacher_stride = params.gradient_stride = stride;
+    params.student_stride = params.gradient_stride = stride;
+    params.teacher_stride = v + random() % 3;
     params.stats_level = FULL_STATS;
     params.revision = revision;
     params.revision_parameter = 0.8f;
@@ -101,14 +114,16 @@ struct Batch {
     params.bias = 40.0f;
     params.normalise = 1;
     params.tau_min = 1.0f;
-    const size_t elements = size_t(rows - 1) * stride + v;
-    student.resize(elements * bytes_of(shape.student));
-    teacher.resize(elements * bytes_of(shape.teacher));
+    const size_t elements = size_t(rows - 1) * (v + 2) + v;
+    student.resize((size_t(rows - 1) * stride + v) * bytes_of(shape.student));
+    teacher.resize((size_t(rows - 1) * params.teacher_stride + v) * bytes_of(shape.teacher));
     std::normal_distribution<float> normal(0.0f, 3.0f);
     for (size_t i = 0; i < elements; ++i) {
       const bool mask = i % 11 == 3 && v > 4 && !is_feature(shape);
-      put(student, shape.student, i, mask && i % 2 ? -INFINITY : normal(random));
-      put(teacher, shape.teacher, i, mask && i % 3 ? -INFINITY : normal(random));
+      const float s = mask && i % 2 ? -INFINITY : normal(random);
+      const float t = mask && i % 3 ? -INFINITY : normal(random);
+      if (i * bytes_of(shape.student) < student.size()) put(student, shape.student, i, s);
+      if (i * bytes_of(shape.teacher) < teacher.size()) put(teacher, shape.teacher, i, t);
     }
     for (unsigned b = 0; b < rows; ++b) {
       labels.push_back(b == 3 ? IGNORE : b == 4 ? static_cast<int>(v) : static_cast<int>(random() % v));
@@ -152,7 +167,7 @@ struct Batch {
     launch(batch_omegas, 2, 64, seed, params, buffers);
     launch(batch_temperatures, 1, 64, seed, params, buffers);
     buffers.scale = &scale;
-    launch(shape.kernel, 2, shape.threads, seed, params, buffers);
+    launch(shape.kernel, 2, shape.threads, seed, params, buffers, shared_bytes(shape));
     launch(batch_total, 1, 64, seed, params, buffers);
     if (in_place) out.gradient = logits;
     return out;
@@ -165,6 +180,7 @@ struct Batch {
   {"row_warp_" #type, row_warp_##type, format, format, 64, 131}, \
   {"row_block_" #type, row_block_##type, format, format, 96, 333}, \
   {"row_stream_" #type, row_stream_##type, format, format, 96, 333}, \
+  {"row_ring_" #type, row_ring_##type, format, format, 64, 1203}, \
   {"feature_group8_" #type, feature_group8_##type, format, format, 64, 10}, \
   {"feature_group16_" #type, feature_group16_##type, format, format, 64, 31}, \
   {"feature_warp_" #type, feature_warp_##type, format, format, 64, 131}, \
