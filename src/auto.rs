@@ -133,7 +133,7 @@ impl EngineName {
 
     /// What this engine runs on here, or why it cannot do this.
     fn available(self, purpose: Purpose) -> Result<String, String> {
-        if self.is_gpu() && purpose == Purpose::Training {
+        if self.is_gpu() && self != Self::Cuda && purpose == Purpose::Training {
             return Err("it computes losses but does not train; --engine cpu does".to_owned());
         }
         match self {
@@ -223,6 +223,12 @@ pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainErr
     let name = engine.engine.name();
     match engine.engine {
         EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
+        #[cfg(feature = "cuda")]
+        EngineName::Cuda => {
+            use crate::cuda::{Gpu, Harness};
+            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Ok(Harness::new(&gpu)?), name)
+        }
         _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }
 }
