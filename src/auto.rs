@@ -1,6 +1,7 @@
 //! Which engines there are on this machine, and which one runs: the only place that chooses.
 
 use crate::data::Dataset;
+use crate::engine::{Engine, EngineError, Source};
 use crate::train::{
     self, Comparison, Model, Predictions, Progress, Run, RunConfig, Setting, TrainError,
 };
@@ -132,7 +133,7 @@ impl EngineName {
 
     /// What this engine runs on here, or why it cannot do this.
     fn available(self, purpose: Purpose) -> Result<String, String> {
-        if self.is_gpu() && purpose == Purpose::Training {
+        if self.is_gpu() && self != Self::Cuda && purpose == Purpose::Training {
             return Err("it computes losses but does not train; --engine cpu does".to_owned());
         }
         match self {
@@ -196,9 +197,39 @@ impl FromStr for EngineName {
     }
 }
 
-impl From<UnavailableEngine> for TrainError {
+impl From<UnavailableEngine> for EngineError {
     fn from(error: UnavailableEngine) -> Self {
-        Self::Engine(error.to_string())
+        Self::Device(error.to_string())
+    }
+}
+
+/// What is done on whatever engine trains.
+pub(crate) trait Job {
+    /// What comes of it.
+    type Done;
+    /// Does it; `name` is the engine's own, for reports.
+    fn on<E: Engine>(
+        self,
+        engines: Source<E>,
+        name: &'static str,
+    ) -> Result<Self::Done, TrainError>;
+}
+
+/// Does a job on the engine of this name.
+pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainError> {
+    let engine = engine
+        .resolve(Purpose::Training)
+        .map_err(EngineError::from)?;
+    let name = engine.engine.name();
+    match engine.engine {
+        EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
+        #[cfg(feature = "cuda")]
+        EngineName::Cuda => {
+            use crate::cuda::{Gpu, Harness};
+            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Ok(Harness::new(&gpu)?), name)
+        }
+        _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }
 }
 
@@ -211,13 +242,18 @@ pub fn compare(
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
-    let engine = engine.resolve(Purpose::Training)?.engine;
-    match engine {
-        EngineName::Reference => {
-            train::compare::<reference::Harness>(engine.name(), setting, progress)
+    struct Compare<'a>(&'a Setting, &'a (dyn Fn(Progress) + Sync));
+    impl Job for Compare<'_> {
+        type Done = Comparison;
+        fn on<E: Engine>(
+            self,
+            engines: Source<E>,
+            name: &'static str,
+        ) -> Result<Comparison, TrainError> {
+            train::compare(engines, name, self.0, self.1)
         }
-        _ => train::compare::<cpu::Harness>(engine.name(), setting, progress),
     }
+    on(engine, Compare(setting, progress))
 }
 
 /// Makes one run on the engine of this name.
@@ -229,11 +265,14 @@ pub fn train(
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
-    let engine = engine.resolve(Purpose::Training)?.engine;
-    match engine {
-        EngineName::Reference => train::run::<reference::Harness>(engine.name(), config, progress),
-        _ => train::run::<cpu::Harness>(engine.name(), config, progress),
+    struct Train<'a>(&'a RunConfig, &'a (dyn Fn(Progress) + Sync));
+    impl Job for Train<'_> {
+        type Done = Run;
+        fn on<E: Engine>(self, engines: Source<E>, name: &'static str) -> Result<Run, TrainError> {
+            train::run(engines, name, self.0, self.1)
+        }
     }
+    on(engine, Train(config, progress))
 }
 
 /// What a student makes of these rows of a data set, on the engine of this name: the bits of the run
@@ -247,10 +286,18 @@ pub fn predict(
     dataset: &Dataset,
     rows: &[u32],
 ) -> Result<Predictions, TrainError> {
-    match engine.resolve(Purpose::Training)?.engine {
-        EngineName::Reference => train::predict::<reference::Harness>(model, dataset, rows),
-        _ => train::predict::<cpu::Harness>(model, dataset, rows),
+    struct Predict<'a>(&'a Model, &'a Dataset, &'a [u32]);
+    impl Job for Predict<'_> {
+        type Done = Predictions;
+        fn on<E: Engine>(
+            self,
+            engines: Source<E>,
+            _: &'static str,
+        ) -> Result<Predictions, TrainError> {
+            train::predict(engines, self.0, self.1, self.2)
+        }
     }
+    on(engine, Predict(model, dataset, rows))
 }
 
 /// All engines of this build, and whether they can run here.

@@ -4,10 +4,10 @@ use super::median;
 use super::report::time;
 use crate::cli::terminal;
 use crate::cpu::{Harness, Isa};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::nn::Mlp;
 use crate::random::Philox;
-use crate::spec::{ArgumentError, LossSpec, Preset};
+use crate::spec::{LossSpec, Preset};
 use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::pupil::Pupil;
 use crate::train::{Optimiser, Recipe, Schedule};
@@ -118,7 +118,7 @@ fn seconds(
     batch: usize,
     spec: &LossSpec,
     samples: usize,
-) -> Result<f64, ArgumentError> {
+) -> Result<f64, EngineError> {
     let engine = &mut Harness::default();
     let recipe = Recipe {
         epochs: samples + 1,
@@ -146,8 +146,10 @@ fn seconds(
         selector: None,
     };
     let mut epochs = Vec::with_capacity(recipe.epochs);
-    fit.run(engine, &mut pupil, None, random, |_, _, _| {
+    fit.run(engine, &mut pupil, None, random, |engine, _, total| {
+        engine.download(&mut [(total, &mut [0.0])])?;
         epochs.push(Instant::now());
+        Ok(())
     })?;
     // The first epoch is for the caches.
     let steps = epochs.windows(2).map(|pair| pair[1] - pair[0]);
