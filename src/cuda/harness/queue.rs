@@ -215,7 +215,7 @@ impl Queue {
 
     fn launch(&self, calls: &[Call]) -> Result<(), Error> {
         self.kernels.context.bind_to_thread()?;
-        let (stream, processors) = (self.stream.cu_stream(), self.kernels.processors);
+        let (stream, processors) = (self.stream.cu_stream(), self.kernels.limits.processors);
         for call in calls {
             // SAFETY: the addresses are those of buffers of this queue, whose lengths were checked;
             // what has been dropped of them is freed after the launch, on the same stream.
