@@ -124,8 +124,8 @@ impl<'a> Stretch<'a> {
             return rows.fold(0.0, |total, i| self.one::<V>(i, total));
         }
         match self.classes {
-            ..=GROUP => self.in_room::<V, F, GROUP>(),
-            ..=KEPT => self.in_room::<V, F, KEPT>(),
+            classes if classes <= GROUP => self.in_room::<V, F, GROUP>(),
+            classes if classes <= KEPT => self.in_room::<V, F, KEPT>(),
             _ => self.in_room::<V, F, 0>(),
         }
     }
