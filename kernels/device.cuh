@@ -69,15 +69,18 @@ DEVICE float widen_f16(unsigned bits) {
 #endif
 }
 
-// Opaque to the compiler, which would otherwise keep the floats of a row in registers from sweep to
-// sweep, beside the words that they come from.
-DEVICE float widen_bf16(unsigned bits) {
+// The lower or the upper half of a word. Opaque to the compiler, which would otherwise keep the floats
+// of a row in registers from sweep to sweep, beside the words that they come from.
+DEVICE float widen_bf16(unsigned word, bool upper) {
 #ifdef SIMT
-  return __uint_as_float(bits << 16);
+  return __uint_as_float(upper ? word & 0xffff0000 : word << 16);
 #else
   float y;
-  const auto low = static_cast<unsigned short>(0), high = static_cast<unsigned short>(bits);
-  asm volatile("mov.b32 %0, {%1, %2};" : "=f"(y) : "h"(low), "h"(high));
+  if (upper) {
+    asm volatile("and.b32 %0, %1, 0xffff0000;" : "=f"(y) : "r"(word));
+  } else {
+    asm volatile("shl.b32 %0, %1, 16;" : "=f"(y) : "r"(word));
+  }
   return y;
 #endif
 }

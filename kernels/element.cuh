@@ -17,6 +17,7 @@ struct F16 {
   static constexpr unsigned MASKED = 0xfc00;
 
   static DEVICE float widen(Bits bits) { return widen_f16(bits); }
+  static DEVICE float widen(unsigned word, bool upper) { return widen_f16(upper ? word >> 16 : word & 0xffff); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_f16(x)); }
 };
 
@@ -25,7 +26,8 @@ struct Bf16 {
   static constexpr int PER_VECTOR = 8;
   static constexpr unsigned MASKED = 0xff80;
 
-  static DEVICE float widen(Bits bits) { return widen_bf16(bits); }
+  static DEVICE float widen(Bits bits) { return widen_bf16(bits, false); }
+  static DEVICE float widen(unsigned word, bool upper) { return widen_bf16(word, upper); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_bf16(x)); }
 };
 
@@ -39,7 +41,11 @@ struct Packed {
 
   DEVICE float get(int i) const {
     const unsigned word = words[i / PER_WORD];
-    return E::widen(static_cast<typename E::Bits>(PER_WORD == 1 ? word : word >> 16 * (i % PER_WORD)));
+    if constexpr (PER_WORD == 1) {
+      return E::widen(word);
+    } else {
+      return E::widen(word, i % PER_WORD == 1);
+    }
   }
 
   static DEVICE Packed of(const float (&x)[N]) {

@@ -102,19 +102,22 @@ struct Gradient {
       const float of_kd = kd == 0.0f ? 0.0f : kd * pull(rule.label_gradient(at_label(), mean), label);
       at_y = of_kd - ce * raw.y.rest;
     }
+    const float ce_scale = ce * raw.scale;
     float value[1] = {};
     span.last([&](const auto& chunk) {
-      float g[chunk.SIZE];
+      float g[chunk.SIZE] = {};
+      if (ce != 0.0f) {
+#pragma unroll
+        for (int i = 0; i < chunk.SIZE; ++i) g[i] = ce_scale * raw.power(chunk.s[i] - raw.shift, raw.k_log2);
+      }
 #pragma unroll
       for (int i = 0; i < chunk.SIZE; ++i) {
         const float s = chunk.s[i];
         const At c = at(s, chunk.t[i]);
         if constexpr (!Rule::CENTRED) value[0] += rule.value(c);
-        g[i] = kd == 0.0f ? 0.0f : kd * pull(rule.gradient(c, mean), s);
-      }
-      if (ce != 0.0f) {
-#pragma unroll
-        for (int i = 0; i < chunk.SIZE; ++i) g[i] += ce * raw.p(chunk.s[i]);
+        // Forward KL's q − p is a number whatever the factor is.
+        if (ANY && kd == 0.0f) continue;
+        g[i] += kd * pull(rule.gradient(c, mean), s);
       }
       if (span.has_gradient()) {
         span.store(chunk.first, g);

@@ -6,27 +6,30 @@
 // logits, which the span has made before: here it is no revision.
 template <bool ANY>
 struct Target {
+  // Of the classes besides the label, label revision's β included.
   Softmax softmax;
   // The label's class and all others together, in p'.
   Class label;
   float label_logit;
-  float beta, log_beta;
+  float beta;
   // Label smoothing's probability of an unmasked class besides the label, and its logarithm; else 0.
   float smoothed, log_smoothed;
 
   DEVICE Target(const Softmax& softmax, float label_logit, bool wrong, unsigned revision,
                 float parameter, unsigned unmasked)
-      : softmax(softmax), label(softmax.y), label_logit(label_logit), beta(1.0f), log_beta(0.0f),
+      : softmax(softmax), label(softmax.y), label_logit(label_logit), beta(1.0f),
         smoothed(0.0f), log_smoothed(0.0f) {
     if (wrong && revision == LABEL_REVISION) {
       // p' = β p + (1−β) e_y, β = η / (p_max − p_y + 1).
       const Class y = softmax.y;
       beta = parameter / (softmax.confidence() - y.p + 1.0f);
-      log_beta = logf(beta);
+      const float log_beta = logf(beta);
       label.p = beta * y.p + (1.0f - beta);
       label.log_p = logf(label.p);
       label.rest = beta * y.rest;
       label.log_rest = log_beta + y.log_rest;
+      this->softmax.scale *= beta;
+      this->softmax.log_norm -= log_beta;
     } else if (ANY && wrong && revision == LABEL_SMOOTHING) {
       // 1−ε at the label, ε/n at each of the n other classes that are not masked.
       label = {1.0f - parameter, log1pf(-parameter), parameter, logf(parameter)};
@@ -44,8 +47,6 @@ struct Target {
   DEVICE Target without_label(unsigned unmasked) const {
     Target rest = *this;
     rest.softmax = softmax.without_label();
-    rest.beta = 1.0f;
-    rest.log_beta = 0.0f;
     if (smoothed > 0.0f) rest.smooth(1.0f / static_cast<float>(unmasked));
     return rest;
   }
@@ -53,10 +54,10 @@ struct Target {
   // p', and its logarithm, at a class besides the label whose target logit is t.
   DEVICE float p(float t) const {
     if (ANY && smoothed > 0.0f) return t > masked() ? smoothed : 0.0f;
-    return softmax.p(t) * beta;
+    return softmax.p(t);
   }
   DEVICE float log_p(float t) const {
     if (ANY && smoothed > 0.0f) return t > masked() ? log_smoothed : masked();
-    return softmax.log_p(t) + log_beta;
+    return softmax.log_p(t);
   }
 };

@@ -1,7 +1,8 @@
 //! Batches that the suite's dense ones do not cover.
 
 use super::device::{Batch, Memory, assert_close, gpu};
-use fused_kd::cuda::{Counts, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
+use crate::support::cuda::schedule;
+use fused_kd::cuda::{Counts, Element, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
 use fused_kd::reference::{self, Output};
 use fused_kd::spec::{Format, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel};
 use half::bf16;
@@ -67,6 +68,54 @@ fn rows_begin_anywhere() {
             check(&gradient, strides[2], 9.0);
             check(&student, strides[0], 7.0);
         }
+    }
+}
+
+/// The oracle's gradient, and the same bits in three orders, in whichever regime takes such rows.
+fn agrees<S: Element>(gpu: &Gpu, classes: usize) {
+    let mut batch = Batch::new(3, classes);
+    let round = |z: &f32| S::from_f32(*z);
+    let [student, teacher] =
+        [&batch.student, &batch.teacher].map(|row| row.iter().map(round).collect::<Vec<S>>());
+    batch.student = student.iter().map(|z| z.to_f32()).collect();
+    batch.teacher = teacher.iter().map(|z| z.to_f32()).collect();
+    let truth = batch.truth(&Preset::Lr.spec());
+    let options = Options::default().formats(S::FORMAT, S::FORMAT);
+    let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
+    let rows = Rows::new(&teacher, &batch.labels);
+    let mut first = None;
+    for seed in 0..3 {
+        schedule(seed);
+        let mut gradient = student.clone();
+        let mut stats = [RowStats::default(); 3];
+        gpu.run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
+            .unwrap();
+        let gradient: Vec<f32> = gradient.iter().map(|z| z.to_f32()).collect();
+        for (c, (&g, &t)) in gradient.iter().zip(&truth.gradient).enumerate() {
+            let rounding = t.abs() * 2.0_f64.powi(if S::FORMAT == Format::F32 { -18 } else { -8 });
+            let wrong = (f64::from(g) - t).abs() > 2e-6 + rounding;
+            assert!(
+                !wrong,
+                "{classes} classes: [{c}] is {g}, the oracle says {t}"
+            );
+        }
+        let bits: Vec<u32> = gradient.iter().map(|g| g.to_bits()).collect();
+        assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits);
+    }
+    schedule(0);
+}
+
+/// What is the last of one regime and the first of the next, where the table has its thresholds.
+#[test]
+fn both_sides_of_every_threshold() {
+    let Some(gpu) = gpu() else { return };
+    for last in [29, 125, 509, 8189, 26_877] {
+        agrees::<f32>(gpu, last);
+        agrees::<f32>(gpu, last + 1);
+    }
+    for last in [57, 249, 1017, 16_377, 53_753] {
+        agrees::<bf16>(gpu, last);
+        agrees::<bf16>(gpu, last + 1);
     }
 }
 

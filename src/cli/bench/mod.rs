@@ -106,9 +106,13 @@ impl Arguments {
     /// The regime's name, if one is given.
     fn regime(&self) -> Option<&'static str> {
         #[cfg(feature = "cuda")]
-        return self.regime.map(Regime::name);
+        {
+            self.regime.map(Regime::name)
+        }
         #[cfg(not(feature = "cuda"))]
-        None
+        {
+            None
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Timing;
 use super::cases::Case;
 use crate::cli::terminal;
+use comfy_table::ColumnConstraint;
 use serde::Serialize;
 use std::fmt;
 
@@ -82,7 +83,7 @@ impl fmt::Display for Results {
                 format!("{}x{}", case.b, case.v),
                 case.dtype.to_owned(),
                 case.spec.to_owned(),
-                case.regime.unwrap_or("-").to_owned(),
+                case.regime.unwrap_or_default().to_owned(),
                 time(case.median_s),
                 bytes(case.bytes),
                 format!("{:.1}", case.gbs),
@@ -90,9 +91,16 @@ impl fmt::Display for Results {
                 format!("{:.2} {}", case.fraction, bar(case.fraction)),
             ]);
         }
+        let has_regimes = self.cases.iter().any(|case| case.regime.is_some());
+        if let Some(column) = table.column_mut(REGIME).filter(|_| !has_regimes) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
         write!(f, "\n{}", table.trim_fmt())
     }
 }
+
+/// The column that only engines with regimes have.
+const REGIME: usize = 3;
 
 pub(super) fn time(seconds: f64) -> String {
     match seconds {
