@@ -132,9 +132,9 @@ impl EngineName {
     }
 
     /// What this engine runs on here, or why it cannot do this.
-    fn available(self, purpose: Purpose) -> Result<String, String> {
-        if self.is_gpu() && purpose == Purpose::Training {
-            return Err("it computes losses but does not train; --engine cpu does".to_owned());
+    pub(crate) fn available(self, purpose: Purpose) -> Result<String, String> {
+        if self == Self::Cuda && purpose == Purpose::Training {
+            return Err("it computes losses but does not train; --engine wgpu does".to_owned());
         }
         match self {
             // Where there is no GPU, the choice is the CPU.
@@ -223,6 +223,14 @@ pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainErr
     let name = engine.engine.name();
     match engine.engine {
         EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
+        #[cfg(feature = "wgpu")]
+        EngineName::Wgpu | EngineName::WgpuSoftware => {
+            use crate::wgsl::{Gpu, GpuOptions, Harness};
+            let software = engine.engine == EngineName::WgpuSoftware;
+            let gpu = Gpu::new(&GpuOptions::default().software(software));
+            let gpu = gpu.map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Harness::new(&gpu), name)
+        }
         _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }
 }

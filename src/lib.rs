@@ -105,5 +105,8 @@ mod random;
 pub mod report;
 #[cfg(feature = "train")]
 pub mod select;
+#[cfg(all(test, feature = "train", feature = "wgpu"))]
+#[path = "../tests/support/skip.rs"]
+mod skip;
 #[cfg(feature = "train")]
 pub mod train;

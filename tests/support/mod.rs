@@ -5,28 +5,13 @@ pub(crate) mod browser;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub(crate) mod npy;
+mod skip;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgsl;
 
+pub(crate) use skip::skip;
 use std::env;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// Says that a test was skipped because `what` is absent, and `how` to install it.
-///
-/// # Panics
-///
-/// When the environment variable `FUSED_KD_REQUIRE`, names separated by commas, has `what` among
-/// them: then its absence is a failure.
-pub(crate) fn skip(what: &str, how: &str) {
-    let required = env::var("FUSED_KD_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|name| name.trim() == what),
-        "FUSED_KD_REQUIRE names {what}, which is absent: {how}"
-    );
-    // Not eprintln!, which a passing test swallows.
-    let _ = writeln!(io::stderr(), "SKIP {what}: {how}");
-}
 
 /// The directory of the data sets that are too large to commit: `FUSED_KD_DATA`, else
 /// `../shared/data` beside the package. `None`, after [`skip`], when there is no such directory.
