@@ -5,7 +5,7 @@
 //! times steps alone. On a software adapter the numbers say nothing about a GPU.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fused_kd::auto::{self, EngineName, Purpose};
+use fused_kd::auto::{self, EngineName};
 use fused_kd::train::{RunConfig, TrainSize};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn training(c: &mut Criterion) {
         EngineName::Wgpu,
         EngineName::WgpuSoftware,
     ] {
-        match engine.resolve(Purpose::Training) {
+        match engine.resolve() {
             Ok(choice) => eprintln!("{engine}: {}", choice.why),
             Err(why) => {
                 eprintln!("{why}");

@@ -13,7 +13,7 @@ use crate::{cpu, reference};
 /// What an operation leaves behind, read back.
 type Trial<E> = fn(&mut E, &mut Philox) -> Vec<f32>;
 
-fn numbers(random: &mut Philox, len: usize) -> Vec<f32> {
+pub(crate) fn numbers(random: &mut Philox, len: usize) -> Vec<f32> {
     (0..len).map(|_| random.normal()).collect()
 }
 
@@ -23,7 +23,7 @@ fn read<E: Engine>(engine: &mut E, buf: &E::Buf, len: usize) -> Vec<f32> {
     out
 }
 
-fn agree(name: &str, a: &[f32], b: &[f32], bound: f32) {
+pub(crate) fn agree(name: &str, a: &[f32], b: &[f32], bound: f32) {
     assert_eq!(a.len(), b.len());
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert!(
@@ -261,7 +261,7 @@ fn gathered_labels_are_counted() {
 }
 
 /// Losses of the first epochs of a training run, of one student, or of two in turns.
-fn losses<E: Engine>(
+pub(crate) fn losses<E: Engine>(
     engine: &mut E,
     preset: Preset,
     optimiser: Optimiser,

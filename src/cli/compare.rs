@@ -4,7 +4,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
 use super::terminal;
-use crate::auto::{self, EngineName, Purpose};
+use crate::auto::{self, EngineName};
 use crate::data::Source;
 use crate::report;
 use crate::select::{Policy, Score};
@@ -262,7 +262,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
-    let engine = terminal::chosen(arguments.engine, Purpose::Training)?;
+    let engine = terminal::chosen(arguments.engine)?;
     let scenarios: Vec<Option<Scenario>> = match arguments.scenario {
         None => vec![None],
         Some(Scenarios::One(scenario)) => vec![Some(scenario)],

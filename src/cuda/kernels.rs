@@ -13,7 +13,7 @@ macro_rules! ptx {
     };
 }
 
-const TEXTS: [&str; 12] = ptx!(
+const TEXTS: [&str; 13] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -25,7 +25,8 @@ const TEXTS: [&str; 12] = ptx!(
     "feature_any",
     "feature_f32",
     "feature_f16",
-    "feature_bf16"
+    "feature_bf16",
+    "train"
 );
 
 /// The place in [`TEXTS`] of a row kernel.
@@ -81,6 +82,11 @@ impl Kernels {
 
     pub(super) fn batch(&self, name: &str) -> Result<CudaFunction, Unavailable> {
         self.function(1, &format!("batch_{name}"))
+    }
+
+    #[cfg(feature = "train")]
+    pub(super) fn train(&self, name: &str) -> Result<CudaFunction, Unavailable> {
+        self.function(12, &format!("train_{name}"))
     }
 
     fn function(&self, text: usize, name: &str) -> Result<CudaFunction, Unavailable> {

@@ -16,17 +16,3 @@ pub(crate) fn gpu() -> Option<&'static Gpu> {
     });
     gpu.as_ref()
 }
-
-/// The order in which the stand-in driver schedules threads; a GPU has its own.
-pub(crate) fn schedule(seed: u64) {
-    type SetSeed = unsafe extern "C" fn(u64);
-    static DRIVER: OnceLock<Option<libloading::Library>> = OnceLock::new();
-    // SAFETY: the engine has loaded the driver before.
-    let driver = DRIVER.get_or_init(|| unsafe { libloading::Library::new("libcuda.so.1") }.ok());
-    let Some(driver) = driver else { return };
-    // SAFETY: only the stand-in has a function of this name, and it has this type.
-    if let Ok(set_seed) = unsafe { driver.get::<SetSeed>(c"simt_set_seed") } {
-        // SAFETY: as before.
-        unsafe { set_seed(seed) };
-    }
-}

@@ -5,11 +5,14 @@ pub(crate) mod browser;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub(crate) mod npy;
+#[cfg(feature = "cuda")]
+pub(crate) mod schedule;
 mod skip;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgsl;
 
 pub(crate) use skip::skip;
+
 use std::env;
 use std::path::{Path, PathBuf};
 

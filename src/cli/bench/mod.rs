@@ -13,7 +13,7 @@ mod wgpu;
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
-use crate::auto::{EngineName, Purpose};
+use crate::auto::EngineName;
 use crate::cpu::Isa;
 use crate::spec::{self, LossSpec, Preset};
 use cases::{Case, Shape, Stats};
@@ -158,7 +158,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn steps(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine, Purpose::Training)?;
+    let name = terminal::chosen(arguments.engine)?;
     if name == EngineName::Reference {
         return Err(no_measurement(name));
     }
@@ -184,7 +184,7 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn rows(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine, Purpose::Rows)?;
+    let name = terminal::chosen(arguments.engine)?;
     let engine = Engine::new(name, arguments)?;
     let cases = cases(arguments, name)?;
     let mut results = engine.results(name);

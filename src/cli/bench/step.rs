@@ -118,7 +118,7 @@ impl Job for Steps<'_> {
 pub(super) fn run(name: EngineName, steps: Steps) -> Result<Results, Report> {
     let cases = auto::on(name, steps).map_err(Report::from_err)?;
     let (isa, threads, device) = match name.is_gpu() {
-        true => (None, None, name.available(auto::Purpose::Training).ok()),
+        true => (None, None, name.available().ok()),
         false => {
             let isa = Isa::chosen().map_err(Report::msg)?;
             (Some(isa.name()), Some(1), None)
