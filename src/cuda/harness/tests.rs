@@ -5,13 +5,13 @@ use super::Harness;
 use crate::auto::{self, EngineName};
 use crate::cpu;
 use crate::cuda::Gpu;
-use crate::engine::Engine;
+use crate::engine::{Engine, Form, Product};
 use crate::harness_parity::{agree, agree_with_the_oracle, losses, numbers};
 use crate::nn::{Mlp, Optimiser};
 use crate::random::Philox;
 use crate::schedule::schedule;
 use crate::skip::skip;
-use crate::spec::{Distance, Preset, Relation};
+use crate::spec::{Distance, IGNORE, Preset, Relation};
 use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::pupil::Pupil;
 use crate::train::{Method, Recipe, Schedule, Setting, Term};
@@ -40,6 +40,68 @@ const ADAMW: Optimiser = Optimiser::AdamW { decay: 0.01 };
 fn operations_agree_with_the_oracle() {
     let Some(gpu) = gpu() else { return };
     agree_with_the_oracle(&mut Harness::new(&gpu).unwrap(), 1e-4);
+}
+
+/// Several tiles per product, several classes per lane, several rows per warp; ties and NaN.
+fn larger<E: Engine>(engine: &mut E) -> Vec<f32> {
+    let random = &mut Philox::new(2, 0);
+    let (rows, columns, inner) = (70, 67, 101);
+    let mut all = Vec::new();
+    for form in [Form::Plain, Form::LeftTransposed, Form::RightTransposed] {
+        let a = engine.upload(&numbers(random, rows * inner));
+        let b = engine.upload(&numbers(random, inner * columns));
+        let (mut out, mut sums) = (engine.zeros(rows * columns), engine.zeros(columns));
+        let product = Product {
+            rows,
+            columns,
+            inner,
+            form,
+        };
+        engine.multiply(product, &a, &b, &mut out);
+        engine.column_sums(&out, rows, &mut sums);
+        let [mut values, mut of_columns] = [rows * columns, columns].map(|len| vec![0.0; len]);
+        let reads = &mut [(&out, &mut values[..]), (&sums, &mut of_columns[..])];
+        engine.download(reads).unwrap();
+        all.extend([values, of_columns].concat());
+    }
+    let mut logits = numbers(random, rows * columns);
+    let mut labels: Vec<i32> = (0..rows).map(|_| random.below(67) as i32).collect();
+    for (row, label) in labels.iter_mut().enumerate().step_by(3) {
+        logits[row * columns + *label as usize] = 9.0;
+    }
+    // Ties: with a later class of the same lane, and with an earlier one. A row without order is 0's.
+    logits[9 * columns + labels[9] as usize % 32] = 9.0;
+    logits[9 * columns + labels[9] as usize % 32 + 32] = 9.0;
+    logits[12 * columns] = 9.0;
+    logits[15 * columns] = f32::NAN;
+    labels[15] = 0;
+    labels[18] = IGNORE;
+    logits[21 * columns + 40] = f32::NEG_INFINITY;
+    let u = engine.upload(&numbers(random, rows * columns));
+    let (logits, labels) = (engine.upload(&logits), engine.upload_ints(&labels));
+    let mut count = engine.zeros(1);
+    engine.hits(&logits, &labels, rows, columns, &mut count);
+    let influence = engine.influence(rows, &logits, &u, &labels, columns);
+    let (mut influence, mut hits) = (influence.unwrap(), [0.0]);
+    assert!(influence[15].is_nan() && influence[18] == 0.0);
+    influence[15] = 0.0;
+    engine.download(&mut [(&count, &mut hits)]).unwrap();
+    assert!(hits[0] > 20.0);
+    all.extend(influence);
+    all.extend(hits);
+    all
+}
+
+#[test]
+fn larger_operations_agree_with_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let on_gpu = larger(&mut Harness::new(&gpu).unwrap());
+    agree(
+        "values",
+        &on_gpu,
+        &larger(&mut cpu::Harness::default()),
+        1e-4,
+    );
 }
 
 #[test]
