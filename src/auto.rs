@@ -13,7 +13,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineName {
-    /// The fastest engine that is available here, for what is wanted of it.
+    /// A GPU's engine if one is available here, the CPU's otherwise.
     #[default]
     Auto,
     /// [`crate::cpu`]: rows in parallel.
@@ -56,16 +56,6 @@ pub struct EngineStatus {
     pub available: Result<String, String>,
 }
 
-/// What an engine is wanted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// The row program on a batch.
-    Rows,
-    /// Training and running networks.
-    Training,
-}
-
 /// The engine that runs, and why it is that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -99,27 +89,27 @@ impl EngineName {
         }
     }
 
-    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available for this
-    /// purpose, any other name stays what it is.
+    /// The engine that runs: [`EngineName::Auto`] becomes a GPU's if there is one that is available, any
+    /// other name stays what it is.
     ///
     /// # Errors
     /// [`UnavailableEngine`] where an engine that was named cannot do it here.
-    pub fn resolve(self, purpose: Purpose) -> Result<Choice, UnavailableEngine> {
+    pub fn resolve(self) -> Result<Choice, UnavailableEngine> {
         let chosen = |engine, why| Ok(Choice { engine, why });
         match self {
             Self::Auto => {
                 let mut missing = Vec::new();
                 for engine in [Self::Cuda, Self::Wgpu] {
-                    match engine.available(purpose) {
+                    match engine.available() {
                         Ok(what) => return chosen(engine, format!("there is a GPU, {what}")),
                         Err(why) => missing.push(format!("{engine} cannot: {why}")),
                     }
                 }
                 // Like an engine that is named, where FUSED_KD_ISA names none.
-                Self::Cpu.resolve(purpose)?;
+                Self::Cpu.resolve()?;
                 chosen(Self::Cpu, missing.join("; "))
             }
-            named => match named.available(purpose) {
+            named => match named.available() {
                 Ok(what) => chosen(named, format!("as asked for: {what}")),
                 Err(why) => Err(UnavailableEngine { engine: named, why }),
             },
@@ -127,15 +117,13 @@ impl EngineName {
     }
 
     /// Whether its work is done in device memory, or in what stands for it.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_gpu(self) -> bool {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }
 
-    /// What this engine runs on here, or why it cannot do this.
-    fn available(self, purpose: Purpose) -> Result<String, String> {
-        if self.is_gpu() && self != Self::Cuda && purpose == Purpose::Training {
-            return Err("it computes losses but does not train; --engine cpu does".to_owned());
-        }
+    /// What this engine runs on here, or why it cannot run.
+    pub(crate) fn available(self) -> Result<String, String> {
         match self {
             // Where there is no GPU, the choice is the CPU.
             Self::Auto | Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
@@ -217,9 +205,7 @@ pub(crate) trait Job {
 
 /// Does a job on the engine of this name.
 pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainError> {
-    let engine = engine
-        .resolve(Purpose::Training)
-        .map_err(EngineError::from)?;
+    let engine = engine.resolve().map_err(EngineError::from)?;
     let name = engine.engine.name();
     match engine.engine {
         EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
@@ -228,6 +214,14 @@ pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainErr
             use crate::cuda::{Gpu, Harness};
             let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
             job.on(&|| Ok(Harness::new(&gpu)?), name)
+        }
+        #[cfg(feature = "wgpu")]
+        EngineName::Wgpu | EngineName::WgpuSoftware => {
+            use crate::wgsl::{Gpu, GpuOptions, Harness};
+            let software = engine.engine == EngineName::WgpuSoftware;
+            let gpu = Gpu::new(&GpuOptions::default().software(software));
+            let gpu = gpu.map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Harness::new(&gpu), name)
         }
         _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }
@@ -308,7 +302,7 @@ pub fn engines() -> Vec<EngineStatus> {
         .filter(|&name| name != EngineName::Auto);
     let status = |name: EngineName| EngineStatus {
         name,
-        available: name.available(Purpose::Rows),
+        available: name.available(),
     };
     named.map(status).collect()
 }
@@ -333,22 +327,20 @@ mod tests {
     #[test]
     fn the_choice_is_an_engine_that_is_available() {
         let engines = engines();
-        for purpose in [Purpose::Rows, Purpose::Training] {
-            for name in EngineName::ALL {
-                match name.resolve(purpose) {
-                    Ok(choice) => assert!(
-                        engines
-                            .iter()
-                            .any(|e| e.name == choice.engine && e.available.is_ok())
-                    ),
-                    Err(error) => assert_eq!(error.engine, name),
-                }
+        for name in EngineName::ALL {
+            match name.resolve() {
+                Ok(choice) => assert!(
+                    engines
+                        .iter()
+                        .any(|e| e.name == choice.engine && e.available.is_ok())
+                ),
+                Err(error) => assert_eq!(error.engine, name),
             }
-            let auto = EngineName::Auto.resolve(purpose).unwrap().engine;
-            assert!(matches!(
-                auto,
-                EngineName::Cpu | EngineName::Cuda | EngineName::Wgpu
-            ));
         }
+        let auto = EngineName::Auto.resolve().unwrap().engine;
+        assert!(matches!(
+            auto,
+            EngineName::Cpu | EngineName::Cuda | EngineName::Wgpu
+        ));
     }
 }

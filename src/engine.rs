@@ -33,7 +33,7 @@ pub(crate) struct Product {
 }
 
 /// Which factor of a product is stored transposed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Form {
     /// `a[rows, inner] · b[inner, columns]`: forward.
     Plain,

@@ -229,7 +229,7 @@ fn rows<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
 
 /// Each operation, alone, as the oracle's plain loops have it.
 pub(crate) fn agree_with_the_oracle<E: Engine>(engine: &mut E, bound: f32) {
-    let trials: [(&str, Trial<E>, Trial<reference::Harness>); 8] = [
+    let trials: [(&str, Trial<E>, Trial<reference::Harness>); 9] = [
         ("multiply", multiply, multiply),
         ("layers", layers, layers),
         ("gathers", gathers, gathers),
@@ -238,6 +238,8 @@ pub(crate) fn agree_with_the_oracle<E: Engine>(engine: &mut E, bound: f32) {
         ("features", features, features),
         ("rows", rows, rows),
         ("steps", steps, steps),
+        // Zeros are zeros where others have been.
+        ("steps again", steps, steps),
     ];
     for (name, on_engine, on_reference) in trials {
         let a = on_engine(engine, &mut Philox::new(1, 0));
@@ -259,7 +261,7 @@ fn gathered_labels_are_counted() {
 }
 
 /// Losses of the first epochs of a training run, of one student, or of two in turns.
-pub(crate) fn losses<E: Engine>(
+fn losses<E: Engine>(
     engine: &mut E,
     preset: Preset,
     optimiser: Optimiser,
@@ -326,8 +328,14 @@ pub(crate) fn losses<E: Engine>(
     losses
 }
 
-#[test]
-fn training_agrees_with_training_on_the_reference() {
+/// Training, step by step, as it is on the oracle: of all presets under both optimisers, with feature
+/// terms, and of two networks under each other.
+pub(crate) fn trains_as_the_oracle<E: Engine>(new: impl Fn() -> E) {
+    presets_train_as_on_the_oracle(&new);
+    features_and_peers_train_as_on_the_oracle(&new);
+}
+
+fn presets_train_as_on_the_oracle<E: Engine>(new: &impl Fn() -> E) {
     for preset in Preset::ALL {
         for optimiser in [
             Optimiser::Sgd {
@@ -336,20 +344,19 @@ fn training_agrees_with_training_on_the_reference() {
             },
             Optimiser::AdamW { decay: 0.01 },
         ] {
-            let on_cpu = losses(&mut cpu::Harness::default(), preset, optimiser, &[], false);
+            let on_engine = losses(&mut new(), preset, optimiser, &[], false);
             let on_reference = losses(&mut reference::Harness, preset, optimiser, &[], false);
-            agree(preset.name(), &on_cpu, &on_reference, 1e-3);
+            agree(preset.name(), &on_engine, &on_reference, 1e-3);
             assert!(
-                on_cpu.last() < on_cpu.first(),
-                "{}: {on_cpu:?}",
+                on_engine.last() < on_engine.first(),
+                "{}: {on_engine:?}",
                 preset.name()
             );
         }
     }
 }
 
-#[test]
-fn training_with_features_and_peers_agrees_too() {
+fn features_and_peers_train_as_on_the_oracle<E: Engine>(new: &impl Fn() -> E) {
     let optimiser = Optimiser::Sgd {
         momentum: 0.9,
         decay: 1e-3,
@@ -361,19 +368,18 @@ fn training_with_features_and_peers_agrees_too() {
         ..Term::new(Relation::Inherit)
     }];
     for (terms, mutual) in [(&both, false), (&one, false), (&none, true), (&both, true)] {
-        let engine = &mut cpu::Harness::default();
-        let on_cpu = losses(engine, Preset::Kd, optimiser, terms, mutual);
-        let on_reference = losses(
-            &mut reference::Harness,
-            Preset::Kd,
-            optimiser,
-            terms,
-            mutual,
-        );
-        agree("the first loss", &on_cpu[..1], &on_reference[..1], 1e-5);
-        agree("losses", &on_cpu, &on_reference, 1e-3);
-        assert!(on_cpu.last() < on_cpu.first(), "{on_cpu:?}");
+        let on_engine = losses(&mut new(), Preset::Kd, optimiser, terms, mutual);
+        let oracle = &mut reference::Harness;
+        let on_reference = losses(oracle, Preset::Kd, optimiser, terms, mutual);
+        agree("the first loss", &on_engine[..1], &on_reference[..1], 1e-5);
+        agree("losses", &on_engine, &on_reference, 1e-3);
+        assert!(on_engine.last() < on_engine.first(), "{on_engine:?}");
     }
+}
+
+#[test]
+fn training_agrees_with_training_on_the_reference() {
+    trains_as_the_oracle(cpu::Harness::default);
 }
 
 /// The gradient of every parameter of student and encoders, through the row program and both feature

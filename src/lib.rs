@@ -108,7 +108,7 @@ pub mod report;
 mod schedule;
 #[cfg(feature = "train")]
 pub mod select;
-#[cfg(all(test, feature = "train", feature = "cuda"))]
+#[cfg(all(test, feature = "train", any(feature = "cuda", feature = "wgpu")))]
 #[path = "../tests/support/skip.rs"]
 mod skip;
 #[cfg(feature = "train")]

@@ -12,7 +12,6 @@ mod skip;
 pub(crate) mod wgsl;
 
 pub(crate) use skip::skip;
-
 use std::env;
 use std::path::{Path, PathBuf};
 
