@@ -13,7 +13,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineName {
-    /// A GPU's engine if one is available here, the CPU's otherwise.
+    /// The fastest engine that is available here.
     #[default]
     Auto,
     /// [`crate::cpu`]: rows in parallel.
@@ -37,7 +37,7 @@ pub struct UnknownEngine {
     pub given: String,
 }
 
-/// An engine that cannot do here what is wanted of it.
+/// An engine that cannot run here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("engine \"{engine}\" cannot run here: {why}")]
 pub struct UnavailableEngine {
@@ -89,11 +89,11 @@ impl EngineName {
         }
     }
 
-    /// The engine that runs: [`EngineName::Auto`] becomes a GPU's if there is one that is available, any
-    /// other name stays what it is.
+    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available,
+    /// any other name stays what it is.
     ///
     /// # Errors
-    /// [`UnavailableEngine`] where an engine that was named cannot do it here.
+    /// [`UnavailableEngine`] where an engine that was named cannot run here.
     pub fn resolve(self) -> Result<Choice, UnavailableEngine> {
         let chosen = |engine, why| Ok(Choice { engine, why });
         match self {
@@ -122,7 +122,7 @@ impl EngineName {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }
 
-    /// What this engine runs on here, or why it cannot run.
+    /// What this engine runs on here, or why it cannot do this.
     pub(crate) fn available(self) -> Result<String, String> {
         match self {
             // Where there is no GPU, the choice is the CPU.
@@ -209,12 +209,6 @@ pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainErr
     let name = engine.engine.name();
     match engine.engine {
         EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
-        #[cfg(feature = "cuda")]
-        EngineName::Cuda => {
-            use crate::cuda::{Gpu, Harness};
-            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
-            job.on(&|| Ok(Harness::new(&gpu)?), name)
-        }
         #[cfg(feature = "wgpu")]
         EngineName::Wgpu | EngineName::WgpuSoftware => {
             use crate::wgsl::{Gpu, GpuOptions, Harness};
@@ -222,6 +216,12 @@ pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainErr
             let gpu = Gpu::new(&GpuOptions::default().software(software));
             let gpu = gpu.map_err(|error| EngineError::Device(error.to_string()))?;
             job.on(&|| Harness::new(&gpu), name)
+        }
+        #[cfg(feature = "cuda")]
+        EngineName::Cuda => {
+            use crate::cuda::{Gpu, Harness};
+            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Ok(Harness::new(&gpu)?), name)
         }
         _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }

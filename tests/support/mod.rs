@@ -12,6 +12,7 @@ mod skip;
 pub(crate) mod wgsl;
 
 pub(crate) use skip::skip;
+
 use std::env;
 use std::path::{Path, PathBuf};
 
