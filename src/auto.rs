@@ -117,6 +117,7 @@ impl EngineName {
     }
 
     /// Whether its work is done in device memory, or in what stands for it.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_gpu(self) -> bool {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }

@@ -261,7 +261,7 @@ fn gathered_labels_are_counted() {
 }
 
 /// Losses of the first epochs of a training run, of one student, or of two in turns.
-pub(crate) fn losses<E: Engine>(
+fn losses<E: Engine>(
     engine: &mut E,
     preset: Preset,
     optimiser: Optimiser,

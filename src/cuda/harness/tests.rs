@@ -6,15 +6,15 @@ use crate::auto::{self, EngineName};
 use crate::cpu;
 use crate::cuda::Gpu;
 use crate::engine::{Engine, Form, Product};
-use crate::harness_parity::{agree, agree_with_the_oracle, losses, numbers};
+use crate::harness_parity::{agree, agree_with_the_oracle, numbers, trains_as_the_oracle};
 use crate::nn::{Mlp, Optimiser};
 use crate::random::Philox;
 use crate::schedule::schedule;
 use crate::skip::skip;
-use crate::spec::{Distance, IGNORE, Preset, Relation};
+use crate::spec::{IGNORE, Preset};
 use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::pupil::Pupil;
-use crate::train::{Method, Recipe, Schedule, Setting, Term};
+use crate::train::{Method, Recipe, Schedule, Setting};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -105,29 +105,9 @@ fn larger_operations_agree_with_the_cpu() {
 }
 
 #[test]
-fn training_agrees_with_training_on_the_cpu() {
+fn training_agrees_with_the_oracle() {
     let Some(gpu) = gpu() else { return };
-    let both = Term::both();
-    let cosine = vec![Term {
-        distance: Distance::Cosine,
-        weight: 2.0,
-        ..Term::new(Relation::Inherit)
-    }];
-    let logits = Preset::ALL.map(|preset| (preset, &[][..], false));
-    let features = [
-        (Preset::Kd, &both[..], false),
-        (Preset::Kd, &cosine, false),
-        (Preset::Kd, &[], true),
-        (Preset::Lr, &both, true),
-    ];
-    for (i, (preset, terms, mutual)) in logits.into_iter().chain(features).enumerate() {
-        let optimiser = [SGD, ADAMW][i % 2];
-        let engine = &mut Harness::new(&gpu).unwrap();
-        let on_gpu = losses(engine, preset, optimiser, terms, mutual);
-        let engine = &mut cpu::Harness::default();
-        let on_cpu = losses(engine, preset, optimiser, terms, mutual);
-        agree(preset.name(), &on_gpu, &on_cpu, 1e-3);
-    }
+    trains_as_the_oracle(|| Harness::new(&gpu).unwrap());
 }
 
 /// The mean loss of each epoch of so many steps of `BATCH` rows, but for the last, which has fewer.
