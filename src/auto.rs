@@ -1,6 +1,7 @@
 //! Which engines there are on this machine, and which one runs: the only place that chooses.
 
 use crate::data::Dataset;
+use crate::engine::{Engine, EngineError, Source};
 use crate::train::{
     self, Comparison, Model, Predictions, Progress, Run, RunConfig, Setting, TrainError,
 };
@@ -12,7 +13,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineName {
-    /// The fastest engine that is available here, for what is wanted of it.
+    /// The fastest engine that is available here.
     #[default]
     Auto,
     /// [`crate::cpu`]: rows in parallel.
@@ -36,7 +37,7 @@ pub struct UnknownEngine {
     pub given: String,
 }
 
-/// An engine that cannot do here what is wanted of it.
+/// An engine that cannot run here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("engine \"{engine}\" cannot run here: {why}")]
 pub struct UnavailableEngine {
@@ -53,16 +54,6 @@ pub struct EngineStatus {
     pub name: EngineName,
     /// What it is and what it runs on, or why it cannot run.
     pub available: Result<String, String>,
-}
-
-/// What an engine is wanted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// The row program on a batch.
-    Rows,
-    /// Training and running networks.
-    Training,
 }
 
 /// The engine that runs, and why it is that one.
@@ -98,27 +89,27 @@ impl EngineName {
         }
     }
 
-    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available for this
-    /// purpose, any other name stays what it is.
+    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available,
+    /// any other name stays what it is.
     ///
     /// # Errors
-    /// [`UnavailableEngine`] where an engine that was named cannot do it here.
-    pub fn resolve(self, purpose: Purpose) -> Result<Choice, UnavailableEngine> {
+    /// [`UnavailableEngine`] where an engine that was named cannot run here.
+    pub fn resolve(self) -> Result<Choice, UnavailableEngine> {
         let chosen = |engine, why| Ok(Choice { engine, why });
         match self {
             Self::Auto => {
                 let mut missing = Vec::new();
                 for engine in [Self::Cuda, Self::Wgpu] {
-                    match engine.available(purpose) {
+                    match engine.available() {
                         Ok(what) => return chosen(engine, format!("there is a GPU, {what}")),
                         Err(why) => missing.push(format!("{engine} cannot: {why}")),
                     }
                 }
                 // Like an engine that is named, where FUSED_KD_ISA names none.
-                Self::Cpu.resolve(purpose)?;
+                Self::Cpu.resolve()?;
                 chosen(Self::Cpu, missing.join("; "))
             }
-            named => match named.available(purpose) {
+            named => match named.available() {
                 Ok(what) => chosen(named, format!("as asked for: {what}")),
                 Err(why) => Err(UnavailableEngine { engine: named, why }),
             },
@@ -131,10 +122,7 @@ impl EngineName {
     }
 
     /// What this engine runs on here, or why it cannot do this.
-    fn available(self, purpose: Purpose) -> Result<String, String> {
-        if self.is_gpu() && purpose == Purpose::Training {
-            return Err("it computes losses but does not train; --engine cpu does".to_owned());
-        }
+    pub(crate) fn available(self) -> Result<String, String> {
         match self {
             // Where there is no GPU, the choice is the CPU.
             Self::Auto | Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
@@ -196,9 +184,45 @@ impl FromStr for EngineName {
     }
 }
 
-impl From<UnavailableEngine> for TrainError {
+impl From<UnavailableEngine> for EngineError {
     fn from(error: UnavailableEngine) -> Self {
-        Self::Engine(error.to_string())
+        Self::Device(error.to_string())
+    }
+}
+
+/// What is done on whatever engine trains.
+pub(crate) trait Job {
+    /// What comes of it.
+    type Done;
+    /// Does it; `name` is the engine's own, for reports.
+    fn on<E: Engine>(
+        self,
+        engines: Source<E>,
+        name: &'static str,
+    ) -> Result<Self::Done, TrainError>;
+}
+
+/// Does a job on the engine of this name.
+pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainError> {
+    let engine = engine.resolve().map_err(EngineError::from)?;
+    let name = engine.engine.name();
+    match engine.engine {
+        EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
+        #[cfg(feature = "wgpu")]
+        EngineName::Wgpu | EngineName::WgpuSoftware => {
+            use crate::wgsl::{Gpu, GpuOptions, Harness};
+            let software = engine.engine == EngineName::WgpuSoftware;
+            let gpu = Gpu::new(&GpuOptions::default().software(software));
+            let gpu = gpu.map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Harness::new(&gpu), name)
+        }
+        #[cfg(feature = "cuda")]
+        EngineName::Cuda => {
+            use crate::cuda::{Gpu, Harness};
+            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
+            job.on(&|| Ok(Harness::new(&gpu)?), name)
+        }
+        _ => job.on(&|| Ok(cpu::Harness::default()), name),
     }
 }
 
@@ -211,13 +235,18 @@ pub fn compare(
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
-    let engine = engine.resolve(Purpose::Training)?.engine;
-    match engine {
-        EngineName::Reference => {
-            train::compare::<reference::Harness>(engine.name(), setting, progress)
+    struct Compare<'a>(&'a Setting, &'a (dyn Fn(Progress) + Sync));
+    impl Job for Compare<'_> {
+        type Done = Comparison;
+        fn on<E: Engine>(
+            self,
+            engines: Source<E>,
+            name: &'static str,
+        ) -> Result<Comparison, TrainError> {
+            train::compare(engines, name, self.0, self.1)
         }
-        _ => train::compare::<cpu::Harness>(engine.name(), setting, progress),
     }
+    on(engine, Compare(setting, progress))
 }
 
 /// Makes one run on the engine of this name.
@@ -229,11 +258,14 @@ pub fn train(
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
-    let engine = engine.resolve(Purpose::Training)?.engine;
-    match engine {
-        EngineName::Reference => train::run::<reference::Harness>(engine.name(), config, progress),
-        _ => train::run::<cpu::Harness>(engine.name(), config, progress),
+    struct Train<'a>(&'a RunConfig, &'a (dyn Fn(Progress) + Sync));
+    impl Job for Train<'_> {
+        type Done = Run;
+        fn on<E: Engine>(self, engines: Source<E>, name: &'static str) -> Result<Run, TrainError> {
+            train::run(engines, name, self.0, self.1)
+        }
     }
+    on(engine, Train(config, progress))
 }
 
 /// What a student makes of these rows of a data set, on the engine of this name: the bits of the run
@@ -247,10 +279,18 @@ pub fn predict(
     dataset: &Dataset,
     rows: &[u32],
 ) -> Result<Predictions, TrainError> {
-    match engine.resolve(Purpose::Training)?.engine {
-        EngineName::Reference => train::predict::<reference::Harness>(model, dataset, rows),
-        _ => train::predict::<cpu::Harness>(model, dataset, rows),
+    struct Predict<'a>(&'a Model, &'a Dataset, &'a [u32]);
+    impl Job for Predict<'_> {
+        type Done = Predictions;
+        fn on<E: Engine>(
+            self,
+            engines: Source<E>,
+            _: &'static str,
+        ) -> Result<Predictions, TrainError> {
+            train::predict(engines, self.0, self.1, self.2)
+        }
     }
+    on(engine, Predict(model, dataset, rows))
 }
 
 /// All engines of this build, and whether they can run here.
@@ -261,7 +301,7 @@ pub fn engines() -> Vec<EngineStatus> {
         .filter(|&name| name != EngineName::Auto);
     let status = |name: EngineName| EngineStatus {
         name,
-        available: name.available(Purpose::Rows),
+        available: name.available(),
     };
     named.map(status).collect()
 }
@@ -286,22 +326,20 @@ mod tests {
     #[test]
     fn the_choice_is_an_engine_that_is_available() {
         let engines = engines();
-        for purpose in [Purpose::Rows, Purpose::Training] {
-            for name in EngineName::ALL {
-                match name.resolve(purpose) {
-                    Ok(choice) => assert!(
-                        engines
-                            .iter()
-                            .any(|e| e.name == choice.engine && e.available.is_ok())
-                    ),
-                    Err(error) => assert_eq!(error.engine, name),
-                }
+        for name in EngineName::ALL {
+            match name.resolve() {
+                Ok(choice) => assert!(
+                    engines
+                        .iter()
+                        .any(|e| e.name == choice.engine && e.available.is_ok())
+                ),
+                Err(error) => assert_eq!(error.engine, name),
             }
-            let auto = EngineName::Auto.resolve(purpose).unwrap().engine;
-            assert!(matches!(
-                auto,
-                EngineName::Cpu | EngineName::Cuda | EngineName::Wgpu
-            ));
         }
+        let auto = EngineName::Auto.resolve().unwrap().engine;
+        assert!(matches!(
+            auto,
+            EngineName::Cpu | EngineName::Cuda | EngineName::Wgpu
+        ));
     }
 }

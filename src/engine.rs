@@ -5,6 +5,24 @@
 use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError};
 use std::ops::Range;
 
+/// Why an engine could not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum EngineError {
+    /// A loss that cannot be planned.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A call that is refused.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// A device that is not there, or failed.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// Where engines come from: one for each network that is trained, by several threads; those of a GPU
+/// share it.
+pub(crate) type Source<'a, E> = &'a (dyn Fn() -> Result<E, EngineError> + Sync);
+
 /// `out[rows, columns] = op(a) · op(b)` with `inner` as the summed dimension.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
@@ -15,7 +33,7 @@ pub(crate) struct Product {
 }
 
 /// Which factor of a product is stored transposed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Form {
     /// `a[rows, inner] · b[inner, columns]`: forward.
     Plain,
@@ -72,6 +90,9 @@ pub(crate) struct AdamWStep {
 }
 
 /// Where a network lives and learns.
+///
+/// Operations that give nothing back never fail at once: an engine that may fail keeps its first
+/// failure, does nothing from then on, and gives it where something is read.
 pub(crate) trait Engine {
     /// Numbers.
     type Buf: Send;
@@ -86,14 +107,15 @@ pub(crate) trait Engine {
     fn upload_ints(&mut self, values: &[i32]) -> Self::Ints;
     fn zeros(&mut self, len: usize) -> Self::Buf;
     fn zero_ints(&mut self, len: usize) -> Self::Ints;
-    /// Reads the first `out.len()` values back.
-    fn download(&mut self, from: &Self::Buf, out: &mut [f32]);
-    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Self::Plan, SpecError>;
+    /// Reads the first values of each buffer back, as many as there is room for, after everything that
+    /// was asked for before.
+    fn download(&mut self, reads: &mut [(&Self::Buf, &mut [f32])]) -> Result<(), EngineError>;
+    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Self::Plan, EngineError>;
     fn feature_plan(
         &mut self,
         spec: &FeatureSpec,
         width: usize,
-    ) -> Result<Self::FeaturePlan, SpecError>;
+    ) -> Result<Self::FeaturePlan, EngineError>;
 
     /// `out` row i = row `indices[range][i]` of `from`, rows of `width` values.
     fn gather(
@@ -162,7 +184,7 @@ pub(crate) trait Engine {
         student: &Self::Buf,
         teacher: &Self::Buf,
         labels: &Self::Ints,
-    ) -> Result<Vec<RowStats>, ArgumentError>;
+    ) -> Result<Vec<RowStats>, EngineError>;
     /// Influence of a batch's rows, read back: `Σ_c (q1_c − e_y,c) u_c`.
     fn influence(
         &mut self,
@@ -171,7 +193,7 @@ pub(crate) trait Engine {
         u: &Self::Buf,
         labels: &Self::Ints,
         classes: usize,
-    ) -> Result<Vec<f32>, ArgumentError>;
+    ) -> Result<Vec<f32>, EngineError>;
     /// Adds `(1/len) Σ |output − target|` over the first `len` values to `total[0]`; the gradient
     /// `sign(output − target)/len`, with `sign(0) = 0`, replaces `output`.
     fn absolute_error(
@@ -186,11 +208,11 @@ pub(crate) trait Engine {
         &mut self,
         plan: &Self::FeaturePlan,
         batch: FeatureBatch<Self>,
-    ) -> Result<(), ArgumentError>
+    ) -> Result<(), EngineError>
     where
         Self: Sized;
     /// The row program.
-    fn row(&mut self, plan: &Self::Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError>
+    fn row(&mut self, plan: &Self::Plan, batch: RowBatch<Self>) -> Result<(), EngineError>
     where
         Self: Sized;
 }

@@ -13,17 +13,17 @@ use crate::{cpu, reference};
 /// What an operation leaves behind, read back.
 type Trial<E> = fn(&mut E, &mut Philox) -> Vec<f32>;
 
-fn numbers(random: &mut Philox, len: usize) -> Vec<f32> {
+pub(crate) fn numbers(random: &mut Philox, len: usize) -> Vec<f32> {
     (0..len).map(|_| random.normal()).collect()
 }
 
 fn read<E: Engine>(engine: &mut E, buf: &E::Buf, len: usize) -> Vec<f32> {
     let mut out = vec![0.0; len];
-    engine.download(buf, &mut out);
+    engine.download(&mut [(buf, &mut out)]).unwrap();
     out
 }
 
-fn agree(name: &str, a: &[f32], b: &[f32], bound: f32) {
+pub(crate) fn agree(name: &str, a: &[f32], b: &[f32], bound: f32) {
     assert_eq!(a.len(), b.len());
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert!(
@@ -186,22 +186,71 @@ fn steps<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
     read(engine, &w, len)
 }
 
-#[test]
-fn operations_agree_with_the_reference() {
-    let trials: [(&str, Trial<cpu::Harness>, Trial<reference::Harness>); 7] = [
+fn rows<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
+    let (rows, classes) = (7, 5);
+    let mut all = Vec::new();
+    for (preset, weighted) in [
+        (Preset::Lr, true),
+        (Preset::LrMse, false),
+        (Preset::Lskd, true),
+    ] {
+        let plan = engine.plan(&preset.spec(), classes).unwrap();
+        let mut student = engine.upload(&numbers(random, rows * classes));
+        let teacher = engine.upload(&numbers(random, rows * classes));
+        let labels = engine.upload_ints(&[0, 1, 2, 3, 4, crate::spec::IGNORE, 0]);
+        let ones = engine.upload(&[1.0, 10.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+        let kept = engine.upload(&[1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+        let (rows, student, teacher, labels) = (rows - 1, &mut student, &teacher, &labels);
+        let records = engine.stats(&plan, rows, student, teacher, labels);
+        for record in records.unwrap() {
+            all.extend([record.loss, record.beta, record.el2n, record.teacher_margin]);
+            all.extend([record.teacher_top as f32, record.student_top as f32]);
+        }
+        all.extend(
+            engine
+                .influence(rows, student, teacher, labels, classes)
+                .unwrap(),
+        );
+        let mut total = engine.upload(&[10.0]);
+        let batch = RowBatch {
+            rows,
+            student,
+            teacher,
+            labels,
+            weights: weighted.then_some([&ones, &kept]),
+            total: &mut total,
+        };
+        engine.row(&plan, batch).unwrap();
+        all.extend(read(engine, student, (rows + 1) * classes));
+        all.extend(read(engine, &total, 1));
+    }
+    all
+}
+
+/// Each operation, alone, as the oracle's plain loops have it.
+pub(crate) fn agree_with_the_oracle<E: Engine>(engine: &mut E, bound: f32) {
+    let trials: [(&str, Trial<E>, Trial<reference::Harness>); 9] = [
         ("multiply", multiply, multiply),
         ("layers", layers, layers),
         ("gathers", gathers, gathers),
         ("columns", columns, columns),
         ("absolute errors", absolute_errors, absolute_errors),
         ("features", features, features),
+        ("rows", rows, rows),
         ("steps", steps, steps),
+        // Zeros are zeros where others have been.
+        ("steps again", steps, steps),
     ];
-    for (name, on_cpu, on_reference) in trials {
-        let a = on_cpu(&mut cpu::Harness::default(), &mut Philox::new(1, 0));
+    for (name, on_engine, on_reference) in trials {
+        let a = on_engine(engine, &mut Philox::new(1, 0));
         let b = on_reference(&mut reference::Harness, &mut Philox::new(1, 0));
-        agree(name, &a, &b, 1e-5);
+        agree(name, &a, &b, bound);
     }
+}
+
+#[test]
+fn operations_agree_with_the_reference() {
+    agree_with_the_oracle(&mut cpu::Harness::default(), 1e-5);
 }
 
 /// The hits of [`gathers`] by hand: rows 0, 0 and 3 of the labels are 1, 1 and 2.
@@ -212,7 +261,8 @@ fn gathered_labels_are_counted() {
 }
 
 /// Losses of the first epochs of a training run, of one student, or of two in turns.
-fn losses<E: Engine + Default>(
+pub(crate) fn losses<E: Engine>(
+    engine: &mut E,
     preset: Preset,
     optimiser: Optimiser,
     terms: &[Term],
@@ -238,11 +288,10 @@ fn losses<E: Engine + Default>(
         schedule: Schedule::Cosine,
         warm_up: 1,
     };
-    let mut engine = E::default();
-    let samples = Samples::upload(&mut engine, &host);
+    let samples = Samples::upload(engine, &host);
     let plan = engine.plan(&preset.spec(), 5).unwrap();
     let [mut net, mut peer] =
-        [6, 9].map(|seed| Mlp::new(&mut engine, &[8, 16, 16, 5], 32, &mut Philox::new(seed, 0)));
+        [6, 9].map(|seed| Mlp::new(engine, &[8, 16, 16, 5], 32, &mut Philox::new(seed, 0)));
     let to = if mutual { 16 } else { 6 };
     let encoders = |engine: &mut E| {
         let channels = |term: &Term| {
@@ -253,10 +302,10 @@ fn losses<E: Engine + Default>(
         let made = Encoders::new(engine, losses, [16, to], 32, optimiser, random);
         (!terms.is_empty()).then(|| made.unwrap())
     };
-    let of_net = encoders(&mut engine);
-    let of_peer = encoders(&mut engine);
-    let mut pupil = Pupil::new(&mut engine, &mut net, optimiser, of_net);
-    let mut peer = mutual.then(|| Pupil::new(&mut engine, &mut peer, optimiser, of_peer));
+    let of_net = encoders(engine);
+    let of_peer = encoders(engine);
+    let mut pupil = Pupil::new(engine, &mut net, optimiser, of_net);
+    let mut peer = mutual.then(|| Pupil::new(engine, &mut peer, optimiser, of_peer));
     let mut losses = Vec::new();
     let mut order = Philox::new(7, 0);
     let fit = Fit {
@@ -266,19 +315,27 @@ fn losses<E: Engine + Default>(
         terms,
         selector: None,
     };
-    fit.run(
-        &mut engine,
-        &mut pupil,
-        peer.as_mut(),
-        &mut order,
-        |_, _, loss| losses.push(loss),
-    )
+    let (steps, mut seen) = (fit.steps_per_epoch(pupil.net), 0.0);
+    let (peer, order) = (peer.as_mut(), &mut order);
+    fit.run(engine, &mut pupil, peer, order, |engine, _, total| {
+        let mut sum = [0.0];
+        engine.download(&mut [(total, &mut sum)])?;
+        losses.push((sum[0] - seen) / steps as f32);
+        seen = sum[0];
+        Ok(())
+    })
     .unwrap();
     losses
 }
 
-#[test]
-fn training_agrees_with_training_on_the_reference() {
+/// Training, step by step, as it is on the oracle: of all presets under both optimisers, with feature
+/// terms, and of two networks under each other.
+pub(crate) fn trains_as_the_oracle<E: Engine>(new: impl Fn() -> E) {
+    presets_train_as_on_the_oracle(&new);
+    features_and_peers_train_as_on_the_oracle(&new);
+}
+
+fn presets_train_as_on_the_oracle<E: Engine>(new: &impl Fn() -> E) {
     for preset in Preset::ALL {
         for optimiser in [
             Optimiser::Sgd {
@@ -287,20 +344,19 @@ fn training_agrees_with_training_on_the_reference() {
             },
             Optimiser::AdamW { decay: 0.01 },
         ] {
-            let on_cpu = losses::<cpu::Harness>(preset, optimiser, &[], false);
-            let on_reference = losses::<reference::Harness>(preset, optimiser, &[], false);
-            agree(preset.name(), &on_cpu, &on_reference, 1e-3);
+            let on_engine = losses(&mut new(), preset, optimiser, &[], false);
+            let on_reference = losses(&mut reference::Harness, preset, optimiser, &[], false);
+            agree(preset.name(), &on_engine, &on_reference, 1e-3);
             assert!(
-                on_cpu.last() < on_cpu.first(),
-                "{}: {on_cpu:?}",
+                on_engine.last() < on_engine.first(),
+                "{}: {on_engine:?}",
                 preset.name()
             );
         }
     }
 }
 
-#[test]
-fn training_with_features_and_peers_agrees_too() {
+fn features_and_peers_train_as_on_the_oracle<E: Engine>(new: &impl Fn() -> E) {
     let optimiser = Optimiser::Sgd {
         momentum: 0.9,
         decay: 1e-3,
@@ -312,12 +368,18 @@ fn training_with_features_and_peers_agrees_too() {
         ..Term::new(Relation::Inherit)
     }];
     for (terms, mutual) in [(&both, false), (&one, false), (&none, true), (&both, true)] {
-        let on_cpu = losses::<cpu::Harness>(Preset::Kd, optimiser, terms, mutual);
-        let on_reference = losses::<reference::Harness>(Preset::Kd, optimiser, terms, mutual);
-        agree("the first loss", &on_cpu[..1], &on_reference[..1], 1e-5);
-        agree("losses", &on_cpu, &on_reference, 1e-3);
-        assert!(on_cpu.last() < on_cpu.first(), "{on_cpu:?}");
+        let on_engine = losses(&mut new(), Preset::Kd, optimiser, terms, mutual);
+        let oracle = &mut reference::Harness;
+        let on_reference = losses(oracle, Preset::Kd, optimiser, terms, mutual);
+        agree("the first loss", &on_engine[..1], &on_reference[..1], 1e-5);
+        agree("losses", &on_engine, &on_reference, 1e-3);
+        assert!(on_engine.last() < on_engine.first(), "{on_engine:?}");
     }
+}
+
+#[test]
+fn training_agrees_with_training_on_the_reference() {
+    trains_as_the_oracle(cpu::Harness::default);
 }
 
 /// The gradient of every parameter of student and encoders, through the row program and both feature

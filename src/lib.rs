@@ -103,7 +103,13 @@ mod nn;
 mod random;
 #[cfg(feature = "train")]
 pub mod report;
+#[cfg(all(test, feature = "train", feature = "cuda"))]
+#[path = "../tests/support/schedule.rs"]
+mod schedule;
 #[cfg(feature = "train")]
 pub mod select;
+#[cfg(all(test, feature = "train", any(feature = "cuda", feature = "wgpu")))]
+#[path = "../tests/support/skip.rs"]
+mod skip;
 #[cfg(feature = "train")]
 pub mod train;

@@ -360,6 +360,75 @@ fn training_steps_are_measured() {
 }
 
 #[test]
+fn training_steps_on_wgpu_are_measured() {
+    if !runs_here("wgpu-software", "wgpu") {
+        return;
+    }
+    let step = "bench --what step --samples 2 --network 6-5-4 --batch 8 --preset kd";
+    let step = format!("{step} --engine wgpu-software");
+    let results = json(&succeed(Path::new("."), &format!("{step} --json")));
+    assert_eq!(results["engine"], "wgpu-software");
+    assert!(results["device"].is_string() && results["isa"].is_null());
+    assert!(results["cases"][0]["median_s"].as_f64() > Some(0.0));
+    assert!(succeed(Path::new("."), &step).contains("engine wgpu-software, "));
+}
+
+/// With the same seeds and order of data every method learns as much as on the CPU: to 1 point of
+/// accuracy for each seed, after teachers that were trained there too.
+#[track_caller]
+fn trains_as_the_cpu(engine: &str) {
+    let compare = |engine: &str| {
+        let given = "compare --methods kd,lr-ds,ie+lr --seeds 2 --epochs 12 --teacher-epochs 12";
+        let given = format!("{given} --lr-grid 0.05 --format json --engine {engine}");
+        json(&succeed(Path::new("."), &given))
+    };
+    let (ours, cpu) = (compare(engine), compare("cpu"));
+    assert_eq!(ours["engine"], engine);
+    let methods = |of: &Value| of["methods"].as_array().unwrap().clone();
+    assert_eq!(methods(&ours).len(), 3);
+    for (ours, cpu) in methods(&ours).iter().zip(&methods(&cpu)) {
+        let seeds = |of: &Value| of["test_accuracy"]["per_seed"].as_array().unwrap().clone();
+        assert_eq!(seeds(ours).len(), 2);
+        for (a, b) in seeds(ours).iter().zip(&seeds(cpu)) {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!(
+                (a - b).abs() <= 0.01 && b > 0.7,
+                "{}: {a}, {b}",
+                cpu["name"]
+            );
+        }
+    }
+}
+
+#[test]
+fn wgpu_trains_as_the_cpu() {
+    if runs_here("wgpu-software", "wgpu") {
+        trains_as_the_cpu("wgpu-software");
+    }
+}
+
+/// A student that was trained there predicts there, to the bit what it did in its run.
+#[test]
+fn wgpu_keeps_and_runs_a_student() {
+    if !runs_here("wgpu-software", "wgpu") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let config = "[student]\nepochs = 3\n[teacher]\nepochs = 3\n[select]\nscore = \"el2n\"\n";
+    fs::write(at.join("run.toml"), config).unwrap();
+    succeed(
+        at,
+        "train --config run.toml --engine wgpu-software --out run",
+    );
+    let result = json(&fs::read_to_string(at.join("run/results.json")).unwrap());
+    assert_eq!(result["engine"], "wgpu-software");
+    let predict = "predict --model run/student.safetensors --data digits --rows test --format json";
+    let predicted = json(&succeed(at, &format!("{predict} --engine wgpu-software")));
+    assert_eq!(predicted["accuracy"], result["student"]["test_accuracy"]);
+}
+
+#[test]
 fn speeds_on_cuda_are_measured() {
     if !runs_here("cuda", "simt") {
         return;

@@ -3,7 +3,7 @@
 use super::arguments::Format;
 use super::failure::Failure;
 use super::terminal;
-use crate::auto::{self, EngineName, EngineStatus, Purpose};
+use crate::auto::{self, EngineName, EngineStatus};
 use serde::Serialize;
 
 /// List the engines and whether they can run here.
@@ -31,7 +31,7 @@ struct Device<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let engines = auto::engines();
-    let auto = EngineName::Auto.resolve(Purpose::Rows);
+    let auto = EngineName::Auto.resolve();
     let chosen = auto.map_or(EngineName::Cpu, |choice| choice.engine);
     let devices: Vec<Device> = engines.iter().map(|e| device(e, chosen)).collect();
     match arguments.format {

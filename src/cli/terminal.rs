@@ -1,7 +1,7 @@
 //! Standard output for results, standard error for everything else.
 
 use super::failure::{Failure, failed};
-use crate::auto::{EngineName, Purpose};
+use crate::auto::EngineName;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
@@ -51,9 +51,9 @@ pub(super) fn note(text: impl Display) {
 }
 
 /// The engine that runs; says so where that was not the user's own choice.
-pub(super) fn chosen(engine: EngineName, purpose: Purpose) -> Result<EngineName, Failure> {
+pub(super) fn chosen(engine: EngineName) -> Result<EngineName, Failure> {
     let choice = engine
-        .resolve(purpose)
+        .resolve()
         .map_err(|error| failed(error, "`fused-kd devices` says which engines can run here"))?;
     if engine == EngineName::Auto {
         note(format_args!(

@@ -4,7 +4,7 @@
 use super::gradient::Gradient;
 use super::layout::{Ahead, LOWEST, Layout, Sink, Step};
 use super::simd::{Mask, Vector};
-use super::sums::{Both, Exponentials, Kept, Raise, Sums};
+use super::sums::{Both, Exponentials, Raise, Scratch, Sums};
 use std::marker::PhantomData;
 
 /// Where the textbook sum `Σ p' (log p' − log q)` is less than this part of its terms, it cancels
@@ -16,7 +16,7 @@ const LEAST: f32 = 1.0 / 16.0;
 #[inline(always)]
 pub(super) fn value<R: Vector, C: Copy>(gradient: &Gradient<R, C>, sums: &Sums<R>) -> (R, R::Mask) {
     let (q, target) = (&gradient.student, &gradient.target);
-    let of_classes = target.beta * target.softmax.scale * sums.contrast;
+    let of_classes = target.beta * target.softmax.scale * sums.contrast * q.k;
     let constant = q.log_norm - target.softmax.log_norm + target.log_beta;
     let of_constant = target.label.rest * constant;
     let (zero, p) = (R::splat(0.0), &target.label);
@@ -46,15 +46,14 @@ pub(super) struct Blend<V, P> {
     pub(super) exponentials: Exponentials<V>,
     pub(super) power: P,
     pub(super) factors: [V; 3],
-    /// Rows that come nearer meanwhile.
-    pub(super) ahead: [Ahead; 2],
+    /// A row that comes nearer meanwhile.
+    pub(super) ahead: Ahead,
 }
 
 impl<V: Vector, P: Raise> Blend<V, P> {
     #[inline(always)]
     fn put<R: Vector>(&self, at: usize, [e_s, e_t, raw]: [V; 3], sink: &mut impl Sink<V, R>) {
-        self.ahead[0].fetch::<V>(at);
-        self.ahead[1].fetch::<V>(at);
+        self.ahead.fetch::<V>(at);
         let [a, b, c] = self.factors;
         let g = e_s.mul_add(a, e_t.mul_add(b, raw * c));
         sink.put(at, g, Mask::splat(true));
@@ -67,7 +66,7 @@ impl<V: Vector, P: Raise> Blend<V, P> {
     #[inline(always)]
     pub(super) unsafe fn write_kept<R: Vector>(
         &self,
-        kept: &Kept,
+        kept: &Scratch,
         classes: usize,
         sink: &mut impl Sink<V, R>,
     ) {

@@ -99,7 +99,7 @@ fn by<V: Vector, F: Formats, P: Raise>(
     let seen = V::enter(Sweep::<V, F, P> {
         stretch,
         rows: rows.clone(),
-        scratch,
+        scratch: scratch.from(0),
         power,
         kinds: PhantomData,
     });
@@ -112,7 +112,7 @@ fn by<V: Vector, F: Formats, P: Raise>(
         V::enter(Write::<V, F, P> {
             stretch,
             rows,
-            scratch,
+            scratch: scratch.from(0),
             power,
             seen: &seen,
             cleaned: &cleaned,
@@ -126,7 +126,7 @@ fn by<V: Vector, F: Formats, P: Raise>(
 struct Sweep<'a, 'b, V, F, P> {
     stretch: &'a Stretch<'b>,
     rows: Range<usize>,
-    scratch: &'a mut Scratch,
+    scratch: Scratch<'a>,
     power: P,
     kinds: PhantomData<(V, F)>,
 }
@@ -135,9 +135,10 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
     type Output = Seen;
 
     #[inline(always)]
-    fn run(self) -> Seen {
+    fn run(mut self) -> Seen {
         let (stretch, power) = (self.stretch, self.power);
         let full = stretch.level == StatsLevel::Full;
+        let together = self.rows.len();
         let zeros = [0.0; MOST_LANES];
         let mut seen = Seen {
             rows: 0,
@@ -157,14 +158,23 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
             if !finite(max) || labelled && !finite(label) {
                 continue;
             }
-            let kept = (stretch.classes <= GROUP)
+            let kept = self
+                .scratch
+                .holds(stretch.classes)
                 .then(|| self.scratch.from(lane * room::<V>(stretch.classes)));
             let tau = stretch.tau_of(i);
+            // The next rows are fetched in both sweeps, and so is what this one writes: memory is
+            // the limit of neither alone.
+            let meanwhile = Some(match &stretch.gradient {
+                Some(gradient) => gradient.ahead(i),
+                None => stretch.teacher.ahead(i + together),
+            });
             let stats = Stats {
                 exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / tau; 2]),
                 power,
                 full,
                 kept,
+                ahead: [Some(stretch.student.ahead(i + together)), meanwhile],
             };
             let sums = stats.of::<false, _>(&layout).to_array();
             // What is no number makes the contrast none, and D with it: no more work for such a row.
@@ -260,7 +270,7 @@ impl<V: Vector> Task for Lanes<'_, '_, V> {
 struct Write<'a, 'b, V, F, P> {
     stretch: &'a mut Stretch<'b>,
     rows: Range<usize>,
-    scratch: &'a mut Scratch,
+    scratch: Scratch<'a>,
     power: P,
     seen: &'a Seen,
     cleaned: &'a Cleaned,
@@ -271,7 +281,7 @@ impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run(mut self) {
         let (stretch, seen, cleaned) = (self.stretch, self.seen, self.cleaned);
         let classes = stretch.classes;
         let together = self.rows.len();
@@ -288,10 +298,10 @@ impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
                 exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / stretch.tau_of(i); 2]),
                 power: self.power,
                 factors: map([a, b, c], V::splat),
-                ahead: [stretch.student.ahead(next), stretch.teacher.ahead(next)],
+                ahead: stretch.teacher.ahead(next),
             };
             let mut sink = RowGradient::<F>::new(stretch.gradient.as_mut(), i, y);
-            if classes <= GROUP {
+            if self.scratch.holds(classes) {
                 let kept = self.scratch.from(lane * room::<V>(classes));
                 // SAFETY: the sweep has kept every row that is done.
                 unsafe { blend.write_kept::<f32>(&kept, classes, &mut sink) };

@@ -1,10 +1,10 @@
 //! The harness's operations on the CPU.
 
 use super::{FeaturePlan, FeatureRows, Parallelism, Plan, Rows, Student};
-use crate::engine::{AdamWStep, Engine, FeatureBatch, Form, Product, RowBatch, SgdStep};
-use crate::spec::{
-    ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError, StatsLevel, Temperature,
+use crate::engine::{
+    AdamWStep, Engine, EngineError, FeatureBatch, Form, Product, RowBatch, SgdStep,
 };
+use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, StatsLevel, Temperature};
 use std::ops::Range;
 
 /// One training run's engine: serial, so that a run's bits depend on nothing but its inputs.
@@ -36,16 +36,23 @@ impl Engine for Harness {
         vec![0; len]
     }
 
-    fn download(&mut self, from: &Vec<f32>, out: &mut [f32]) {
-        out.copy_from_slice(&from[..out.len()]);
+    fn download(&mut self, reads: &mut [(&Vec<f32>, &mut [f32])]) -> Result<(), EngineError> {
+        for (from, out) in reads {
+            out.copy_from_slice(&from[..out.len()]);
+        }
+        Ok(())
     }
 
-    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, SpecError> {
-        Plan::new(spec, classes, StatsLevel::None)
+    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, EngineError> {
+        Ok(Plan::new(spec, classes, StatsLevel::None)?)
     }
 
-    fn feature_plan(&mut self, spec: &FeatureSpec, width: usize) -> Result<FeaturePlan, SpecError> {
-        FeaturePlan::new(spec, width)
+    fn feature_plan(
+        &mut self,
+        spec: &FeatureSpec,
+        width: usize,
+    ) -> Result<FeaturePlan, EngineError> {
+        Ok(FeaturePlan::new(spec, width)?)
     }
 
     fn gather(
@@ -234,7 +241,7 @@ impl Engine for Harness {
         student: &Vec<f32>,
         teacher: &Vec<f32>,
         labels: &Vec<i32>,
-    ) -> Result<Vec<RowStats>, ArgumentError> {
+    ) -> Result<Vec<RowStats>, EngineError> {
         let len = rows * plan.classes();
         let full = plan.at_level(StatsLevel::Full);
         let place = || Student::without_gradient(&student[..len]);
@@ -252,7 +259,7 @@ impl Engine for Harness {
         u: &Vec<f32>,
         labels: &Vec<i32>,
         classes: usize,
-    ) -> Result<Vec<f32>, ArgumentError> {
+    ) -> Result<Vec<f32>, EngineError> {
         let (len, mut out) = (rows * classes, vec![0.0; rows]);
         super::influence(
             &student[..len],
@@ -288,7 +295,7 @@ impl Engine for Harness {
         &mut self,
         plan: &FeaturePlan,
         batch: FeatureBatch<Self>,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         let len = batch.rows * plan.width();
         let mut rows = FeatureRows::new(&batch.target[..len], batch.rows).upstream(batch.upstream);
         if let Some(weight) = batch.weight {
@@ -299,7 +306,7 @@ impl Engine for Harness {
         Ok(())
     }
 
-    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
+    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), EngineError> {
         let len = batch.rows * plan.classes();
         let student = &mut batch.student[..len];
         let mut rows = Rows::new(&batch.teacher[..len], &batch.labels[..batch.rows]);

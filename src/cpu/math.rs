@@ -3,6 +3,9 @@
 use super::simd::Vector;
 use std::f32::consts::{LN_2, LOG2_E, SQRT_2};
 
+/// Of this power of two, and of those below it, 0 is made.
+pub(super) const NOTHING: f32 = -127.0;
+
 /// `2ˣ` for finite x ≤ 0 with a relative error of at most 2.4e-7; where the result is no normal
 /// number, it may be 0.
 ///
@@ -24,9 +27,7 @@ pub(super) fn exp2_polynomial<V: Vector>(x: V) -> V {
 /// has probability 0; where the result is no normal number, it may be 0.
 #[inline(always)]
 pub(super) fn exp<V: Vector>(x: V) -> V {
-    let x = x * V::splat(LOG2_E);
-    // In this order NaN stays.
-    V::splat(-200.0).max(x).exp2()
+    x.exp2_times(V::splat(LOG2_E), V::splat(NOTHING / LOG2_E))
 }
 
 /// `ln x` for x ≥ 0 to within 2 units in the last place, subnormal numbers included.
@@ -138,7 +139,7 @@ mod tests {
                 let x = V::from_lanes(&lanes);
                 let y = match self.0 {
                     Function::Exp => exp(x),
-                    Function::Exp2 => x.exp2(),
+                    Function::Exp2 => x.exp2_times(V::splat(1.0), V::splat(NOTHING)),
                     Function::Ln => ln(x),
                     Function::Ln1p => ln_1p(x),
                 };

@@ -77,6 +77,7 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
                 power,
                 full,
                 kept,
+                ahead: [None; 2],
             };
             let sums = stats.of::<false, L>(layout);
             if is_below_infinity([sums.contrast.abs(), of_s.label, of_t.label]) {
@@ -161,6 +162,7 @@ impl<L: Layout> Task for Masked<'_, L> {
             power: self.1,
             full: self.2,
             kept: None,
+            ahead: [None; 2],
         };
         stats.of::<true, L>(self.3)
     }

@@ -3,14 +3,19 @@
 
 use super::clean::{self, Given};
 use super::layout::{
-    Any, Bf16s, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES, Tile,
-    TileGradient, Wide,
+    Any, Bf16s, Formats, GROUP, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES,
+    Tile, TileGradient, Wide,
 };
 use super::row::{Inputs, Row};
-use super::simd::{Isa, MOST_LANES, Mask, Program, Vector, map};
-use super::sums::Scratch;
+use super::simd::{Isa, MOST_LANES, Mask, Program, Task, Vector, map};
+use super::sums::{Room, Scratch};
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
+use std::marker::PhantomData;
 use std::ops::Range;
+
+/// Rows of more classes compute exponentials twice, because twice as much no longer lies in the
+/// second-level cache; and 384 KiB are as much as a stack should give.
+const KEPT: usize = 32_768;
 
 /// A stretch of rows.
 pub(super) struct Stretch<'a> {
@@ -114,16 +119,37 @@ impl<'a> Stretch<'a> {
     /// All rows, each across many lanes.
     #[inline(always)]
     fn groups<V: Vector, F: Formats>(&mut self) -> f64 {
-        let (rows, mut total) = (self.labels.len(), 0.0);
         if !clean::applies(self.spec) {
-            return (0..rows).fold(total, |total, i| self.one::<V>(i, total));
+            let rows = 0..self.labels.len();
+            return rows.fold(0.0, |total, i| self.one::<V>(i, total));
         }
-        let mut scratch = Scratch::new();
+        match self.classes {
+            classes if classes <= GROUP => self.in_room::<V, F, GROUP>(),
+            classes if classes <= KEPT => self.in_room::<V, F, KEPT>(),
+            _ => self.in_room::<V, F, 0>(),
+        }
+    }
+
+    /// The same with room for the exponentials of so many classes. Not inlined, so that short rows
+    /// need no more of the stack than they use.
+    #[inline(never)]
+    fn in_room<V: Vector, F: Formats, const CLASSES: usize>(&mut self) -> f64 {
+        V::enter(Groups::<V, F> {
+            stretch: self,
+            scratch: Room::<CLASSES>::new().scratch(),
+            kinds: PhantomData,
+        })
+    }
+
+    /// Several rows at a time.
+    #[inline(always)]
+    fn together<V: Vector, F: Formats>(&mut self, scratch: &mut Scratch) -> f64 {
+        let (rows, mut total) = (self.labels.len(), 0.0);
         let together = clean::rows::<V>(self.classes);
         for first in (0..rows).step_by(together) {
             let group = first..rows.min(first + together);
             let given = self.given::<V>(group.clone());
-            let cleaned = clean::run::<V, F>(self, group.clone(), &given, &mut scratch);
+            let cleaned = clean::run::<V, F>(self, group.clone(), &given, scratch);
             for (lane, i) in group.enumerate() {
                 if cleaned.done >> lane & 1 == 0 {
                     total = self.one::<V>(i, total);
@@ -287,6 +313,22 @@ impl<'a> Stretch<'a> {
         } else {
             total
         }
+    }
+}
+
+/// All rows, several at a time.
+struct Groups<'a, 'b, V, F> {
+    stretch: &'a mut Stretch<'b>,
+    scratch: Scratch<'a>,
+    kinds: PhantomData<(V, F)>,
+}
+
+impl<V: Vector, F: Formats> Task for Groups<'_, '_, V, F> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(mut self) -> f64 {
+        self.stretch.together::<V, F>(&mut self.scratch)
     }
 }
 

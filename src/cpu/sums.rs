@@ -1,9 +1,10 @@
 //! The stats sweep: every sum that the row program needs of a row's exponentials, in one go.
 
-use super::layout::{GROUP, LOWEST, Layout, Terms};
+use super::layout::{Ahead, LOWEST, Layout, Terms};
+use super::math::{NOTHING, exp};
 use super::simd::{Vector, map};
 use crate::spec::{LossSpec, Temperature};
-use std::f32::consts::{LN_2, LOG2_E};
+use std::f32::consts::LOG2_E;
 use std::mem::MaybeUninit;
 
 /// Sums over the classes besides the label; `d` is a logit less the shift, `e = exp(k d)`.
@@ -17,7 +18,7 @@ pub(super) struct Sums<R> {
     pub(super) weighted: [R; 2],
     /// `Σ e²` of the student at τ = 1, in full records only.
     pub(super) squares: R,
-    /// `Σ e_t (k_t d_t − k_s d_s)`; no number where a logit is none.
+    /// `Σ e_t (k_t d_t − k_s d_s) / k_s`; no number where a logit is none.
     pub(super) contrast: R,
 }
 
@@ -59,7 +60,7 @@ impl Raise for Apart {
 
     #[inline(always)]
     fn raise<V: Vector>(self, _: V, d: V) -> V {
-        (d * V::splat(LOG2_E)).exp2()
+        exp(d)
     }
 }
 
@@ -104,27 +105,31 @@ impl Raise for Power {
 /// Both rows' exponentials by class.
 #[derive(Clone, Copy)]
 pub(super) struct Exponentials<V> {
-    pub(super) shift: [V; 2],
-    /// `k · log₂ e`.
-    pub(super) rate: [V; 2],
+    shift: [V; 2],
+    /// `k · log₂ e`, and where there is nothing left of powers.
+    rate: [V; 2],
+    floor: [V; 2],
+    /// `k_t / k_s`.
+    ratio: V,
 }
 
 /// What one class gives.
 #[derive(Clone, Copy)]
 pub(super) struct Both<V> {
     pub(super) d: [V; 2],
-    /// `k d` to base 2.
-    pub(super) x: [V; 2],
     pub(super) e: [V; 2],
 }
 
 impl<V: Vector> Exponentials<V> {
     #[inline(always)]
     pub(super) fn new<L: Layout<V = V>>(shift: [L::R; 2], k: [L::R; 2]) -> Self {
-        let log2_e = L::R::splat(LOG2_E);
+        let (log2_e, nothing) = (L::R::splat(LOG2_E), L::R::splat(NOTHING));
+        let rate = map(k, |k| k * log2_e);
         Self {
             shift: map(shift, L::spread),
-            rate: map(k, |k| L::spread(k * log2_e)),
+            rate: map(rate, L::spread),
+            floor: map(rate, |rate| L::spread(nothing / rate)),
+            ratio: L::spread(k[1] / k[0]),
         }
     }
 
@@ -133,43 +138,55 @@ impl<V: Vector> Exponentials<V> {
         // A masked class keeps numbers, so that 0 times them is 0; NaN stays.
         let bounded = |x: V| if MASKED { V::splat(LOWEST).max(x) } else { x };
         let d = [bounded(s - self.shift[0]), bounded(t - self.shift[1])];
-        let x = [bounded(d[0] * self.rate[0]), bounded(d[1] * self.rate[1])];
-        let e = [x[0].exp2(), x[1].exp2()];
-        Both { d, x, e }
-    }
-}
-
-/// Room for the exponentials of rows of at most [`GROUP`] classes together, so that none is
-/// computed twice: `e_s`, `e_t` and, where it is no power of `e_s`, the student's at τ = 1.
-#[repr(align(64))]
-pub(super) struct Scratch([[MaybeUninit<f32>; GROUP]; 3]);
-
-impl Scratch {
-    pub(super) const fn new() -> Self {
-        Self([[MaybeUninit::uninit(); GROUP]; 3])
+        let e = |i: usize| d[i].exp2_times(self.rate[i], self.floor[i]);
+        Both { d, e: [e(0), e(1)] }
     }
 
-    /// The places from `start` on.
+    /// `(k_t d_t − k_s d_s) / k_s`.
     #[inline(always)]
-    pub(super) fn from(&mut self, start: usize) -> Kept<'_> {
-        Kept {
-            scratch: self,
-            start,
+    fn contrast<const MASKED: bool>(&self, d: [V; 2]) -> V {
+        if MASKED {
+            V::splat(LOWEST).max(d[1] * self.ratio) - d[0]
+        } else {
+            d[1].mul_sub(self.ratio, d[0])
         }
     }
 }
 
-/// One row's part of a [`Scratch`].
-pub(super) struct Kept<'a> {
-    scratch: &'a mut Scratch,
-    start: usize,
+/// Room for the exponentials of rows of at most so many classes together, on the caller's stack.
+#[repr(align(64))]
+pub(super) struct Room<const CLASSES: usize>([[MaybeUninit<f32>; CLASSES]; 3]);
+
+impl<const CLASSES: usize> Room<CLASSES> {
+    pub(super) const fn new() -> Self {
+        Self([[MaybeUninit::uninit(); CLASSES]; 3])
+    }
+
+    pub(super) fn scratch(&mut self) -> Scratch<'_> {
+        Scratch(self.0.each_mut().map(|row| &mut row[..]))
+    }
 }
 
-impl Kept<'_> {
+/// Room for exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of
+/// `e_s`, the student's at τ = 1.
+pub(super) struct Scratch<'a>([&'a mut [MaybeUninit<f32>]; 3]);
+
+impl Scratch<'_> {
+    /// Whether a row of so many classes fits.
+    #[inline(always)]
+    pub(super) fn holds(&self, classes: usize) -> bool {
+        classes <= self.0[0].len()
+    }
+
+    /// The places from `start` on.
+    #[inline(always)]
+    pub(super) fn from(&mut self, start: usize) -> Scratch<'_> {
+        Scratch(self.0.each_mut().map(|row| &mut row[start..]))
+    }
+
     #[inline(always)]
     fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
-        let at = self.start + at;
-        let room: &mut [_] = &mut self.scratch.0[which][at..at + V::LANES];
+        let room: &mut [_] = &mut self.0[which][at..at + V::LANES];
         // SAFETY: the slice has LANES places.
         unsafe { values.store(room.as_mut_ptr().cast()) };
     }
@@ -178,8 +195,7 @@ impl Kept<'_> {
     /// These classes have been kept.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(&self, which: usize, at: usize) -> V {
-        let at = self.start + at;
-        let kept: &[_] = &self.scratch.0[which][at..at + V::LANES];
+        let kept: &[_] = &self.0[which][at..at + V::LANES];
         // SAFETY: the slice has LANES values, which the caller has kept.
         unsafe { V::load(kept.as_ptr().cast()) }
     }
@@ -190,15 +206,15 @@ pub(super) struct Stats<'a, V, P> {
     pub(super) exponentials: Exponentials<V>,
     pub(super) power: P,
     pub(super) full: bool,
-    pub(super) kept: Option<Kept<'a>>,
+    pub(super) kept: Option<Scratch<'a>>,
+    /// What comes nearer meanwhile.
+    pub(super) ahead: [Option<Ahead>; 2],
 }
 
 impl<V: Vector, P: Raise> Stats<'_, V, P> {
     #[inline(always)]
     pub(super) fn of<const MASKED: bool, L: Layout<V = V>>(mut self, layout: &L) -> Sums<L::R> {
-        let mut sums = Sums::from_array(layout.sum::<MASKED, 8>(&mut self));
-        sums.contrast = sums.contrast * L::R::splat(LN_2);
-        sums
+        Sums::from_array(layout.sum::<MASKED, 8>(&mut self))
     }
 }
 
@@ -229,7 +245,10 @@ impl<V: Vector, P: Raise> Terms<V, 8> for Stats<'_, V, P> {
     #[inline(always)]
     fn add<const MASKED: bool>(&mut self, at: usize, s: V, t: V, sums: &mut [V; 8]) {
         let power = self.power;
-        let Both { d, x, e } = self.exponentials.at::<MASKED>(s, t);
+        for ahead in self.ahead.iter().flatten() {
+            ahead.fetch::<V>(at);
+        }
+        let Both { d, e } = self.exponentials.at::<MASKED>(s, t);
         let raw = power.raise(e[0], d[0]);
         if let Some(kept) = &mut self.kept {
             kept.keep(0, at, e[0]);
@@ -241,7 +260,7 @@ impl<V: Vector, P: Raise> Terms<V, 8> for Stats<'_, V, P> {
         sums[0] = sums[0] + e[0];
         sums[1] = sums[1] + e[1];
         sums[2] = sums[2] + raw;
-        sums[7] = e[1].mul_add(x[1] - x[0], sums[7]);
+        sums[7] = e[1].mul_add(self.exponentials.contrast::<MASKED>(d), sums[7]);
         if self.full {
             let raw_t = power.raise(e[1], d[1]);
             sums[3] = sums[3] + raw_t;

@@ -15,7 +15,7 @@ macro_rules! ptx {
     };
 }
 
-const TEXTS: [&str; 15] = ptx!(
+const TEXTS: [&str; 16] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -30,7 +30,8 @@ const TEXTS: [&str; 15] = ptx!(
     "feature_any",
     "feature_f32",
     "feature_f16",
-    "feature_bf16"
+    "feature_bf16",
+    "train"
 );
 
 /// The place in [`TEXTS`] of a row kernel.
@@ -108,6 +109,11 @@ impl Kernels {
 
     pub(super) fn batch(&self, name: &str) -> Result<CudaFunction, Unavailable> {
         self.function(1, &format!("batch_{name}"))
+    }
+
+    #[cfg(feature = "train")]
+    pub(super) fn train(&self, name: &str) -> Result<CudaFunction, Unavailable> {
+        self.function(12, &format!("train_{name}"))
     }
 
     fn function(&self, text: usize, name: &str) -> Result<CudaFunction, Unavailable> {

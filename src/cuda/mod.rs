@@ -42,6 +42,8 @@ mod driver;
 mod error;
 mod feature;
 mod gpu;
+#[cfg(feature = "train")]
+mod harness;
 mod kernels;
 mod options;
 mod plan;
@@ -55,6 +57,8 @@ pub use cudarc;
 pub use error::{Error, Unavailable};
 pub use feature::{FeaturePlan, FeaturePointers, FeatureViews};
 pub use gpu::Gpu;
+#[cfg(feature = "train")]
+pub(crate) use harness::Harness;
 pub use options::{Options, Regime};
 pub use plan::Plan;
 pub use pointers::Pointers;

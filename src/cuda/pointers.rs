@@ -9,7 +9,7 @@ use cudarc::driver::sys::CUdeviceptr;
 ///
 /// Logits need no more alignment than their elements have; everything else is aligned to 4 bytes,
 /// the workspace to 16.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub struct Pointers {
     pub(super) rows: usize,
@@ -31,7 +31,7 @@ pub struct Pointers {
 }
 
 /// Where the gradient goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Gradient {
     Nowhere,
     Apart(CUdeviceptr),
@@ -39,7 +39,7 @@ pub(super) enum Gradient {
 }
 
 /// What everything is multiplied by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Upstream {
     Host(f32),
     Device(CUdeviceptr),

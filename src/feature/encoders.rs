@@ -1,9 +1,9 @@
 //! The student's halves and their encoders, as they learn.
 
-use crate::engine::{Engine, FeatureBatch};
+use crate::engine::{Engine, EngineError, FeatureBatch};
 use crate::nn::{Mlp, Optimiser, Updater};
 use crate::random::Philox;
-use crate::spec::{ArgumentError, FeatureSpec, SpecError};
+use crate::spec::FeatureSpec;
 
 /// One encoder per feature loss, each on a half of the student's features.
 pub(crate) struct Encoders<E: Engine> {
@@ -45,7 +45,7 @@ impl<E: Engine> Part<E> {
         target: &Target<E>,
         lambda: f32,
         total: &mut E::Buf,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         let rows = target.rows;
         engine.gather_columns(features, width, &self.channels, rows, &mut self.half);
         self.encoder.forward(engine, &self.half, rows);
@@ -71,8 +71,8 @@ impl<E: Engine> Encoders<E> {
         capacity: usize,
         optimiser: Optimiser,
         random: &mut Philox,
-    ) -> Result<Self, SpecError> {
-        let part = |(spec, channels): (FeatureSpec, Vec<i32>)| {
+    ) -> Result<Self, EngineError> {
+        let part = |(spec, channels): (FeatureSpec, Vec<i32>)| -> Result<Part<E>, EngineError> {
             let encoder = Mlp::linear(engine, &[channels.len(), to], capacity, random);
             Ok(Part {
                 loss: engine.feature_plan(&spec, to)?,
@@ -98,7 +98,7 @@ impl<E: Engine> Encoders<E> {
         target: &Target<E>,
         gradient: &mut E::Buf,
         total: &mut E::Buf,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         let (rows, width) = (target.rows, self.width);
         for (part, &lambda) in self.parts.iter_mut().zip(target.lambdas) {
             part.compare(engine, features, width, target, lambda, total)?;
@@ -116,13 +116,13 @@ impl<E: Engine> Encoders<E> {
         engine: &mut E,
         features: &E::Buf,
         target: &Target<E>,
-    ) -> Result<Vec<f32>, ArgumentError> {
+    ) -> Result<Vec<f32>, EngineError> {
         let width = self.width;
         let of_part = |part: &mut Part<E>| {
             let mut total = engine.zeros(1);
             part.compare(engine, features, width, target, 1.0, &mut total)?;
             let mut signed = [0.0];
-            engine.download(&total, &mut signed);
+            engine.download(&mut [(&total, &mut signed)])?;
             Ok(signed[0].abs())
         };
         self.parts.iter_mut().map(of_part).collect()

@@ -1,6 +1,6 @@
 //! The teacher's factor: what a linear auto-encoder makes of its frozen features.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::nn::{Mlp, Optimiser, Updater};
 use crate::random::{Philox, stream};
 
@@ -49,7 +49,7 @@ pub(crate) fn encode<E: Engine>(
     width: usize,
     setting: &Factor,
     seed: u64,
-) -> Encoded {
+) -> Result<Encoded, EngineError> {
     let rows = features.len() / width;
     let batch = setting.batch.clamp(1, rows.max(1));
     let narrow = setting.width.unwrap_or(width / 2).max(1);
@@ -95,18 +95,18 @@ pub(crate) fn encode<E: Engine>(
         engine.gather(&from, width, &indices, range.clone(), &mut x);
         net.forward(engine, &x, rows);
         let encoded = &mut values[range.start * narrow..range.end * narrow];
-        engine.download(net.features(&x).0, encoded);
         let mut of_batch = engine.zeros(1);
         engine.absolute_error(net.logits_mut(), &x, rows * width, &mut of_batch);
         let mut mean = [0.0];
-        engine.download(&of_batch, &mut mean);
+        let features = net.features(&x).0;
+        engine.download(&mut [(features, encoded), (&of_batch, &mut mean)])?;
         error += f64::from(mean[0]) * (rows * width) as f64;
     }
     let size: f64 = features.iter().map(|x| f64::from(x.abs())).sum();
-    Encoded {
+    Ok(Encoded {
         values,
         error: if size > 0.0 { error / size } else { 0.0 },
-    }
+    })
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
                 epochs,
                 ..Factor::default()
             };
-            encode(&mut cpu::Harness::default(), &features, 12, &setting, 5)
+            encode(&mut cpu::Harness::default(), &features, 12, &setting, 5).unwrap()
         };
         let (enough, narrow, begun) = (of(3, 100), of(2, 100), of(3, 0));
         assert_eq!((enough.values.len(), narrow.values.len()), (600, 400));
@@ -152,8 +152,8 @@ mod tests {
             batch: 33,
             ..Factor::default()
         };
-        let a = encode(&mut cpu::Harness::default(), &features, 12, &setting, 5);
-        let b = encode(&mut reference::Harness, &features, 12, &setting, 5);
+        let a = encode(&mut cpu::Harness::default(), &features, 12, &setting, 5).unwrap();
+        let b = encode(&mut reference::Harness, &features, 12, &setting, 5).unwrap();
         assert_eq!((a.values.len(), b.values.len()), (1200, 1200));
         for (a, b) in a.values.iter().zip(&b.values) {
             assert!((a - b).abs() < 1e-3 * b.abs().max(1.0), "{a} {b}");

@@ -1,7 +1,7 @@
 //! A multilayer perceptron of any depth.
 
 use super::optimiser::Updater;
-use crate::engine::{Engine, Form, Product};
+use crate::engine::{Engine, EngineError, Form, Product};
 use crate::random::Philox;
 use std::convert::Infallible;
 
@@ -124,20 +124,17 @@ impl<E: Engine> Mlp<E> {
     }
 
     /// The parameters of all layers, read back.
-    pub(crate) fn parameters(&self, engine: &mut E) -> Vec<Parameters> {
-        let mut read = |from: &E::Buf, len: usize| {
-            let mut values = vec![0.0; len];
-            engine.download(from, &mut values);
-            values
-        };
-        let layer = |layer: &Layer<E>| {
-            let [weights, bias] = &layer.parameters;
-            [
-                read(weights, layer.inputs * layer.outputs),
-                read(bias, layer.outputs),
-            ]
-        };
-        self.layers.iter().map(layer).collect()
+    pub(crate) fn parameters(&self, engine: &mut E) -> Result<Vec<Parameters>, EngineError> {
+        let sizes = |layer: &Layer<E>| [layer.inputs * layer.outputs, layer.outputs];
+        let room = self.layers.iter().map(sizes);
+        let mut all: Vec<Parameters> = room.map(|s| s.map(|len| vec![0.0; len])).collect();
+        let layers = self.layers.iter().zip(&mut all);
+        let mut reads: Vec<_> = layers
+            .flat_map(|(layer, out)| layer.parameters.iter().zip(out))
+            .map(|(from, out)| (from, &mut out[..]))
+            .collect();
+        engine.download(&mut reads)?;
+        Ok(all)
     }
 
     /// Rows that there is room for.

@@ -2,8 +2,10 @@
 //! on the oracle checks the other engines' training.
 
 use super::{Batch, dtd_temperatures, features, influence, run};
-use crate::engine::{AdamWStep, Engine, FeatureBatch, Form, Product, RowBatch, SgdStep};
-use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, SpecError, Temperature};
+use crate::engine::{
+    AdamWStep, Engine, EngineError, FeatureBatch, Form, Product, RowBatch, SgdStep,
+};
+use crate::spec::{ArgumentError, FeatureSpec, LossSpec, RowStats, Temperature};
 use std::ops::Range;
 
 /// One training run's engine.
@@ -74,13 +76,16 @@ impl Engine for Harness {
         vec![0; len]
     }
 
-    fn download(&mut self, from: &Buf, out: &mut [f32]) {
-        for (out, &value) in out.iter_mut().zip(from) {
-            *out = value as f32;
+    fn download(&mut self, reads: &mut [(&Buf, &mut [f32])]) -> Result<(), EngineError> {
+        for (from, out) in reads {
+            for (out, &value) in out.iter_mut().zip(*from) {
+                *out = value as f32;
+            }
         }
+        Ok(())
     }
 
-    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, SpecError> {
+    fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, EngineError> {
         LossSpec::check_classes(classes)?;
         Ok(Plan {
             spec: *spec,
@@ -92,7 +97,7 @@ impl Engine for Harness {
         &mut self,
         spec: &FeatureSpec,
         width: usize,
-    ) -> Result<(FeatureSpec, usize), SpecError> {
+    ) -> Result<(FeatureSpec, usize), EngineError> {
         Ok((*spec, width))
     }
 
@@ -247,7 +252,7 @@ impl Engine for Harness {
         student: &Buf,
         teacher: &Buf,
         labels: &Vec<i32>,
-    ) -> Result<Vec<RowStats>, ArgumentError> {
+    ) -> Result<Vec<RowStats>, EngineError> {
         let mut tau = Vec::new();
         let batch = plan.batch(rows, student, teacher, labels, &mut tau)?;
         let output = run(&plan.spec, &batch)?;
@@ -261,7 +266,7 @@ impl Engine for Harness {
         u: &Buf,
         labels: &Vec<i32>,
         classes: usize,
-    ) -> Result<Vec<f32>, ArgumentError> {
+    ) -> Result<Vec<f32>, EngineError> {
         let row = |b: usize| b * classes..(b + 1) * classes;
         let of_row = |b| influence(&student[row(b)], &u[row(b)], labels[b]) as f32;
         Ok((0..rows).map(of_row).collect())
@@ -284,7 +289,7 @@ impl Engine for Harness {
         &mut self,
         &(spec, width): &(FeatureSpec, usize),
         batch: FeatureBatch<Self>,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         let len = batch.rows * width;
         let narrow = |w: &Buf| w[..batch.rows].iter().map(|&w| w as f32).collect();
         let weight: Option<Vec<f32>> = batch.weight.map(narrow);
@@ -302,7 +307,7 @@ impl Engine for Harness {
         Ok(())
     }
 
-    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), ArgumentError> {
+    fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), EngineError> {
         let mut tau = Vec::new();
         let narrow = |w: &Buf| {
             w[..batch.rows]

@@ -7,7 +7,7 @@ use super::setting::Setting;
 use super::student::{Lesson, learn};
 use super::summary::{Comparison, Evidence, StudentRun, TeacherRun};
 use crate::data::DataError;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, Source};
 use crate::spec::{ArgumentError, SpecError};
 use rayon::prelude::*;
 
@@ -34,9 +34,19 @@ pub enum TrainError {
     /// A call that the engine refused.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
-    /// An engine that cannot train here.
+    /// An engine that cannot train here, or failed.
     #[error("{0}")]
     Engine(String),
+}
+
+impl From<EngineError> for TrainError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Spec(error) => Self::Spec(error),
+            EngineError::Argument(error) => Self::Argument(error),
+            EngineError::Device(message) => Self::Engine(message),
+        }
+    }
 }
 
 /// How far a comparison is. Called from several threads.
@@ -61,7 +71,8 @@ pub enum Progress {
 /// Trains a teacher per seed and a student per seed, method and learning rate. Runs are made in
 /// parallel, each on an engine of its own and serially: the numbers do not depend on the number of
 /// threads, nor one method's on which others are compared.
-pub(crate) fn compare<E: Engine + Default>(
+pub(crate) fn compare<E: Engine>(
+    engines: Source<E>,
     engine_name: &'static str,
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
@@ -85,7 +96,7 @@ pub(crate) fn compare<E: Engine + Default>(
         .par_iter()
         .with_max_len(1)
         .map(|&seed| {
-            let taught = teach::<E>(&dataset, setting, seed, features, progress);
+            let taught = teach(engines, &dataset, setting, seed, features, progress);
             progress(Progress::Teacher);
             taught
         })
@@ -117,7 +128,7 @@ pub(crate) fn compare<E: Engine + Default>(
                 mutual: method.mutual,
                 seed: seeds[seed],
             };
-            let learned = learn::<E>(&prepared[seed].0, &lesson, progress)?;
+            let learned = learn(engines, &prepared[seed].0, &lesson, progress)?;
             progress(Progress::Student);
             Ok(learned.run)
         })

@@ -4,11 +4,9 @@ use super::pupil::{Pupil, Step};
 use super::recipe::{Pace, Recipe};
 use super::selector::Selector;
 use super::term::Term;
-use crate::engine::{Engine, RowBatch};
+use crate::engine::{Engine, EngineError, RowBatch};
 use crate::nn::Mlp;
 use crate::random::Philox;
-use crate::spec::ArgumentError;
-use std::convert::Infallible;
 use std::ops::Range;
 
 /// Rows as the host has them.
@@ -176,7 +174,7 @@ pub(crate) fn row<E: Engine>(
     plan: &E::Plan,
     batch: &Batch<E>,
     total: &mut E::Buf,
-) -> Result<(), ArgumentError> {
+) -> Result<(), EngineError> {
     let batch = RowBatch {
         rows: batch.rows,
         student: net.logits_mut(),
@@ -200,24 +198,34 @@ pub(crate) struct Fit<'a, 's, E: Engine> {
 }
 
 impl<E: Engine> Fit<'_, '_, E> {
+    /// Rows per step.
+    fn batch(&self, net: &Mlp<E>) -> usize {
+        let rows = self.samples.rows;
+        self.recipe.batch.min(net.capacity()).min(rows)
+    }
+
+    pub(crate) fn steps_per_epoch(&self, net: &Mlp<E>) -> usize {
+        self.samples.rows.div_ceil(self.batch(net))
+    }
+
     /// Trains a network, and with it, in turns, its peer, where it has one that takes the teacher's
-    /// place; calls `after_epoch` with the mean total of the epoch's steps.
+    /// place; calls `after_epoch` with the sum of the totals of all steps so far, which stays where it
+    /// is unless that reads it.
     pub(crate) fn run(
         mut self,
         engine: &mut E,
         pupil: &mut Pupil<E>,
         mut peer: Option<&mut Pupil<E>>,
         random: &mut Philox,
-        mut after_epoch: impl FnMut(&mut E, &mut Mlp<E>, f32),
-    ) -> Result<(), ArgumentError> {
+        mut after_epoch: impl FnMut(&mut E, &mut Mlp<E>, &E::Buf) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         let (samples, recipe) = (self.samples, self.recipe);
-        let batch = recipe.batch.min(pupil.net.capacity()).min(samples.rows);
-        let steps_per_epoch = samples.rows.div_ceil(batch);
+        let batch = self.batch(pupil.net);
+        let steps_per_epoch = self.steps_per_epoch(pupil.net);
         let mut room = Room::new(engine, samples, batch);
         let mut weights = None;
         let mut order: Vec<i32> = (0..samples.rows as i32).collect();
         let mut lambdas = vec![0.0; self.terms.len()];
-        let mut seen = 0.0;
 
         for epoch in 0..recipe.epochs {
             if let Some(selector) = &mut self.selector {
@@ -253,10 +261,7 @@ impl<E: Engine> Fit<'_, '_, E> {
                     Some(peer) => pupil.step_in_turns(peer, engine, &step)?,
                 }
             }
-            let mut sum = [0.0];
-            engine.download(&pupil.total, &mut sum);
-            after_epoch(engine, pupil.net, (sum[0] - seen) / steps_per_epoch as f32);
-            seen = sum[0];
+            after_epoch(engine, pupil.net, &pupil.total)?;
         }
         Ok(())
     }
@@ -275,12 +280,12 @@ fn variants<E: Engine>(order: &[i32], samples: &Samples<E>, random: &mut Philox)
 }
 
 /// Forward over all samples, a batch at a time.
-pub(crate) fn in_batches<E: Engine, X>(
+pub(crate) fn in_batches<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
-    mut each: impl FnMut(&mut E, &mut Mlp<E>, Batch<E>) -> Result<(), X>,
-) -> Result<(), X> {
+    mut each: impl FnMut(&mut E, &mut Mlp<E>, Batch<E>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     let rows = net.capacity().min(samples.rows);
     let mut room = Room::new(engine, samples, rows);
     let order = Order {
@@ -297,22 +302,40 @@ pub(crate) fn in_batches<E: Engine, X>(
     Ok(())
 }
 
-/// The share of rows that the network gets right.
-pub(crate) fn accuracy<E: Engine>(engine: &mut E, net: &mut Mlp<E>, samples: &Samples<E>) -> f64 {
+/// Counts the rows that the network gets right.
+fn hits<E: Engine>(
+    engine: &mut E,
+    net: &mut Mlp<E>,
+    samples: &Samples<E>,
+) -> Result<E::Buf, EngineError> {
     let mut count = engine.zeros(1);
-    let Ok(()) = in_batches::<_, Infallible>(engine, net, samples, |engine, net, batch| {
-        engine.hits(
-            net.logits(),
-            batch.labels,
-            batch.rows,
-            samples.classes,
-            &mut count,
-        );
+    in_batches(engine, net, samples, |engine, net, batch| {
+        let (rows, classes) = (batch.rows, samples.classes);
+        engine.hits(net.logits(), batch.labels, rows, classes, &mut count);
         Ok(())
-    });
-    let mut hits = [0.0];
-    engine.download(&count, &mut hits);
-    f64::from(hits[0]) / samples.rows.max(1) as f64
+    })?;
+    Ok(count)
+}
+
+/// The first number of `total`, and of each of two sets of samples the share that the network gets
+/// right: read back together.
+pub(crate) fn accuracies<E: Engine>(
+    engine: &mut E,
+    net: &mut Mlp<E>,
+    sets: [&Samples<E>; 2],
+    total: &E::Buf,
+) -> Result<(f32, [f64; 2]), EngineError> {
+    let counts = [hits(engine, net, sets[0])?, hits(engine, net, sets[1])?];
+    let mut sum = [0.0];
+    let mut hits = [[0.0]; 2];
+    let [of_first, of_second] = &mut hits;
+    engine.download(&mut [
+        (total, &mut sum),
+        (&counts[0], of_first),
+        (&counts[1], of_second),
+    ])?;
+    let share = |i: usize| f64::from(hits[i][0]) / sets[i].rows.max(1) as f64;
+    Ok((sum[0], [share(0), share(1)]))
 }
 
 /// The network's logits on all rows.
@@ -320,15 +343,14 @@ pub(crate) fn logits<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
-) -> Vec<f32> {
+) -> Result<Vec<f32>, EngineError> {
     let mut all = Vec::with_capacity(samples.rows * samples.classes);
-    let Ok(()) = in_batches::<_, Infallible>(engine, net, samples, |engine, net, batch| {
+    in_batches(engine, net, samples, |engine, net, batch| {
         let start = all.len();
         all.resize(start + batch.rows * samples.classes, 0.0);
-        engine.download(net.logits(), &mut all[start..]);
-        Ok(())
-    });
-    all
+        engine.download(&mut [(net.logits(), &mut all[start..])])
+    })?;
+    Ok(all)
 }
 
 /// What the last layer sees of all rows, `[rows, width]`, and its width.
@@ -336,17 +358,16 @@ pub(crate) fn features<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
-) -> (Vec<f32>, usize) {
+) -> Result<(Vec<f32>, usize), EngineError> {
     let (mut all, mut of_row) = (Vec::new(), 0);
-    let Ok(()) = in_batches::<_, Infallible>(engine, net, samples, |engine, net, batch| {
+    in_batches(engine, net, samples, |engine, net, batch| {
         let (features, width) = net.features(batch.x);
         let start = all.len();
         all.resize(start + batch.rows * width, 0.0);
-        engine.download(features, &mut all[start..]);
         of_row = width;
-        Ok(())
-    });
-    (all, of_row)
+        engine.download(&mut [(features, &mut all[start..])])
+    })?;
+    Ok((all, of_row))
 }
 
 #[cfg(test)]
@@ -395,7 +416,7 @@ mod tests {
             terms: &[],
             selector: None,
         };
-        let after = |_: &mut Harness, _: &mut Mlp<Harness>, _| {};
+        let after = |_: &mut Harness, _: &mut Mlp<Harness>, _: &Vec<f32>| Ok(());
         let (allocated, done) = allocations(|| fit.run(engine, &mut pupil, None, random, after));
         done.unwrap();
         allocated

@@ -5,10 +5,10 @@ use super::fit::{self, Samples};
 use super::pupil::Pupil;
 use super::student::Lesson;
 use super::summary::{Similarity, StudentRun, TermDistance};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::feature::Centred;
 use crate::nn::Mlp;
-use crate::spec::{ArgumentError, Relation};
+use crate::spec::Relation;
 
 /// What is seen at one time.
 pub(super) struct Look {
@@ -35,13 +35,14 @@ impl<E: Engine> Scene<'_, E> {
         engine: &mut E,
         pupil: &mut Pupil<E>,
         peer: Option<&mut Pupil<E>>,
-    ) -> Result<Look, ArgumentError> {
+    ) -> Result<Look, EngineError> {
         let mut peer = peer.map(|peer| &mut *peer.net);
         Ok(Look {
             distances: pupil.distances(engine, self.train, peer.as_deref_mut())?,
             alike: self
                 .teacher
-                .map(|teacher| self.alike(engine, pupil.net, peer, teacher)),
+                .map(|teacher| self.alike(engine, pupil.net, peer, teacher))
+                .transpose()?,
         })
     }
 
@@ -51,16 +52,18 @@ impl<E: Engine> Scene<'_, E> {
         net: &mut Mlp<E>,
         peer: Option<&mut Mlp<E>>,
         of_teacher: &Centred,
-    ) -> [f64; 2] {
+    ) -> Result<[f64; 2], EngineError> {
         let of_peer = peer.map(|peer| fit::features(engine, peer, self.test));
-        let of_peer = of_peer.map(|(values, width)| Centred::of(&values, width));
-        let (values, width) = fit::features(engine, net, self.test);
+        let of_peer = of_peer
+            .transpose()?
+            .map(|(values, width)| Centred::of(&values, width));
+        let (values, width) = fit::features(engine, net, self.test)?;
         let Lesson { split, seed, .. } = *self.lesson;
-        [Relation::Inherit, Relation::Explore].map(|relation| {
+        Ok([Relation::Inherit, Relation::Explore].map(|relation| {
             let channels = split.channels(relation, width, seed);
             let half = Centred::of_channels(&values, width, &channels);
             half.cka(of_peer.as_ref().unwrap_or(of_teacher))
-        })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use super::student::trained;
 use super::summary::TeacherRun;
 use super::{Progress, TrainError, inspect, metrics};
 use crate::data::{self, Dataset, Scaling, Split};
-use crate::engine::Engine;
+use crate::engine::{Engine, Source};
 use crate::feature::{self, Centred};
 use crate::random::stream;
 use crate::spec::{IGNORE, Preset};
@@ -30,7 +30,8 @@ pub(crate) struct Prepared {
 
 /// Splits the data, trains the seed's teacher, and gives its logits on the student's rows; with
 /// `features` its factor too.
-pub(crate) fn teach<E: Engine + Default>(
+pub(crate) fn teach<E: Engine>(
+    engines: Source<E>,
     dataset: &Dataset,
     setting: &Setting,
     seed: u64,
@@ -74,7 +75,7 @@ pub(crate) fn teach<E: Engine + Default>(
     let noise = setting.teacher_label_noise;
     data::corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
 
-    let mut engine = E::default();
+    let mut engine = engines()?;
     let streams = [stream::TEACHER_WEIGHTS, stream::TEACHER_ORDER];
     let mut net = trained(
         &mut engine,
@@ -91,16 +92,18 @@ pub(crate) fn teach<E: Engine + Default>(
         let samples = Samples::upload(&mut engine, of);
         fit::logits(&mut engine, &mut net, &samples)
     };
-    train.teacher = logits(&train);
-    let (of_validation, of_test) = (logits(&validation), logits(&test));
+    train.teacher = logits(&train)?;
+    let (of_validation, of_test) = (logits(&validation)?, logits(&test)?);
     let mut centred = None;
     let mut reconstruction_error = None;
     if features {
-        let [of_train, of_test] = [&train, &test].map(|host| {
-            let samples = Samples::upload(&mut engine, host);
+        let mut features = |of: &HostSamples| {
+            let samples = Samples::upload(&mut engine, of);
             fit::features(&mut engine, &mut net, &samples)
-        });
-        let encoded = feature::encode(&mut engine, &of_train.0, of_train.1, &setting.factor, seed);
+        };
+        let (of_train, of_test) = (features(&train)?, features(&test)?);
+        let (values, width) = of_train;
+        let encoded = feature::encode(&mut engine, &values, width, &setting.factor, seed)?;
         reconstruction_error = Some(encoded.error);
         train.factor = encoded.values;
         centred = Some(Centred::of(&of_test.0, of_test.1));

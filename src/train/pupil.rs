@@ -1,10 +1,9 @@
 //! A network that learns: a step under a teacher, or of two networks under each other.
 
 use super::fit::{Batch, Samples, in_batches, row};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::feature::{Encoders, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
-use crate::spec::ArgumentError;
 
 /// A network with what belongs to its training alone.
 pub(crate) struct Pupil<'n, E: Engine> {
@@ -41,7 +40,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
     }
 
     /// One step under the batch's teacher.
-    pub(crate) fn step(&mut self, engine: &mut E, step: &Step<E>) -> Result<(), ArgumentError> {
+    pub(crate) fn step(&mut self, engine: &mut E, step: &Step<E>) -> Result<(), EngineError> {
         self.forward(engine, step);
         self.learn(engine, step, &step.batch)
     }
@@ -53,7 +52,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
         peer: &mut Pupil<E>,
         engine: &mut E,
         step: &Step<E>,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         self.forward(engine, step);
         peer.forward(engine, step);
         self.learn(engine, step, &peer.teaching(&step.batch))?;
@@ -68,7 +67,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
         engine: &mut E,
         samples: &Samples<E>,
         mut peer: Option<&mut Mlp<E>>,
-    ) -> Result<Vec<f64>, ArgumentError> {
+    ) -> Result<Vec<f64>, EngineError> {
         let Some(encoders) = &mut self.encoders else {
             return Ok(Vec::new());
         };
@@ -92,7 +91,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
             let share = batch.rows as f64 / samples.rows() as f64;
             let sums = means.iter_mut().zip(of_batch);
             sums.for_each(|(mean, of_batch)| *mean += share * f64::from(of_batch));
-            Ok::<(), ArgumentError>(())
+            Ok(())
         })?;
         Ok(means)
     }
@@ -117,7 +116,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
         engine: &mut E,
         step: &Step<E>,
         batch: &Batch<E>,
-    ) -> Result<(), ArgumentError> {
+    ) -> Result<(), EngineError> {
         let Self {
             net,
             updater,

@@ -1,11 +1,11 @@
 //! Selection during training: scores from the student as it is, and the choice that follows.
 
 use super::fit::{Samples, in_batches, row};
-use crate::engine::{Engine, Form, Product};
+use crate::engine::{Engine, EngineError, Form, Product};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
 use crate::select::{History, Policy, Score, select};
-use crate::spec::{ArgumentError, LossSpec, Preset, RowStats};
+use crate::spec::{LossSpec, Preset, RowStats};
 
 /// The choices of one run.
 pub(crate) struct Selector<'a, E: Engine> {
@@ -39,7 +39,7 @@ impl<'a, E: Engine> Selector<'a, E> {
         validation: &'a Samples<E>,
         given: Option<Vec<f32>>,
         seed: u64,
-    ) -> Result<Self, crate::spec::SpecError> {
+    ) -> Result<Self, EngineError> {
         let lambda_ce = spec.right().lambda_ce;
         Ok(Self {
             policy,
@@ -67,7 +67,7 @@ impl<'a, E: Engine> Selector<'a, E> {
         samples: &Samples<E>,
         plan: &E::Plan,
         epoch: usize,
-    ) -> Result<Option<[Vec<f32>; 2]>, ArgumentError> {
+    ) -> Result<Option<[Vec<f32>; 2]>, EngineError> {
         if self.policy.score.needs_history() {
             let stats = stats(engine, net, samples, plan)?;
             self.history.add(&stats, self.labels);
@@ -95,7 +95,7 @@ impl<'a, E: Engine> Selector<'a, E> {
         net: &mut Mlp<E>,
         samples: &Samples<E>,
         plan: &E::Plan,
-    ) -> Result<Vec<f32>, ArgumentError> {
+    ) -> Result<Vec<f32>, EngineError> {
         let score = self.policy.score;
         if let Some(gathered) = self.history.score(score) {
             return Ok(gathered);
@@ -125,7 +125,7 @@ pub(crate) fn stats<E: Engine>(
     net: &mut Mlp<E>,
     samples: &Samples<E>,
     plan: &E::Plan,
-) -> Result<Vec<RowStats>, ArgumentError> {
+) -> Result<Vec<RowStats>, EngineError> {
     let mut all = Vec::new();
     in_batches(engine, net, samples, |engine, net, batch| {
         all.extend(engine.stats(plan, batch.rows, net.logits(), batch.teacher, batch.labels)?);
@@ -140,13 +140,13 @@ fn grand_last<E: Engine>(
     net: &mut Mlp<E>,
     samples: &Samples<E>,
     plan: &E::Plan,
-) -> Result<Vec<f32>, ArgumentError> {
+) -> Result<Vec<f32>, EngineError> {
     let mut all = Vec::new();
     in_batches(engine, net, samples, |engine, net, batch| {
         let stats = engine.stats(plan, batch.rows, net.logits(), batch.teacher, batch.labels)?;
         let (features, width) = net.features(batch.x);
         let mut host = vec![0.0; batch.rows * width];
-        engine.download(features, &mut host);
+        engine.download(&mut [(features, &mut host)])?;
         for (stats, h) in stats.iter().zip(host.chunks_exact(width)) {
             let square: f32 = h.iter().map(|h| h * h).sum();
             all.push(stats.el2n * (square + 1.0).sqrt());
@@ -163,7 +163,7 @@ pub(crate) fn influence<E: Engine>(
     samples: &Samples<E>,
     validation: &Samples<E>,
     ce: &E::Plan,
-) -> Result<Vec<f32>, ArgumentError> {
+) -> Result<Vec<f32>, EngineError> {
     let [weights, bias] = validation_gradient(engine, net, validation, ce)?;
     let [weights, bias] = [engine.upload(&weights), engine.upload(&bias)];
     let classes = samples.classes();
@@ -191,7 +191,7 @@ fn validation_gradient<E: Engine>(
     net: &mut Mlp<E>,
     validation: &Samples<E>,
     ce: &E::Plan,
-) -> Result<[Vec<f32>; 2], ArgumentError> {
+) -> Result<[Vec<f32>; 2], EngineError> {
     let mut sums: [Vec<f32>; 2] = [Vec::new(), Vec::new()];
     let mut total = engine.zeros(1);
     let all = validation.rows() as f32;
@@ -200,14 +200,14 @@ fn validation_gradient<E: Engine>(
         net.backward(engine, batch.x, batch.rows);
         // Each batch's gradient is that of its own mean.
         let share = batch.rows as f32 / all;
-        for (sum, gradient) in sums.iter_mut().zip(net.last_gradients()) {
-            let (buf, len) = gradient;
-            let mut host = vec![0.0; len];
-            engine.download(buf, &mut host);
-            sum.resize(len, 0.0);
-            sum.iter_mut()
-                .zip(host)
-                .for_each(|(sum, g)| *sum += share * g);
+        let [(weights, a), (bias, b)] = net.last_gradients();
+        let mut host = [vec![0.0; a], vec![0.0; b]];
+        let [of_weights, of_bias] = &mut host;
+        engine.download(&mut [(weights, of_weights), (bias, of_bias)])?;
+        for (sum, of_batch) in sums.iter_mut().zip(host) {
+            sum.resize(of_batch.len(), 0.0);
+            let pairs = sum.iter_mut().zip(of_batch);
+            pairs.for_each(|(sum, g)| *sum += share * g);
         }
         Ok(())
     })?;
@@ -283,7 +283,7 @@ mod tests {
             &mut pupil,
             None,
             &mut Philox::new(2, 0),
-            |_, _, _| {},
+            |_, _, _| Ok(()),
         )
         .unwrap();
     }
@@ -296,7 +296,7 @@ mod tests {
             total[0] = 0.0;
             row(engine, net, &plan, &batch, &mut total)?;
             sum += total[0] * batch.rows as f64;
-            Ok::<(), ArgumentError>(())
+            Ok(())
         })
         .unwrap();
         sum / samples.rows() as f64

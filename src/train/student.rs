@@ -9,12 +9,12 @@ use super::selector::{self, Selector};
 use super::summary::StudentRun;
 use super::term::Term;
 use super::{Progress, TrainError};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, Source};
 use crate::feature::{Encoders, Split};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
 use crate::select::{Policy, Score};
-use crate::spec::{LossSpec, Preset, SpecError};
+use crate::spec::{LossSpec, Preset};
 use std::time::Instant;
 
 /// Where batches are evaluated, and the most rows of a training step unless a recipe has more.
@@ -43,7 +43,8 @@ pub(crate) struct Learned<E: Engine> {
 }
 
 /// Trains one student.
-pub(crate) fn learn<E: Engine + Default>(
+pub(crate) fn learn<E: Engine>(
+    engines: Source<E>,
     prepared: &Prepared,
     lesson: &Lesson,
     progress: &(dyn Fn(Progress) + Sync),
@@ -56,7 +57,7 @@ pub(crate) fn learn<E: Engine + Default>(
         seed,
         ..
     } = *lesson;
-    let mut own_engine = E::default();
+    let mut own_engine = engines()?;
     let engine = &mut own_engine;
     let host = &prepared.train;
     let samples = Samples::upload(engine, host);
@@ -66,7 +67,7 @@ pub(crate) fn learn<E: Engine + Default>(
     let mut selector = match policy {
         None => None,
         Some(policy) => {
-            let given = averaged_el2n::<E>(policy, host, learner, seed)?;
+            let given = averaged_el2n(engines, policy, host, learner, seed)?;
             Some(Selector::new(
                 engine,
                 policy,
@@ -103,16 +104,21 @@ pub(crate) fn learn<E: Engine + Default>(
         selector: selector.as_mut(),
     };
     let order = &mut Philox::new(seed, stream::STUDENT_ORDER);
+    let (steps, mut seen) = (fit.steps_per_epoch(pupil.net), 0.0);
     fit.run(
         engine,
         &mut pupil,
         other.as_mut(),
         order,
-        |engine, net, loss| {
-            run.loss.push(loss);
-            run.validation.push(fit::accuracy(engine, net, &validation));
-            run.test.push(fit::accuracy(engine, net, &test));
+        |engine, net, total| {
+            let sets = [&validation, &test];
+            let (sum, [of_validation, of_test]) = fit::accuracies(engine, net, sets, total)?;
+            run.loss.push((sum - seen) / steps as f32);
+            run.validation.push(of_validation);
+            run.test.push(of_test);
+            seen = sum;
             progress(Progress::Epoch);
+            Ok(())
         },
     )?;
     let after = scene.look(engine, &mut pupil, other.as_mut())?;
@@ -136,7 +142,7 @@ impl Lesson<'_> {
         net: &'n mut Mlp<E>,
         samples: &Samples<E>,
         encoders: u64,
-    ) -> Result<Pupil<'n, E>, SpecError> {
+    ) -> Result<Pupil<'n, E>, EngineError> {
         let (optimiser, width) = (self.learner.recipe.optimiser, self.features());
         let losses = self.terms.iter().map(|term| {
             let channels = self.split.channels(term.relation, width, self.seed);
@@ -193,7 +199,10 @@ pub(crate) fn trained<E: Engine>(
         &mut pupil,
         None,
         &mut Philox::new(seed, order),
-        |_, _, _| after_epoch(),
+        |_, _, _| {
+            after_epoch();
+            Ok(())
+        },
     )?;
     Ok(net)
 }
@@ -216,7 +225,8 @@ fn network<E: Engine>(
 
 /// EL2N averaged over short runs on the ground truth from other initial weights, if that is the
 /// policy's score: as many epochs as its warm-up, at least one.
-fn averaged_el2n<E: Engine + Default>(
+fn averaged_el2n<E: Engine>(
+    engines: Source<E>,
     policy: Policy,
     host: &HostSamples,
     learner: &Learner,
@@ -237,7 +247,7 @@ fn averaged_el2n<E: Engine + Default>(
     };
     let mut sum = vec![0.0; host.labels.len()];
     for run in 0..RUNS {
-        let engine = &mut E::default();
+        let engine = &mut engines()?;
         let streams = [stream::PROXIES + 2 * run, stream::PROXIES + 2 * run + 1];
         let ce = Preset::Ce.spec();
         let mut net = trained(engine, host, &learner, &ce, seed, streams, &|| {})?;

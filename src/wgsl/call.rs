@@ -56,6 +56,14 @@ impl Dispatch {
             workgroups,
         }
     }
+
+    /// Records it; `offsets` are those of its bindings that have one each time.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass, offsets: &[u32]) {
+        let [x, y] = self.workgroups;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, offsets);
+        pass.dispatch_workgroups(x, y, 1);
+    }
 }
 
 impl Call {
@@ -69,11 +77,13 @@ impl Call {
             label: Some("fused-kd"),
             timestamp_writes: None,
         });
+        self.record_in(&mut pass);
+    }
+
+    /// The same within a pass, beside other calls.
+    pub(super) fn record_in(&self, pass: &mut wgpu::ComputePass) {
         for dispatch in &self.dispatches {
-            let [x, y] = dispatch.workgroups;
-            pass.set_pipeline(&dispatch.pipeline);
-            pass.set_bind_group(0, &dispatch.group, &[]);
-            pass.dispatch_workgroups(x, y, 1);
+            dispatch.record(pass, &[]);
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) enum Module {
     Prologue(Reduce),
     Batch(Reduce),
     Feature(Store, Reduce),
+    #[cfg(feature = "train")]
+    Train(super::harness::File),
 }
 
 impl Module {
@@ -58,6 +60,8 @@ impl Module {
             Self::Prologue(..) => "prologue",
             Self::Batch(..) => "batch",
             Self::Feature(..) => "feature",
+            #[cfg(feature = "train")]
+            Self::Train(file) => file.name(),
         }
     }
 
@@ -67,15 +71,20 @@ impl Module {
             Self::Prologue(reduce) => source::prologue(reduce),
             Self::Batch(reduce) => source::batch(reduce),
             Self::Feature(store, reduce) => source::feature(store, reduce),
+            #[cfg(feature = "train")]
+            Self::Train(file) => source::train(file),
         }
     }
 
     pub(super) fn reduce(self) -> Reduce {
-        let (Self::Row(_, reduce, _)
-        | Self::Prologue(reduce)
-        | Self::Batch(reduce)
-        | Self::Feature(_, reduce)) = self;
-        reduce
+        match self {
+            Self::Row(_, reduce, _)
+            | Self::Prologue(reduce)
+            | Self::Batch(reduce)
+            | Self::Feature(_, reduce) => reduce,
+            #[cfg(feature = "train")]
+            Self::Train(_) => Reduce::Workgroup,
+        }
     }
 
     pub(super) fn uses_subgroups(self) -> bool {

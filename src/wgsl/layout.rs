@@ -17,15 +17,17 @@ pub(super) mod slot {
     pub(crate) const SCALE_OUT: u32 = 12;
     pub(crate) const TOTAL: u32 = 13;
     pub(crate) const UPSTREAM: u32 = 14;
+    /// The numbers of one operation of a training step, among those of many.
+    pub(crate) const NUMBERS: u32 = 15;
 }
 
 /// The greatest number, and one more.
-pub(super) const SLOTS: u32 = 15;
+pub(super) const SLOTS: u32 = 16;
 
 /// How a slot is bound, the same in every kernel.
 pub(super) fn binding_type(slot: u32) -> wgpu::BufferBindingType {
     match slot {
-        slot::PARAMS | slot::SCALE => wgpu::BufferBindingType::Uniform,
+        slot::PARAMS | slot::SCALE | slot::NUMBERS => wgpu::BufferBindingType::Uniform,
         _ => wgpu::BufferBindingType::Storage {
             read_only: !is_written(slot),
         },

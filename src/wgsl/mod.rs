@@ -62,6 +62,8 @@ pub mod described;
 mod error;
 mod feature;
 mod gpu;
+#[cfg(feature = "train")]
+mod harness;
 mod kernel;
 mod layout;
 mod limits;
@@ -83,6 +85,8 @@ pub use call::Call;
 pub use error::{Error, Unavailable};
 pub use feature::{FeatureBuffers, FeaturePlan};
 pub use gpu::{Gpu, GpuOptions};
+#[cfg(feature = "train")]
+pub(crate) use harness::Harness;
 pub use options::{Checks, Options, Regime, Subgroups};
 pub use plan::Plan;
 pub use wgpu;

@@ -1,7 +1,7 @@
 //! Compiled kernels, shared by all plans and calls that need the same.
 
 use super::kernel::Module;
-use super::layout::binding_type;
+use super::layout::{binding_type, slot};
 use super::options::Checks;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -129,7 +129,7 @@ impl Made {
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
                     ty: binding_type(slot),
-                    has_dynamic_offset: false,
+                    has_dynamic_offset: slot == slot::NUMBERS,
                     min_binding_size: None,
                 },
                 count: None,

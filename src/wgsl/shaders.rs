@@ -26,6 +26,13 @@ fn all_modules() -> Vec<Module> {
             }
         }
     }
+    #[cfg(feature = "train")]
+    for kernel in super::harness::Kernel::ALL {
+        let module = kernel.program().module;
+        if !all.contains(&module) {
+            all.push(module);
+        }
+    }
     all
 }
 
@@ -116,6 +123,8 @@ fn all_programs() -> HashSet<Program> {
             ]);
         }
     }
+    #[cfg(feature = "train")]
+    all.extend(super::harness::Kernel::ALL.map(|kernel| kernel.program()));
     all
 }
 
@@ -235,10 +244,33 @@ fn the_parameter_block_is_laid_out_as_in_rust() {
         ("teacher_offset", offset_of!(RowParams, teacher_offset)),
         ("gradient_offset", offset_of!(RowParams, gradient_offset)),
     ];
+    assert!(blocks_as_in_rust("RowParams", &fields, size_of::<RowParams>()) > 1);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn the_numbers_of_an_operation_are_laid_out_as_in_rust() {
+    use super::harness::Numbers;
+    let fields = [
+        ("rows", offset_of!(Numbers, rows)),
+        ("columns", offset_of!(Numbers, columns)),
+        ("inner", offset_of!(Numbers, inner)),
+        ("first", offset_of!(Numbers, first)),
+        ("rates", offset_of!(Numbers, rates)),
+        ("moments", offset_of!(Numbers, moments)),
+    ];
+    assert!(blocks_as_in_rust("Numbers", &fields, size_of::<Numbers>()) > 1);
+}
+
+/// How many modules have a block of this name, each of which has these fields at these bytes.
+fn blocks_as_in_rust(name: &str, fields: &[(&str, usize)], size: usize) -> usize {
+    let mut found = 0;
     for module in all_modules() {
         let (module, _) = validated(module);
-        let is_block = |t: &&naga::Type| t.name.as_deref() == Some("RowParams");
-        let (_, block) = module.types.iter().find(|(_, t)| is_block(t)).unwrap();
+        let is_block = |t: &&naga::Type| t.name.as_deref() == Some(name);
+        let Some((_, block)) = module.types.iter().find(|(_, t)| is_block(t)) else {
+            continue;
+        };
         let naga::TypeInner::Struct { members, span } = &block.inner else {
             panic!("{block:?}");
         };
@@ -247,8 +279,10 @@ fn the_parameter_block_is_laid_out_as_in_rust() {
             .map(|m| (m.name.as_deref().unwrap(), m.offset as usize))
             .collect();
         assert_eq!(laid_out, fields);
-        assert_eq!(*span as usize, size_of::<RowParams>());
+        assert_eq!(*span as usize, size);
+        found += 1;
     }
+    found
 }
 
 #[test]

@@ -126,3 +126,19 @@ pub(super) fn feature(store: Store, reduce: Reduce) -> String {
     let program = files!("feature");
     [&common, store.text(), reduce.text(), &program].concat()
 }
+
+/// Operations of a training step, each an entry point of its own name.
+#[cfg(feature = "train")]
+pub(super) fn train(file: super::harness::File) -> String {
+    use super::harness::File;
+    let common = files!("train");
+    let program = match file {
+        File::Multiply => files!("train_multiply"),
+        File::Layer => files!("train_layer"),
+        File::Gather => files!("train_gather"),
+        File::Update => files!("train_update"),
+        File::Total => files!("train_total"),
+        File::Influence => files!("bits", "math", "train_influence"),
+    };
+    common + &program
+}

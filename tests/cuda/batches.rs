@@ -1,7 +1,7 @@
 //! Batches that the suite's dense ones do not cover.
 
 use super::device::{Batch, Memory, assert_close, gpu};
-use crate::support::cuda::schedule;
+use crate::support::schedule::schedule;
 use fused_kd::cuda::{Counts, Element, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
 use fused_kd::reference::{self, Output};
 use fused_kd::spec::{Format, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel};

@@ -3,7 +3,7 @@
 
 use super::judge::Bounds;
 use super::{Subject, suite};
-use crate::support::cuda::{gpu, schedule};
+use crate::support::{cuda::gpu, schedule::schedule};
 use fused_kd::cuda::{Element, FeatureRows, Options, Regime, Student};
 use fused_kd::spec::FeatureSpec;
 use half::{bf16, f16};

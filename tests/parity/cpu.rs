@@ -91,7 +91,7 @@ impl<I: Instructions, S: Element, T: Element> Subject for Cpu<I, S, T> {
     }
 }
 
-const SIZES: [usize; 10] = [1, 2, 3, 10, 31, 100, 1000, 1003, 50257, 151_936];
+const SIZES: [usize; 10] = [1, 2, 3, 10, 31, 100, 1000, 1003, 10_001, 151_936];
 
 /// The suite with one set of instructions.
 macro_rules! instructions {

@@ -4,7 +4,7 @@
 use super::cases::Case;
 use super::judge::Bounds;
 use super::{Answer, Effort, Subject, suite};
-use crate::support::cuda::{gpu, schedule};
+use crate::support::{cuda::gpu, schedule::schedule};
 use fused_kd::cuda::{Element, Options, Regime, Rows, Student};
 use fused_kd::spec::{Format, RowStats, Temperature};
 use half::{bf16, f16};

@@ -16,32 +16,12 @@ pub(crate) fn gpu() -> Option<&'static Gpu> {
     });
     gpu.as_ref()
 }
-
-/// The stand-in driver; a GPU's own has none of its functions.
-fn driver() -> Option<&'static libloading::Library> {
-    static DRIVER: OnceLock<Option<libloading::Library>> = OnceLock::new();
-    // SAFETY: the engine has loaded the driver before.
-    let driver = DRIVER.get_or_init(|| unsafe { libloading::Library::new("libcuda.so.1") }.ok());
-    driver.as_ref()
-}
-
-/// The order in which the stand-in driver schedules threads; a GPU has its own.
-pub(crate) fn schedule(seed: u64) {
-    type SetSeed = unsafe extern "C" fn(u64);
-    let Some(driver) = driver() else { return };
-    // SAFETY: only the stand-in has a function of this name, and it has this type.
-    if let Ok(set_seed) = unsafe { driver.get::<SetSeed>(c"simt_set_seed") } {
-        // SAFETY: as before.
-        unsafe { set_seed(seed) };
-    }
-}
-
 /// Bytes of logits that kernels have read, and of gradients that they have written, since this was
 /// last asked for; a GPU does not count them.
 pub(crate) fn moved() -> Option<[u64; 2]> {
     type Moved = unsafe extern "C" fn(*mut u64, *mut u64);
     // SAFETY: only the stand-in has a function of this name, and it has this type.
-    let moved = unsafe { driver()?.get::<Moved>(c"simt_moved") }.ok()?;
+    let moved = unsafe { super::schedule::driver()?.get::<Moved>(c"simt_moved") }.ok()?;
     let [mut read, mut written] = [0; 2];
     // SAFETY: as before; it writes one number to each.
     unsafe { moved(&raw mut read, &raw mut written) };

@@ -5,28 +5,16 @@ pub(crate) mod browser;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub(crate) mod npy;
+#[cfg(feature = "cuda")]
+pub(crate) mod schedule;
+mod skip;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgsl;
 
-use std::env;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+pub(crate) use skip::skip;
 
-/// Says that a test was skipped because `what` is absent, and `how` to install it.
-///
-/// # Panics
-///
-/// When the environment variable `FUSED_KD_REQUIRE`, names separated by commas, has `what` among
-/// them: then its absence is a failure.
-pub(crate) fn skip(what: &str, how: &str) {
-    let required = env::var("FUSED_KD_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|name| name.trim() == what),
-        "FUSED_KD_REQUIRE names {what}, which is absent: {how}"
-    );
-    // Not eprintln!, which a passing test swallows.
-    let _ = writeln!(io::stderr(), "SKIP {what}: {how}");
-}
+use std::env;
+use std::path::{Path, PathBuf};
 
 /// The directory of the data sets that are too large to commit: `FUSED_KD_DATA`, else
 /// `../shared/data` beside the package. `None`, after [`skip`], when there is no such directory.

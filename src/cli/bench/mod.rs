@@ -13,7 +13,7 @@ mod wgpu;
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
-use crate::auto::{EngineName, Purpose};
+use crate::auto::EngineName;
 use crate::cpu::Isa;
 #[cfg(feature = "cuda")]
 use crate::cuda::Regime;
@@ -25,7 +25,7 @@ use miette::Report;
 use report::{Measured, Results};
 use serde::Serialize;
 use std::fmt::Display;
-use step::Network;
+use step::{Network, Steps};
 
 /// Measure the row program against this machine's copy bandwidth.
 #[derive(clap::Args)]
@@ -44,12 +44,13 @@ Examples:
   fused-kd bench --threads 1 --shape 1024x1000     one shape, on one core
   fused-kd bench --engine cuda --dtype bf16 --preset kd,lr,dkd
   fused-kd bench --what step                       a training step of small networks
+  fused-kd bench --what step --engine wgpu         the same on the GPU
   fused-kd bench --json > bench.json               for programs")]
 pub(super) struct Arguments {
     /// The row program, or a whole training step.
     #[arg(long, value_enum, default_value_t = What::Rows)]
     what: What,
-    /// What computes: cpu, cuda, wgpu or wgpu-software; steps are the cpu's alone.
+    /// What computes: cpu, cuda, wgpu or wgpu-software.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
     /// Rows x classes; may be repeated. Without it, the usual shapes of the engine.
@@ -181,13 +182,13 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn steps(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine, Purpose::Training)?;
-    if name != EngineName::Cpu {
+    let name = terminal::chosen(arguments.engine)?;
+    if name == EngineName::Reference {
         return Err(no_measurement(name));
     }
     if let Some(n) = arguments.threads.filter(|&n| n != 1) {
         return Err(Failure::usage(
-            format_args!("--threads {n} has no use: a step runs on one thread"),
+            format_args!("--threads {n} has no use: steps are asked for by one thread"),
             "leave it away; `fused-kd compare` makes several runs at once",
         ));
     }
@@ -197,12 +198,17 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
     };
     let batch = arguments.batch.unwrap_or(128) as usize;
     let losses = losses(arguments)?;
-    let results = step::run(&networks, batch, &losses, arguments.samples as usize)?;
-    print(arguments, &results)
+    let steps = Steps {
+        networks: &networks,
+        batch,
+        losses: &losses,
+        samples: arguments.samples as usize,
+    };
+    print(arguments, &step::run(name, steps)?)
 }
 
 fn rows(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine, Purpose::Rows)?;
+    let name = terminal::chosen(arguments.engine)?;
     let engine = Engine::new(name, arguments)?;
     let cases = cases(arguments, name)?;
     let mut results = engine.results(name);

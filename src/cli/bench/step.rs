@@ -2,15 +2,16 @@
 
 use super::median;
 use super::report::time;
+use crate::auto::{self, EngineName, Job};
 use crate::cli::terminal;
-use crate::cpu::{Harness, Isa};
-use crate::engine::Engine;
+use crate::cpu::Isa;
+use crate::engine::{Engine, EngineError, Source};
 use crate::nn::Mlp;
 use crate::random::Philox;
-use crate::spec::{ArgumentError, LossSpec, Preset};
+use crate::spec::{LossSpec, Preset};
 use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::pupil::Pupil;
-use crate::train::{Optimiser, Recipe, Schedule};
+use crate::train::{Optimiser, Recipe, Schedule, TrainError};
 use miette::Report;
 use serde::Serialize;
 use std::fmt;
@@ -59,13 +60,15 @@ pub(super) fn usual() -> Vec<Network> {
 #[derive(Serialize)]
 pub(super) struct Results {
     engine: &'static str,
-    isa: String,
-    threads: usize,
+    /// The CPU's instructions and threads, or the GPU.
+    isa: Option<&'static str>,
+    threads: Option<usize>,
+    device: Option<String>,
     cases: Vec<Measured>,
 }
 
 #[derive(Serialize)]
-struct Measured {
+pub(super) struct Measured {
     network: String,
     batch: usize,
     spec: &'static str,
@@ -75,32 +78,57 @@ struct Measured {
     gflops: f64,
 }
 
-/// Measures each network under each loss.
-pub(super) fn run(
-    networks: &[Network],
-    batch: usize,
-    losses: &[(Preset, LossSpec)],
-    samples: usize,
-) -> Result<Results, Report> {
-    let mut cases = Vec::new();
-    for (preset, spec) in losses {
-        for network in networks {
-            let seconds = seconds(network, batch, spec, samples).map_err(Report::msg)?;
-            let flops = flops(network, batch);
-            cases.push(Measured {
-                network: network.to_string(),
-                batch,
-                spec: preset.name(),
-                median_s: seconds,
-                flops,
-                gflops: flops as f64 / seconds / 1e9,
-            });
+/// What is measured: each network under each loss.
+pub(super) struct Steps<'a> {
+    pub(super) networks: &'a [Network],
+    pub(super) batch: usize,
+    pub(super) losses: &'a [(Preset, LossSpec)],
+    pub(super) samples: usize,
+}
+
+impl Job for Steps<'_> {
+    type Done = Vec<Measured>;
+
+    fn on<E: Engine>(
+        self,
+        engines: Source<E>,
+        _: &'static str,
+    ) -> Result<Vec<Measured>, TrainError> {
+        let mut cases = Vec::new();
+        for (preset, spec) in self.losses {
+            for network in self.networks {
+                let engine = &mut engines()?;
+                let seconds = seconds(engine, network, self.batch, spec, self.samples)?;
+                let flops = flops(network, self.batch);
+                cases.push(Measured {
+                    network: network.to_string(),
+                    batch: self.batch,
+                    spec: preset.name(),
+                    median_s: seconds,
+                    flops,
+                    gflops: flops as f64 / seconds / 1e9,
+                });
+            }
         }
+        Ok(cases)
     }
+}
+
+/// Measures on the engine of this name.
+pub(super) fn run(name: EngineName, steps: Steps) -> Result<Results, Report> {
+    let cases = auto::on(name, steps).map_err(Report::from_err)?;
+    let (isa, threads, device) = match name.is_gpu() {
+        true => (None, None, name.available().ok()),
+        false => {
+            let isa = Isa::chosen().map_err(Report::msg)?;
+            (Some(isa.name()), Some(1), None)
+        }
+    };
     Ok(Results {
-        engine: "cpu",
-        isa: Isa::chosen().map_err(Report::msg)?.name().to_owned(),
-        threads: 1,
+        engine: name.name(),
+        isa,
+        threads,
+        device,
         cases,
     })
 }
@@ -113,13 +141,13 @@ fn flops(network: &Network, batch: usize) -> usize {
 }
 
 /// Of one step, the median over epochs.
-fn seconds(
+fn seconds<E: Engine>(
+    engine: &mut E,
     network: &Network,
     batch: usize,
     spec: &LossSpec,
     samples: usize,
-) -> Result<f64, ArgumentError> {
-    let engine = &mut Harness::default();
+) -> Result<f64, EngineError> {
     let recipe = Recipe {
         epochs: samples + 1,
         batch,
@@ -133,9 +161,7 @@ fn seconds(
     };
     let random = &mut Philox::new(1, 0);
     let data = Samples::upload(engine, &drawn(network, batch * STEPS, random));
-    let plan = engine
-        .plan(spec, data.classes())
-        .expect("at least one class");
+    let plan = engine.plan(spec, data.classes())?;
     let mut net = Mlp::new(engine, &network.0, batch, random);
     let mut pupil = Pupil::new(engine, &mut net, recipe.optimiser, None);
     let fit = Fit {
@@ -146,8 +172,10 @@ fn seconds(
         selector: None,
     };
     let mut epochs = Vec::with_capacity(recipe.epochs);
-    fit.run(engine, &mut pupil, None, random, |_, _, _| {
+    fit.run(engine, &mut pupil, None, random, |engine, _, total| {
+        engine.download(&mut [(total, &mut [0.0])])?;
         epochs.push(Instant::now());
+        Ok(())
     })?;
     // The first epoch is for the caches.
     let steps = epochs.windows(2).map(|pair| pair[1] - pair[0]);
@@ -171,7 +199,13 @@ fn drawn(network: &Network, rows: usize, random: &mut Philox) -> HostSamples {
 
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        writeln!(f, "engine {}, {}, 1 thread", self.engine, self.isa)?;
+        match (self.isa, &self.device) {
+            (Some(isa), _) => writeln!(f, "engine {}, {isa}, 1 thread", self.engine)?,
+            (None, device) => {
+                let device = device.as_deref().unwrap_or_default();
+                writeln!(f, "engine {}, {device}", self.engine)?;
+            }
+        }
         let mut table = terminal::table(["network", "batch", "loss", "step", "GFLOP/s"]);
         for case in &self.cases {
             table.add_row([

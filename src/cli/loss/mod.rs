@@ -9,7 +9,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
 use super::terminal;
-use crate::auto::{EngineName, Purpose};
+use crate::auto::EngineName;
 use crate::spec::{LossSpec, Preset, Temperature, tidy};
 use evaluate::{Evaluation, evaluate};
 use inputs::Files;
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
     check(arguments, &spec)?;
     let output = OutputDirectory::new(&arguments.out, arguments.force)?;
-    let engine = terminal::chosen(arguments.engine, Purpose::Rows)?;
+    let engine = terminal::chosen(arguments.engine)?;
     let (evaluation, summary) = compute(arguments, &spec, engine)?;
     summary.warnings.iter().for_each(terminal::warn);
     output.fill(&RESULTS, |directory| {

@@ -27,6 +27,50 @@ impl Format {
         }
     }
 
+    /// The first `n` values from the one at `at` on, then `rest`.
+    ///
+    /// # Safety
+    /// `n` values of this format can be read there, fewer than `V::LANES`.
+    #[inline(always)]
+    pub(super) unsafe fn load_first<V: Vector>(
+        self,
+        start: *const u8,
+        at: usize,
+        n: usize,
+        rest: f32,
+    ) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::F32 => V::load_first(start.cast::<f32>().add(at), n, rest),
+                Self::F16 => V::load_first_f16(start.cast::<f16>().add(at), n, rest),
+                Self::Bf16 => V::load_first_bf16(start.cast::<bf16>().add(at), n, rest),
+            }
+        }
+    }
+
+    /// Writes the first `n` values from the one at `at` on.
+    ///
+    /// # Safety
+    /// `n` values of this format can be written there, fewer than `V::LANES`.
+    #[inline(always)]
+    pub(super) unsafe fn store_first<V: Vector>(
+        self,
+        values: V,
+        start: *mut u8,
+        at: usize,
+        n: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::F32 => values.store_first(start.cast::<f32>().add(at), n),
+                Self::F16 => values.store_first_f16(start.cast::<f16>().add(at), n),
+                Self::Bf16 => values.store_first_bf16(start.cast::<bf16>().add(at), n),
+            }
+        }
+    }
+
     /// # Safety
     /// `V::LANES` values of this format from the one at `at` on can be written.
     #[inline(always)]

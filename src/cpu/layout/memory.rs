@@ -68,18 +68,24 @@ pub(in crate::cpu) struct Matrix<'a> {
     matrix: PhantomData<&'a [u8]>,
 }
 
-/// A row that will be read soon.
+/// A row that will be read soon, or written.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Ahead {
     start: *const u8,
     bytes: usize,
+    is_written: bool,
 }
 
 impl Ahead {
     /// Asks for the vector from class `at` on.
     #[inline(always)]
     pub(in crate::cpu) fn fetch<V: Vector>(&self, at: usize) {
-        V::prefetch(self.start.wrapping_add(at * self.bytes));
+        let at = self.start.wrapping_add(at * self.bytes);
+        if self.is_written {
+            V::prefetch_to_write(at);
+        } else {
+            V::prefetch(at);
+        }
     }
 }
 
@@ -157,6 +163,7 @@ impl<'a> Matrix<'a> {
         Ahead {
             start: self.start.wrapping_add(offset),
             bytes: self.format.bytes(),
+            is_written: false,
         }
     }
 
@@ -231,6 +238,16 @@ impl<'a> MatrixMut<'a> {
         (of, Some(Self { start, of }))
     }
 
+    /// A row that will be written soon.
+    #[inline(always)]
+    pub(in crate::cpu) fn ahead(&self, row: usize) -> Ahead {
+        Ahead {
+            start: self.start.wrapping_add(self.of.offset(row)),
+            is_written: true,
+            ..self.of.ahead(row)
+        }
+    }
+
     /// Writes lanes as rows.
     #[inline(always)]
     pub(in crate::cpu) fn turn_back<V: Vector>(&mut self, rows: Range<usize>, values: &[V]) {
@@ -299,17 +316,9 @@ impl<'a, F: Formats> Source<'a, F> {
             // SAFETY: just asked.
             return unsafe { self.load(at) };
         }
-        if F::known(self.format) == Format::F32 {
-            let n = self.len - at;
-            // SAFETY: these are what is left of the row, fewer than LANES.
-            return unsafe { V::load_first(self.start.cast::<f32>().add(at), n, absent) };
-        }
-        let mut lanes = [absent; MOST_LANES];
-        for (lane, class) in lanes.iter_mut().zip(at..self.len) {
-            // SAFETY: the class is within the row.
-            *lane = unsafe { F::known(self.format).get(self.start, class) };
-        }
-        V::from_lanes(&lanes)
+        let n = self.len - at;
+        // SAFETY: these are what is left of the row, fewer than LANES.
+        unsafe { F::known(self.format).load_first(self.start, at, n, absent) }
     }
 }
 
@@ -365,15 +374,9 @@ impl<V: Vector, F: Formats> Sink<V, f32> for RowGradient<'_, F> {
             // SAFETY: the whole vector is within the row.
             return unsafe { F::known(self.format).store(values, start, at) };
         }
-        if F::known(self.format) == Format::F32 {
-            let n = self.len - at;
-            // SAFETY: these are what is left of the row, fewer than LANES.
-            return unsafe { values.store_first(start.cast::<f32>().add(at), n) };
-        }
-        for (class, lane) in (at..self.len).zip(values.to_lanes()) {
-            // SAFETY: the class is within the row.
-            unsafe { F::known(self.format).store(lane, start, class) };
-        }
+        let n = self.len - at;
+        // SAFETY: these are what is left of the row, fewer than LANES.
+        unsafe { F::known(self.format).store_first(values, start, at, n) }
     }
 
     #[inline(always)]

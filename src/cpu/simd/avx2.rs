@@ -3,6 +3,7 @@
 use super::scalar::ROUND;
 use super::{Mask, Task, Vector};
 use half::{bf16, f16};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 
@@ -102,6 +103,12 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        // SAFETY: the instructions are there.
+        Self(unsafe { _mm256_fmsub_ps(self.0, factor.0, subtrahend.0) })
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         // SAFETY: the instructions are there.
         Self(unsafe { _mm256_max_ps(self.0, other.0) })
@@ -193,6 +200,12 @@ impl Vector for F32x8 {
     fn prefetch(at: *const u8) {
         // SAFETY: nothing is read.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch_to_write(at: *const u8) {
+        // SAFETY: nothing is read; where this instruction is unknown, it does nothing.
+        unsafe { asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags)) }
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use super::{Mask, Task, Vector};
 use half::{bf16, f16};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::f32::consts::SQRT_2;
 use std::ops::{Add, Div, Mul, Sub};
@@ -10,8 +11,18 @@ use std::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct F32x16(__m512);
 
+/// The bits of 2^(j/32) less those that j has where a count of 32nds becomes an exponent.
+const TABLE: [i32; 32] = {
+    let (mut bits, mut j) = ([0; 32], 0);
+    while j < 32 {
+        bits[j as usize] = POWERS[j as usize].to_bits() as i32 - (j << 18);
+        j += 1;
+    }
+    bits
+};
+
 /// 2^(j/32).
-const TABLE: [f32; 32] = [
+const POWERS: [f32; 32] = [
     1.0,
     1.021_897_2,
     1.044_273_7,
@@ -96,6 +107,44 @@ impl Mask for u16 {
     }
 }
 
+impl F32x16 {
+    #[inline(always)]
+    fn from_f16(bits: __m256i) -> Self {
+        // SAFETY: the instructions are there.
+        Self(unsafe { _mm512_cvtph_ps(bits) })
+    }
+
+    #[inline(always)]
+    fn from_bf16(bits: __m256i) -> Self {
+        // SAFETY: the instructions are there.
+        unsafe {
+            let lanes = _mm512_cvtepu16_epi32(bits);
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(lanes)))
+        }
+    }
+
+    #[inline(always)]
+    fn to_f16(self) -> __m256i {
+        // SAFETY: the instructions are there.
+        unsafe { _mm512_cvtps_ph::<0>(self.0) }
+    }
+
+    #[inline(always)]
+    fn to_bf16(self) -> __m256i {
+        // SAFETY: the instructions are there.
+        unsafe {
+            // To nearest, ties to even; adding to a NaN could carry into its sign.
+            let bits = _mm512_castps_si512(self.0);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
+            let rounded = _mm512_add_epi32(bits, half);
+            let rounded = _mm512_mask_blend_epi32(nan, rounded, _mm512_set1_epi32(0x7FC0_0000));
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
+        }
+    }
+}
+
 // SAFETY of every block below that says no more: the type exists only where its instructions do.
 impl Vector for F32x16 {
     const LANES: usize = 16;
@@ -111,6 +160,12 @@ impl Vector for F32x16 {
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: the instructions are there.
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        // SAFETY: the instructions are there.
+        Self(unsafe { _mm512_fmsub_ps(self.0, factor.0, subtrahend.0) })
     }
 
     #[inline(always)]
@@ -194,6 +249,12 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn prefetch_to_write(at: *const u8) {
+        // SAFETY: nothing is read; where this instruction is unknown, it does nothing.
+        unsafe { asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags)) }
+    }
+
+    #[inline(always)]
     fn enter<T: Task>(task: T) -> T::Output {
         // SAFETY: the type is named only after `is_available` said yes.
         unsafe { run(task) }
@@ -208,16 +269,13 @@ impl Vector for F32x16 {
     #[inline(always)]
     unsafe fn load_f16(from: *const f16) -> Self {
         // SAFETY: the caller's promise.
-        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
+        Self::from_f16(unsafe { _mm256_loadu_si256(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self {
         // SAFETY: the caller's promise.
-        unsafe {
-            let lanes = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(lanes)))
-        }
+        Self::from_bf16(unsafe { _mm256_loadu_si256(from.cast()) })
     }
 
     #[inline(always)]
@@ -241,23 +299,13 @@ impl Vector for F32x16 {
     #[inline(always)]
     unsafe fn store_f16(self, to: *mut f16) {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<0>(self.0)) }
+        unsafe { _mm256_storeu_si256(to.cast(), self.to_f16()) }
     }
 
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16) {
         // SAFETY: the caller's promise.
-        unsafe {
-            // To nearest, ties to even; adding to a NaN could carry into its sign.
-            let bits = _mm512_castps_si512(self.0);
-            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-            let half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
-            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
-            let rounded = _mm512_add_epi32(bits, half);
-            let rounded = _mm512_mask_blend_epi32(nan, rounded, _mm512_set1_epi32(0x7FC0_0000));
-            let lanes = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
-            _mm256_storeu_si256(to.cast(), lanes);
-        }
+        unsafe { _mm256_storeu_si256(to.cast(), self.to_bf16()) }
     }
 
     #[inline(always)]
@@ -272,27 +320,56 @@ impl Vector for F32x16 {
         unsafe { _mm512_mask_storeu_ps(to, (1 << n) - 1, self.0) }
     }
 
-    /// By a table of 2^(j/32), and a polynomial on [−1/64, 1/64] with a relative error of 6e-8: six
-    /// operations on the two multipliers, where a polynomial alone takes eight. No bounds: the
-    /// scaling instruction makes what is too small 0.
     #[inline(always)]
-    fn exp2(self) -> Self {
+    unsafe fn load_first_f16(from: *const f16, n: usize, rest: f32) -> Self {
+        let mask = (1 << n) - 1;
+        // SAFETY: the caller's promise; lanes that are masked out are not read.
+        let first = Self::from_f16(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) });
+        Self::select(mask, first, Self::splat(rest))
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_f16(self, to: *mut f16, n: usize) {
+        // SAFETY: the caller's promise; lanes that are masked out are not written.
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), (1 << n) - 1, self.to_f16()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_bf16(from: *const bf16, n: usize, rest: f32) -> Self {
+        let mask = (1 << n) - 1;
+        // SAFETY: the caller's promise; lanes that are masked out are not read.
+        let first = Self::from_bf16(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) });
+        Self::select(mask, first, Self::splat(rest))
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut bf16, n: usize) {
+        // SAFETY: the caller's promise; lanes that are masked out are not written.
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), (1 << n) - 1, self.to_bf16()) }
+    }
+
+    /// By a table of 2^(j/32), and a polynomial on [−1/64, 1/64] with a relative error of 6e-8: six
+    /// operations on the two multipliers, where a polynomial alone takes eight. The power of two is
+    /// added to the exponent: where the scaling instruction underflows, some processors leave their
+    /// pipeline for 150 cycles, and every masked class would do that.
+    #[inline(always)]
+    fn exp2_times(self, rate: Self, floor: Self) -> Self {
+        // In this order NaN stays.
+        let x = floor.max(self);
         // Adding and taking away 1.5·2¹⁸ rounds to a 32nd, which the lowest bits then count.
         let magic = Self::splat(393_216.0);
-        let rounded = self + magic;
+        let rounded = x.mul_add(rate, magic);
         let n = rounded - magic;
-        let r = self - n;
-        // SAFETY: the instructions are there; both tables are of 16 floats.
+        let r = x.mul_sub(rate, n);
+        // SAFETY: the instructions are there; both tables are of 16 words.
         let power = unsafe {
-            let [low, high] = [TABLE.as_ptr(), TABLE.as_ptr().add(16)].map(|t| Self::load(t).0);
-            Self(_mm512_permutex2var_ps(
-                low,
-                _mm512_castps_si512(rounded.0),
-                high,
-            ))
+            let [low, high] = [0, 16].map(|i| _mm512_loadu_si512(TABLE.as_ptr().add(i).cast()));
+            let count = _mm512_castps_si512(rounded.0);
+            let power = _mm512_permutex2var_epi32(low, count, high);
+            let scaled = _mm512_add_epi32(power, _mm512_slli_epi32::<18>(count));
+            Self(_mm512_castsi512_ps(scaled))
         };
         let p = r.mul_add(Self::splat(0.240_226_5), Self::splat(0.693_157_3));
-        // The scale is 2 to the floor of n.
-        (power * r).mul_add(p, power).times_power_of_two(n)
+        (power * r).mul_add(p, power)
     }
 }

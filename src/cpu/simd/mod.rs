@@ -77,6 +77,8 @@ pub(in crate::cpu) trait Vector:
     fn splat(value: f32) -> Self;
     /// `self · factor + addend`, with one rounding where the processor can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self · factor − subtrahend`, likewise.
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
     /// The larger value; `other` where either is NaN.
     fn max(self, other: Self) -> Self;
     /// The magnitude.
@@ -105,6 +107,9 @@ pub(in crate::cpu) trait Vector:
     /// Asks for what lies at an address, readable or not, to be brought nearer.
     #[inline(always)]
     fn prefetch(_: *const u8) {}
+    /// The same for what will be written.
+    #[inline(always)]
+    fn prefetch_to_write(_: *const u8) {}
 
     /// Runs a task with these instructions.
     fn enter<T: Task>(task: T) -> T::Output;
@@ -182,9 +187,66 @@ pub(in crate::cpu) trait Vector:
         }
     }
 
-    /// `2ˣ` for x ≤ 0 that is not −∞; NaN stays. See [`exp2`](super::math::exp2).
+    /// As [`Vector::load_first`].
+    ///
+    /// # Safety
+    /// `n` values can be read, fewer than `LANES`.
     #[inline(always)]
-    fn exp2(self) -> Self {
-        super::math::exp2_polynomial(Self::splat(-127.0).max(self))
+    unsafe fn load_first_f16(from: *const f16, n: usize, rest: f32) -> Self {
+        let mut lanes = [rest; MOST_LANES];
+        for (i, lane) in lanes[..n].iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *lane = unsafe { *from.add(i) }.to_f32();
+        }
+        Self::from_lanes(&lanes)
+    }
+
+    /// As [`Vector::store_first`].
+    ///
+    /// # Safety
+    /// `n` values can be written, fewer than `LANES`.
+    #[inline(always)]
+    unsafe fn store_first_f16(self, to: *mut f16, n: usize) {
+        let mut narrow = [f16::ZERO; MOST_LANES];
+        // SAFETY: the array has room for all lanes; then the caller's promise.
+        unsafe {
+            self.store_f16(narrow.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(narrow.as_ptr(), to, n);
+        }
+    }
+
+    /// As [`Vector::load_first`].
+    ///
+    /// # Safety
+    /// `n` values can be read, fewer than `LANES`.
+    #[inline(always)]
+    unsafe fn load_first_bf16(from: *const bf16, n: usize, rest: f32) -> Self {
+        let mut lanes = [rest; MOST_LANES];
+        for (i, lane) in lanes[..n].iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *lane = unsafe { *from.add(i) }.to_f32();
+        }
+        Self::from_lanes(&lanes)
+    }
+
+    /// As [`Vector::store_first`].
+    ///
+    /// # Safety
+    /// `n` values can be written, fewer than `LANES`.
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut bf16, n: usize) {
+        let mut narrow = [bf16::ZERO; MOST_LANES];
+        // SAFETY: the array has room for all lanes; then the caller's promise.
+        unsafe {
+            self.store_bf16(narrow.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(narrow.as_ptr(), to, n);
+        }
+    }
+
+    /// `2^(self · rate)` for products ≤ 0 and a positive `rate`; 0 from `floor` = [`NOTHING`](super::math::NOTHING)/`rate`
+    /// down, and NaN stays. See [`exp2_polynomial`](super::math::exp2_polynomial).
+    #[inline(always)]
+    fn exp2_times(self, rate: Self, floor: Self) -> Self {
+        super::math::exp2_polynomial(floor.max(self) * rate)
     }
 }

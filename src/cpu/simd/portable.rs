@@ -91,6 +91,11 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        self * factor - subtrahend
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         let larger = |a: f32, b: f32| if a > b { a } else { b };
         Self(from_fn(|i| larger(self.0[i], other.0[i])))

@@ -36,6 +36,11 @@ impl Vector for f32 {
     }
 
     #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        self * factor - subtrahend
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         if self > other { self } else { other }
     }

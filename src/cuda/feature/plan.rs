@@ -58,7 +58,7 @@ impl FeaturePlan {
         Self::sharing(&self.kernels, spec, width, options)
     }
 
-    fn sharing(
+    pub(in super::super) fn sharing(
         kernels: &Arc<Kernels>,
         spec: &FeatureSpec,
         width: usize,

@@ -8,7 +8,7 @@ use cudarc::driver::sys::CUdeviceptr;
 ///
 /// Features need no more alignment than their elements have; everything else is aligned to 4 bytes,
 /// the workspace to 16.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub struct FeaturePointers {
     pub(super) rows: usize,

@@ -11,7 +11,7 @@ use super::fit::{self, Samples};
 use super::prepare::{NO_SHIFT, host_samples};
 use super::run::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, RunConfig, RunResult};
 use crate::data::{DataError, Dataset, Scaling};
-use crate::engine::Engine;
+use crate::engine::{Engine, Source};
 use crate::nn::{Mlp, Parameters};
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,8 @@ impl Model {
 }
 
 /// The logits of these rows of a data set.
-pub(crate) fn predict<E: Engine + Default>(
+pub(crate) fn predict<E: Engine>(
+    engines: Source<E>,
     model: &Model,
     dataset: &Dataset,
     rows: &[u32],
@@ -218,7 +219,7 @@ pub(crate) fn predict<E: Engine + Default>(
     let mut host = host_samples(dataset, &model.scaling, rows, &NO_SHIFT);
     // Labels beyond the student's classes are never its answer.
     host.classes = model.classes();
-    let (mut engine, about) = (E::default(), &model.about);
+    let (mut engine, about) = (engines()?, &model.about);
     let mut net = Mlp::with_parameters(
         &mut engine,
         &about.sizes,
@@ -227,7 +228,7 @@ pub(crate) fn predict<E: Engine + Default>(
     );
     let samples = Samples::upload(&mut engine, &host);
     Ok(Predictions {
-        logits: fit::logits(&mut engine, &mut net, &samples),
+        logits: fit::logits(&mut engine, &mut net, &samples)?,
         labels: host.labels,
         classes: host.classes,
     })

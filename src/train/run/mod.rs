@@ -16,7 +16,7 @@ use super::student::{self, Lesson, learn};
 use super::summary::{self, Curve, Selected};
 use super::{Learner, Progress, TrainError};
 use crate::data::Dataset;
-use crate::engine::Engine;
+use crate::engine::{Engine, Source};
 use result::Evidence;
 
 /// A run with everything that it leaves.
@@ -36,7 +36,8 @@ pub struct Run {
 }
 
 /// Trains a teacher, and a student on it.
-pub(crate) fn run<E: Engine + Default>(
+pub(crate) fn run<E: Engine>(
+    engines: Source<E>,
     engine_name: &'static str,
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
@@ -63,7 +64,7 @@ pub(crate) fn run<E: Engine + Default>(
         students: 1,
     });
 
-    let (prepared, teacher) = teach::<E>(&dataset, setting, config.seed, features, progress)?;
+    let (prepared, teacher) = teach(engines, &dataset, setting, config.seed, features, progress)?;
     finite(
         &prepared.train.teacher,
         "teacher.learning-rate",
@@ -79,17 +80,17 @@ pub(crate) fn run<E: Engine + Default>(
         mutual: config.mutual,
         seed: config.seed,
     };
-    let mut learned = learn::<E>(&prepared, &lesson, progress)?;
+    let mut learned = learn(engines, &prepared, &lesson, progress)?;
     progress(Progress::Student);
 
     let (engine, net) = (&mut learned.engine, &mut learned.net);
-    let parameters = net.parameters(engine);
+    let parameters = net.parameters(engine)?;
     for values in parameters.iter().flatten() {
         finite(values, "student.learning-rate", &setting.student)?;
     }
     let samples = Samples::upload(engine, &prepared.test);
     let test = Predictions {
-        logits: fit::logits(engine, net, &samples),
+        logits: fit::logits(engine, net, &samples)?,
         labels: prepared.test.labels.clone(),
         classes: dataset.classes(),
     };

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>
@@ -24,6 +25,7 @@
 
 #include "params.cuh"
 #include "simt.h"
+#include "train.cuh"
 
 namespace {
 
@@ -41,11 +43,14 @@ enum Result {
   CAPTURE_INVALIDATED = 901,
 };
 
-using Kernel = void (*)(RowParams, Buffers);
+// Kernels of the row program and of features take two blocks of arguments, the harness's one.
+using RowKernel = void (*)(RowParams, Buffers);
+using OperationKernel = void (*)(Operation);
 
 struct Function {
   std::string name;
-  Kernel kernel;
+  void* kernel;
+  bool is_operation;
   unsigned max_threads;
   unsigned max_shared = 48 << 10;  // of the launch's choosing
 };
@@ -56,11 +61,9 @@ struct Module {
 };
 
 struct Launch {
-  Kernel kernel;
   dim3 grid, block;
   unsigned shared;
-  RowParams params;
-  Buffers buffers;
+  std::function<void()> kernel;  // with its arguments, as they were at the call
 };
 
 struct Graph {
@@ -160,17 +163,26 @@ bool is_device(uintptr_t at, size_t bytes) {
   return at + bytes <= found->first + found->second;
 }
 
-void run(const Launch& launch) {
-  simt::launch(launch.grid, launch.block, launch.shared, seed,
-               [&] { launch.kernel(launch.params, launch.buffers); });
+void run(const Launch& launch) { simt::launch(launch.grid, launch.block, launch.shared, seed, launch.kernel); }
+
+// The kernel with copies of its arguments.
+std::function<void()> bound(const Function& function, void** arguments) {
+  if (function.is_operation) {
+    const auto kernel = reinterpret_cast<OperationKernel>(function.kernel);
+    return [kernel, o = *static_cast<Operation*>(arguments[0])] { kernel(o); };
+  }
+  const auto kernel = reinterpret_cast<RowKernel>(function.kernel);
+  return [kernel, params = *static_cast<RowParams*>(arguments[0]), buffers = *static_cast<Buffers*>(arguments[1])] {
+    kernel(params, buffers);
+  };
 }
 
 // A function of this library by its name: the kernels are compiled into it.
-Kernel kernel_named(const char* name) {
+void* kernel_named(const char* name) {
   Dl_info info;
   if (!dladdr(reinterpret_cast<void*>(&kernel_named), &info)) return nullptr;
   void* self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
-  return self ? reinterpret_cast<Kernel>(dlsym(self, name)) : nullptr;
+  return self ? dlsym(self, name) : nullptr;
 }
 
 // The number after `key` in the entry's text, or `otherwise`.
@@ -262,16 +274,16 @@ DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
   if (at == std::string::npos) return NOT_FOUND;
   const std::string entry = module->ptx.substr(at, module->ptx.find('{', at) - at);
   const std::string param = std::string(name) + "_param_";
-  const bool same = after(entry, param + "0[", 0) == sizeof(RowParams) &&
-                    after(entry, param + "1[", 0) == sizeof(Buffers);
-  const Kernel kernel = kernel_named(name);
-  if (!same || !kernel) {
+  const unsigned first = after(entry, param + "0[", 0), second = after(entry, param + "1[", 0);
+  const bool is_operation = first == sizeof(Operation) && second == 0;
+  void* kernel = kernel_named(name);
+  if (!kernel || !(is_operation || (first == sizeof(RowParams) && second == sizeof(Buffers)))) {
     std::fprintf(stderr, "simt: the PTX of %s and the emulated kernel differ\n", name);
     return NOT_FOUND;
   }
   // Threads share a module; who found the function first has filled it in.
   const std::lock_guard lock(mutex);
-  const auto found = module->functions.try_emplace(name, Function{name, kernel, after(entry, ".maxntid ", 1024)});
+  const auto found = module->functions.try_emplace(name, Function{name, kernel, is_operation, after(entry, ".maxntid ", 1024)});
   *out = &found.first->second;
   return SUCCESS;
 }
@@ -281,8 +293,7 @@ DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz,
   if (bx * by * bz == 0 || bx * by * bz > function->max_threads || shared > function->max_shared || extra) return INVALID_VALUE;
   log("cuLaunchKernel %s %u x %u", function->name.c_str(), gx, bx);
   if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
-  const Launch launch{function->kernel, {gx, gy, gz}, {bx, by, bz}, shared,
-                      *static_cast<RowParams*>(arguments[0]), *static_cast<Buffers*>(arguments[1])};
+  const Launch launch{{gx, gy, gz}, {bx, by, bz}, shared, bound(*function, arguments)};
   Stream& target = stream_of(stream);
   if (target.capturing) {
     target.graph->launches.push_back(launch);
@@ -314,6 +325,7 @@ DRIVER cuMemAllocAsync(uintptr_t* out, size_t bytes, void*) {
 DRIVER cuMemFree_v2(uintptr_t at) { return release(at); }
 DRIVER cuMemFreeAsync(uintptr_t at, void*) { return release(at); }
 DRIVER cuMemcpyHtoDAsync_v2(uintptr_t to, const void* from, size_t bytes, void*) {
+  log("cuMemcpyHtoDAsync %zu", bytes);
   const Result refused = outside_capture("cuMemcpyHtoDAsync");
   if (refused) return refused;
   if (!is_device(to, bytes)) return INVALID_VALUE;
@@ -337,6 +349,8 @@ DRIVER cuMemcpyDtoDAsync_v2(uintptr_t to, uintptr_t from, size_t bytes, void*) {
   return SUCCESS;
 }
 DRIVER cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, void*) {
+  const Result refused = outside_capture("cuMemsetD8Async");  // not that it could not be captured
+  if (refused) return refused;
   if (!is_device(to, bytes)) return INVALID_VALUE;
   std::memset(reinterpret_cast<void*>(to), value, bytes);
   return SUCCESS;
@@ -375,10 +389,12 @@ DRIVER cuStreamIsCapturing(void* stream, int* status) {
   return SUCCESS;
 }
 DRIVER cuGraphInstantiateWithFlags(void** out, Graph* graph, unsigned long long) {
+  log("cuGraphInstantiate of %zu", graph->launches.size());
   *out = new Graph(*graph);
   return SUCCESS;
 }
 DRIVER cuGraphLaunch(Graph* graph, void*) {
+  log("cuGraphLaunch of %zu", graph->launches.size());
   for (const Launch& launch : graph->launches) run(launch);
   return SUCCESS;
 }

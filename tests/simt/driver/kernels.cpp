@@ -14,3 +14,4 @@
 #include "small_bf16.cu"
 #include "small_f16.cu"
 #include "small_f32.cu"
+#include "train.cu"

@@ -4,8 +4,8 @@
 //! - `cargo run -- DIR` puts `libcuda.so.1`, with every kernel of `kernels/` in it, into `DIR`. Then
 //!   `LD_LIBRARY_PATH=DIR cargo test --features cuda` in the root runs the CUDA engine on it.
 //! - `cargo test` shows that the emulator finds what it is there to find: `programs/defects.cpp` is
-//!   full of defects. `programs/rows.cpp` runs the kernels under AddressSanitizer and
-//!   ThreadSanitizer.
+//!   full of defects. `programs/rows.cpp` and `programs/operations.cpp` run the kernels under
+//!   AddressSanitizer and ThreadSanitizer.
 
 use std::io;
 use std::path::{Path, PathBuf};

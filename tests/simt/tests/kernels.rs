@@ -4,9 +4,15 @@ use fused_kd_simt::{Sanitizer, build};
 use std::path::Path;
 use std::process::Command;
 
+/// Of the row program and of features, and of the harness's operations.
 fn clean(sanitizer: Sanitizer) {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rows-{sanitizer:?}"));
-    build(&path, &["programs/rows.cpp"], sanitizer, &[]).unwrap();
+    of_program("rows", sanitizer);
+    of_program("operations", sanitizer);
+}
+
+fn of_program(name: &str, sanitizer: Sanitizer) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{sanitizer:?}"));
+    build(&path, &[&format!("programs/{name}.cpp")], sanitizer, &[]).unwrap();
     let mut command = Command::new(path);
     if sanitizer == Sanitizer::Thread {
         command.arg("once");

@@ -1,0 +1,49 @@
+//! Training on each engine that is here: `cargo bench --bench training`.
+//!
+//! A measurement is a run of as many epochs as criterion asks for; its time is the student's, from its
+//! upload on, with the evaluation after each epoch. Throughput is in rows. `fused-kd bench --what step`
+//! times steps alone. On a software adapter the numbers say nothing about a GPU.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fused_kd::auto::{self, EngineName};
+use fused_kd::train::{RunConfig, TrainSize};
+use std::time::Duration;
+
+const ROWS: usize = 640;
+
+fn training(c: &mut Criterion) {
+    let mut group = c.benchmark_group("training/digits");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for engine in [
+        EngineName::Cpu,
+        EngineName::Cuda,
+        EngineName::Wgpu,
+        EngineName::WgpuSoftware,
+    ] {
+        match engine.resolve() {
+            Ok(choice) => eprintln!("{engine}: {}", choice.why),
+            Err(why) => {
+                eprintln!("{why}");
+                continue;
+            }
+        }
+        group.bench_function(engine.name(), |b| {
+            b.iter_custom(|times| seconds(engine, times))
+        });
+    }
+    group.finish();
+}
+
+/// Of so many epochs.
+fn seconds(engine: EngineName, epochs: u64) -> Duration {
+    let mut config = RunConfig::default();
+    config.setting.train_size = TrainSize::Rows(ROWS);
+    config.setting.student.recipe.epochs = epochs as usize;
+    config.setting.teacher.recipe.epochs = 1;
+    let run = auto::train(engine, &config, &|_| {}).expect("the engine is here");
+    Duration::from_secs_f64(run.result.student.seconds)
+}
+
+criterion_group!(benches, training);
+criterion_main!(benches);
