@@ -59,6 +59,10 @@ impl Cuda {
                 format_args!("the GPU has no memory for {case}"),
                 "give --shape with fewer rows",
             ),
+            refused @ Error::Regime { .. } => failed(
+                format_args!("{case}: {refused}"),
+                "leave --regime away, or give --shape and --preset that it takes",
+            ),
             other => Report::msg(other),
         })
     }
