@@ -193,6 +193,7 @@ fn rows<E: Engine>(engine: &mut E, random: &mut Philox) -> Vec<f32> {
         (Preset::Lr, true),
         (Preset::LrMse, false),
         (Preset::Lskd, true),
+        (Preset::DtdKa, true),
     ] {
         let plan = engine.plan(&preset.spec(), classes).unwrap();
         let mut student = engine.upload(&numbers(random, rows * classes));

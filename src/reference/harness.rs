@@ -26,6 +26,7 @@ impl Plan {
         student: &'a [f64],
         teacher: &'a [f64],
         labels: &'a [i32],
+        weights: Option<[&'a [f32]; 2]>,
         tau: &'a mut Vec<f32>,
     ) -> Result<Batch<'a>, ArgumentError> {
         let len = rows * self.classes;
@@ -34,8 +35,8 @@ impl Plan {
             teacher: &teacher[..len],
             classes: self.classes,
             labels: &labels[..rows],
-            weight: None,
-            kd_weight: None,
+            weight: weights.map(|[weight, _]| weight),
+            kd_weight: weights.map(|[_, kd_weight]| kd_weight),
             tau: None,
             upstream: 1.0,
         };
@@ -254,7 +255,7 @@ impl Engine for Harness {
         labels: &Vec<i32>,
     ) -> Result<Vec<RowStats>, EngineError> {
         let mut tau = Vec::new();
-        let batch = plan.batch(rows, student, teacher, labels, &mut tau)?;
+        let batch = plan.batch(rows, student, teacher, labels, None, &mut tau)?;
         let output = run(&plan.spec, &batch)?;
         Ok(output.stats.into_iter().map(RowStats::from).collect())
     }
@@ -317,11 +318,9 @@ impl Engine for Harness {
         };
         let weights = batch.weights.map(|both| both.map(narrow));
         let (student, teacher) = (&*batch.student, batch.teacher);
-        let mut rows = plan.batch(batch.rows, student, teacher, batch.labels, &mut tau)?;
-        if let Some([weight, kd_weight]) = &weights {
-            rows.weight = Some(weight);
-            rows.kd_weight = Some(kd_weight);
-        }
+        let weights = weights.as_ref().map(|both| both.each_ref().map(|w| &w[..]));
+        let labels = batch.labels;
+        let rows = plan.batch(batch.rows, student, teacher, labels, weights, &mut tau)?;
         let output = run(&plan.spec, &rows)?;
         batch.student[..output.gradient.len()].copy_from_slice(&output.gradient);
         batch.total[0] += output.total;
