@@ -117,7 +117,8 @@ impl EngineName {
     }
 
     /// Whether its work is done in device memory, or in what stands for it.
-    pub(crate) fn is_gpu(self) -> bool {
+    #[must_use]
+    pub fn is_gpu(self) -> bool {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }
 
