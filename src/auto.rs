@@ -13,7 +13,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineName {
-    /// The fastest engine that is available here.
+    /// A GPU's engine if one is available here, the CPU's otherwise.
     #[default]
     Auto,
     /// [`crate::cpu`]: rows in parallel.
@@ -89,7 +89,7 @@ impl EngineName {
         }
     }
 
-    /// The engine that runs: [`EngineName::Auto`] becomes the fastest one that is available,
+    /// The engine that runs: [`EngineName::Auto`] becomes a GPU's if one is available,
     /// any other name stays what it is.
     ///
     /// # Errors

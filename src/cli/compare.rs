@@ -122,8 +122,8 @@ pub(super) struct Arguments {
     /// How the student's learning rate falls.
     #[arg(long, value_parser = schedule(), default_value = "cosine")]
     schedule: Schedule,
-    /// The engine that trains. `cpu` is the fastest for networks as small as the default ones, of
-    /// which it trains several at once; `auto` takes a GPU if there is one.
+    /// The engine that trains; `auto` takes a GPU if there is one, which for networks as small as the
+    /// default ones need not be faster.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
     /// Also write report.html, and its numbers as JSON and CSV, to this directory.

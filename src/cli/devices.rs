@@ -9,7 +9,7 @@ use serde::Serialize;
 /// List the engines and whether they can run here.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The engine `auto` of `fused-kd loss` is the one marked with *; networks are trained on the cpu.
+The engine `auto` is the one marked with *.
 
 Examples:
   fused-kd devices

@@ -35,8 +35,8 @@ pub(super) struct Arguments {
     /// [teacher], [loss] and [select].
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
-    /// The engine that trains. `cpu` is the fastest for networks as small as the default ones, of
-    /// which it trains several at once; `auto` takes a GPU if there is one.
+    /// The engine that trains; `auto` takes a GPU if there is one, which for networks as small as the
+    /// default ones need not be faster.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
     /// Write the student and the results to this directory.

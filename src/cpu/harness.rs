@@ -162,10 +162,10 @@ impl Engine for Harness {
     }
 
     fn bias_relu(&mut self, x: &mut Vec<f32>, bias: &Vec<f32>, rows: usize, relu: bool) {
-        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         for row in x.chunks_exact_mut(bias.len()).take(rows) {
             for (x, bias) in row.iter_mut().zip(bias) {
-                *x = (*x + bias).max(floor);
+                let z = *x + bias;
+                *x = if relu { z.max(0.0) } else { z };
             }
         }
     }

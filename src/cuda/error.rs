@@ -99,7 +99,7 @@ pub enum Error {
         alignment: u64,
     },
     /// More rows than kernels count.
-    #[error("{given} rows cannot be run at once: there must be less than 2^31")]
+    #[error("{given} rows or values cannot be run at once: there must be less than 2^31")]
     Rows {
         /// The number of rows that was given.
         given: usize,

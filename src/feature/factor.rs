@@ -84,6 +84,8 @@ pub(crate) fn encode<E: Engine>(
             net.backward(engine, &x, rows);
             net.update(engine, &mut updater, rate);
         }
+        // A device that is slower than the host would be asked for ever more.
+        engine.download(&mut [(&total, &mut [0.0])])?;
     }
 
     order.sort_unstable();

@@ -107,6 +107,11 @@ impl Queue {
         if let Some(error) = &self.failure {
             return Err(error.clone());
         }
+        let read = self.copy_back(reads);
+        read.inspect_err(|error| self.fail(error.clone()))
+    }
+
+    fn copy_back<P: Pod>(&self, reads: &mut [(&Buf, &mut [P])]) -> Result<(), Error> {
         for (from, out) in reads {
             let words: &mut [u32] = bytemuck::cast_slice_mut(out);
             if let Some(memory) = from.memory(words.len()) {

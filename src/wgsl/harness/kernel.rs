@@ -150,6 +150,7 @@ impl Kernel {
             Self::Multiply(_) => rows.div_ceil(TILE) * columns.div_ceil(TILE),
             Self::ColumnSums => columns.div_ceil(ACROSS),
             Self::Hits | Self::AbsoluteError => 1,
+            Self::Influence => rows.div_ceil(WORKGROUP),
             _ => (rows * columns).div_ceil(WORKGROUP),
         }
     }

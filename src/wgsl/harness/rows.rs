@@ -1,6 +1,7 @@
 //! Losses over rows: the embedding's calls, bound once to each set of the harness's buffers.
 
 use super::{Buf, Harness};
+use crate::batch::check;
 use crate::engine::{EngineError, FeatureBatch, RowBatch};
 use crate::spec::{FeatureSpec, LossSpec, RowStats, StatsLevel, Temperature};
 use crate::wgsl::buffers::Buffers;
@@ -126,6 +127,7 @@ impl Harness<'_> {
         let (of_batch, lambda) = (Rc::clone(&self.of_batch), Rc::clone(&self.lambda));
         let bound = [Some(&*student), Some(target), weight, None, None];
         self.attempt(|all| {
+            check::upstream(upstream)?;
             all.queue.put(upstream, &lambda.room.buffer)?;
             all.call(loss.number, rows, bound, |_| {
                 let mut buffers =
