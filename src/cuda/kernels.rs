@@ -11,11 +11,12 @@ use std::sync::{Arc, OnceLock};
 
 macro_rules! ptx {
     ($($name:literal),*) => {
-        [$(include_str!(concat!("../../kernels/", $name, ".ptx"))),*]
+        [$(($name, include_str!(concat!("../../kernels/", $name, ".ptx")))),*]
     };
 }
 
-const TEXTS: [&str; 16] = ptx!(
+/// By the names that they have in `kernels/`.
+const TEXTS: [(&str, &str); 16] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -34,15 +35,15 @@ const TEXTS: [&str; 16] = ptx!(
     "train"
 );
 
-/// The place in [`TEXTS`] of a row kernel.
-fn text_of(regime: Regime, format: Format) -> usize {
-    let format = format as usize;
-    match regime {
-        Regime::Any => 0,
-        Regime::Ring => 8 + format,
-        _ if regime.is_large() => 5 + format,
-        _ => 2 + format,
-    }
+/// The text that a row kernel is in.
+fn text_of(regime: Regime, format: Format) -> String {
+    let kind = match regime {
+        Regime::Any => return "any".to_owned(),
+        Regime::Ring => "ring",
+        Regime::Warp | Regime::Block => "large",
+        _ => "small",
+    };
+    format!("{kind}_{}", format.name())
 }
 
 /// What a device has.
@@ -85,7 +86,7 @@ impl Kernels {
     }
 
     pub(super) fn row(&self, regime: Regime, format: Format) -> Result<CudaFunction, Unavailable> {
-        let row = self.function(text_of(regime, format), &regime.kernel("row", format))?;
+        let row = self.function(&text_of(regime, format), &regime.kernel("row", format))?;
         if regime == Regime::Ring {
             // More than 48 KiB has to be asked for by name.
             let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -101,28 +102,31 @@ impl Kernels {
         format: Format,
     ) -> Result<CudaFunction, Unavailable> {
         let text = match regime {
-            Regime::Any => 11,
-            _ => 12 + format as usize,
+            Regime::Any => "feature_any".to_owned(),
+            _ => format!("feature_{}", format.name()),
         };
-        self.function(text, &regime.kernel("feature", format))
+        self.function(&text, &regime.kernel("feature", format))
     }
 
     pub(super) fn batch(&self, name: &str) -> Result<CudaFunction, Unavailable> {
-        self.function(1, &format!("batch_{name}"))
+        self.function("batch", &format!("batch_{name}"))
     }
 
     #[cfg(feature = "train")]
     pub(super) fn train(&self, name: &str) -> Result<CudaFunction, Unavailable> {
-        self.function(12, &format!("train_{name}"))
+        self.function("train", &format!("train_{name}"))
     }
 
-    fn function(&self, text: usize, name: &str) -> Result<CudaFunction, Unavailable> {
-        let module = match self.modules[text].get() {
+    fn function(&self, text: &str, name: &str) -> Result<CudaFunction, Unavailable> {
+        let mut texts = TEXTS.iter().zip(&self.modules);
+        let found = texts.find(|((known, _), _)| *known == text);
+        let ((_, ptx), module) = found.expect("the text of a kernel");
+        let module = match module.get() {
             Some(module) => module,
             None => {
-                let loaded = self.context.load_module(Ptx::from_src(TEXTS[text]));
+                let loaded = self.context.load_module(Ptx::from_src(*ptx));
                 let loaded = loaded.map_err(refused)?;
-                self.modules[text].get_or_init(|| loaded)
+                module.get_or_init(|| loaded)
             }
         };
         module.load_function(name).map_err(refused)

@@ -34,11 +34,6 @@ impl Regime {
         }
     }
 
-    /// The PTX that its kernel is in, as named in `kernels/`.
-    pub(super) const fn is_large(self) -> bool {
-        matches!(self, Self::Warp | Self::Block)
-    }
-
     /// The launch for rows of `vectors` vectors and `classes` classes.
     pub(super) fn geometry(
         self,
