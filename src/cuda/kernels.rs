@@ -16,7 +16,7 @@ macro_rules! ptx {
 }
 
 /// By the names that they have in `kernels/`.
-const TEXTS: [(&str, &str); 16] = ptx!(
+const TEXTS: [(&str, &str); 19] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -32,7 +32,10 @@ const TEXTS: [(&str, &str); 16] = ptx!(
     "feature_f32",
     "feature_f16",
     "feature_bf16",
-    "train"
+    "train",
+    "split_f32",
+    "split_f16",
+    "split_bf16"
 );
 
 /// The text that a row kernel is in.
@@ -94,6 +97,21 @@ impl Kernels {
             row.set_attribute(most, room).map_err(refused)?;
         }
         Ok(row)
+    }
+
+    /// The phases of a split row, in their order.
+    pub(super) fn split(&self, format: Format) -> Result<[CudaFunction; 4], Unavailable> {
+        let phase = |name: &str| {
+            let format = format.name();
+            let kernel = format!("row_split_{name}_{format}");
+            self.function(&format!("split_{format}"), &kernel)
+        };
+        Ok([
+            phase("extremes")?,
+            phase("sums")?,
+            phase("gradient")?,
+            phase("record")?,
+        ])
     }
 
     pub(super) fn feature(
