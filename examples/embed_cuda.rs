@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gpu.name(),
         total[0],
         revised.count(),
-        plan.regime()
+        plan.regime(ROWS)
     );
     Ok(())
 }

@@ -30,6 +30,7 @@ struct AnyRow {
 
 struct AnyRows {
   AnyRow student, teacher, gradient;
+  static constexpr bool SHIFTS = true;
   int y, count;
 
   DEVICE AnyRows(const RowParams& params, const Buffers& buffers, unsigned row, int y)

@@ -67,6 +67,7 @@ DEVICE Extremes extremes(Span& span, bool labelled) {
     max[0] = max_or_nan(max[0], s);
     max[1] = max_or_nan(max[1], t);
   });
+  span.lanes.template recall<MaxOrNan>(max);
   const float mine[2] = {max[0], max[1]};
   span.lanes.template reduce<MaxOrNan>(max);
   // Whoever has the maximum looks for its first place.
@@ -87,6 +88,10 @@ DEVICE Extremes extremes(Span& span, bool labelled) {
       }
     });
   }
+  span.lanes.template recall<Min>(found);
+  // A part's place is the row's only if its maximum is.
+  if (mine[0] != max[0]) found[0] = NO_TOP;
+  if (mine[1] != max[1]) found[1] = NO_TOP;
   span.lanes.template reduce<Min>(found);
   return {side(max[0], found[0], labelled, s_y, y), side(max[1], found[1], labelled, t_y, y),
           OnlyMasked{found[2] == 0, found[3] == 0}};

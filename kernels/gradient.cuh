@@ -126,7 +126,10 @@ struct Gradient {
         if (labelled && unsigned(y - chunk.first) < unsigned(chunk.SIZE)) span.store(y, at_y);
       }
     });
-    if constexpr (!Rule::CENTRED) span.lanes.template reduce<Sum>(value);
+    if constexpr (!Rule::CENTRED) {
+      span.lanes.template recall<Sum>(value);
+      span.lanes.template reduce<Sum>(value);
+    }
     return value[0];
   }
 };

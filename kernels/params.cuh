@@ -81,9 +81,10 @@ struct Buffers {
   unsigned* marks;         // [B], 0 not counted, 1 right, 2 wrong
   Scale* scale_out;
   float* total;
+  unsigned* parts;         // of rows that several blocks share
   Scale known;
   unsigned reduction;
   unsigned student_format, teacher_format;  // for the kernels that take any
 };
-static_assert(sizeof(Buffers) == 152);
-static_assert(offsetof(Buffers, known) == 128);
+static_assert(sizeof(Buffers) == 160);
+static_assert(offsetof(Buffers, known) == 136);

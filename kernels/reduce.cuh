@@ -40,6 +40,12 @@ struct Group {
   DEVICE void order() const { __syncwarp(mask); }
   static DEVICE unsigned lane() { return threadIdx.x % WIDTH; }
   static DEVICE unsigned lanes() { return WIDTH; }
+  // Whether what comes last, records and the gradients of rows that are not computed, is this launch's.
+  static constexpr bool FINISHES = true;
+  // Whether the row program goes on after a phase, and what an earlier launch knows; see split.cuh.
+  static DEVICE bool goes_on() { return true; }
+  template <class Op, class T>
+  DEVICE void recall(T&) const {}
   // Which of all groups of the grid this one is, and how many there are.
   static DEVICE unsigned index() { return (blockIdx.x * blockDim.x + threadIdx.x) / WIDTH; }
   static DEVICE unsigned count() { return gridDim.x * (blockDim.x / WIDTH); }
@@ -64,6 +70,10 @@ struct Block {
   DEVICE void order() const { __syncthreads(); }
   static DEVICE unsigned lane() { return threadIdx.x; }
   static DEVICE unsigned lanes() { return blockDim.x; }
+  static constexpr bool FINISHES = true;
+  static DEVICE bool goes_on() { return true; }
+  template <class Op, class T>
+  DEVICE void recall(T&) const {}
   static DEVICE unsigned index() { return blockIdx.x; }
   static DEVICE unsigned count() { return gridDim.x; }
 
@@ -88,7 +98,7 @@ struct Block {
     }
   }
 
- private:
+ protected:
   static DEVICE unsigned bits(float x) { return __float_as_uint(x); }
   static DEVICE unsigned bits(unsigned x) { return x; }
   static DEVICE float from_bits(unsigned x, float) { return __uint_as_float(x); }

@@ -36,19 +36,19 @@ DEVICE float scale_of(const Buffers& buffers, bool wrong) {
 // Where the row's record goes; null in all lanes but one, and where none is asked for.
 template <class Lanes>
 DEVICE RowStats* record(const RowParams& params, const Buffers& buffers, unsigned row, const Lanes&) {
-  return params.stats_level != NO_STATS && Lanes::lane() == 0 ? buffers.stats + row : nullptr;
+  return params.stats_level != NO_STATS && Lanes::FINISHES && Lanes::lane() == 0 ? buffers.stats + row : nullptr;
 }
 
 // The row's share of the total.
 template <class Lanes>
 DEVICE void share(const Buffers& buffers, unsigned row, const Lanes&, float value) {
-  if (buffers.losses && Lanes::lane() == 0) buffers.losses[row] = value;
+  if (buffers.losses && Lanes::FINISHES && Lanes::lane() == 0) buffers.losses[row] = value;
 }
 
 // One value in the whole gradient.
 template <class Rows, class Lanes>
 DEVICE void fill(const Rows& rows, const Lanes&, float value) {
-  if (!rows.has_gradient()) return;
+  if (!rows.has_gradient() || !Lanes::FINISHES) return;
 #pragma unroll 1
   for (long c = Lanes::lane(); c < rows.classes(); c += Lanes::lanes()) rows.store(static_cast<int>(c), value);
 }
@@ -92,6 +92,7 @@ template <bool ANY, class Span>
 DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index, const Inputs& inputs,
                 Span& span) {
   const Extremes extremes_ = extremes(span, inputs.labelled());
+  if (!span.lanes.goes_on()) return;
   const Side &of_s = extremes_.student, &of_t = extremes_.teacher;
   // In place, nobody may write before all have read the label's logit.
   span.lanes.order();
@@ -106,7 +107,7 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
   const bool labelled = inputs.labelled();
   const bool wrong = labelled && of_t.label < of_t.max;
   const bool full = params.stats_level == FULL_STATS;
-  const bool shifted = wrong && params.revision == PROBABILITY_SHIFT;
+  const bool shifted = Span::SHIFTS && wrong && params.revision == PROBABILITY_SHIFT;
   const bool standard = ANY && params.temperature == STANDARDISED;
   unsigned unmasked[2] = {};
   if (standard || (ANY && params.revision == LABEL_SMOOTHING)) count_unmasked(span, unmasked);
@@ -121,6 +122,7 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
   }
   Sums sums_[2];
   sums(span, extremes_, k, full, sums_);
+  if (!span.lanes.goes_on()) return;
   const Softmax raw(1.0f, of_s.shift(), sums_[0].ones, labelled, of_s.label);
   const float ce = negative_log(raw, of_s);
   RowStats* const out = record(params, buffers, index, span.lanes);
@@ -183,6 +185,7 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
     value = (decoupled ? gradient.without_label(unmasked[1]) : gradient).run(rule, span);
   }
 
+  if (!span.lanes.goes_on()) return;
   const float kd = infinite ? infinity() : factor.value * value;
   const float loss = times(kd_factor, kd) + times(ce_factor, ce);
   share(buffers, index, span.lanes, is_nan(loss) ? loss : times(scale, loss));

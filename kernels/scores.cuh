@@ -45,6 +45,7 @@ DEVICE void sums(Span& span, const Extremes& extremes, const float (&k)[2], bool
       }
     });
   }
+  span.lanes.template recall<Sum>(n);
   span.lanes.template reduce<Sum>(n);
   out[0] = {n[0], n[1], n[2], n[3]};
   out[1] = {n[4], n[5], 0.0f, n[6]};

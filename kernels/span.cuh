@@ -21,6 +21,8 @@ struct Chunk {
 template <class E>
 struct Vectors {
   static constexpr int N = E::PER_VECTOR;
+  // Whether probability shift is among what it does.
+  static constexpr bool SHIFTS = true;
   using Packing = Packed<E, N>;
   struct Raw {
     Packing s, t;

@@ -41,13 +41,15 @@ pub(super) struct Arguments {
     pub(super) marks: u64,
     pub(super) scale_out: u64,
     pub(super) total: u64,
+    /// What each block leaves of the rows that several share.
+    pub(super) parts: u64,
     pub(super) known: Scale,
     pub(super) reduction: u32,
     pub(super) student_format: u32,
     pub(super) teacher_format: u32,
 }
 
-const _: () = assert!(size_of::<Arguments>() == 152);
+const _: () = assert!(size_of::<Arguments>() == 160);
 
 #[cfg(test)]
 mod tests {
@@ -59,9 +61,9 @@ mod tests {
         let text = include_str!("../../kernels/params.cuh");
         let (_, fields) = text.split_once("struct Buffers {").unwrap();
         let (fields, checks) = fields.split_once("};").unwrap();
-        assert!(checks.contains("sizeof(Buffers) == 152"));
-        assert!(checks.contains("offsetof(Buffers, known) == 128"));
-        assert_eq!(offset_of!(Arguments, known), 128);
+        assert!(checks.contains("sizeof(Buffers) == 160"));
+        assert!(checks.contains("offsetof(Buffers, known) == 136"));
+        assert_eq!(offset_of!(Arguments, known), 136);
         // Pointers, all of 8 bytes, in the same order.
         let names: Vec<&str> = fields
             .lines()
@@ -87,13 +89,14 @@ mod tests {
                 "marks",
                 "scale_out",
                 "total",
+                "parts",
             ]
         );
         assert_eq!(offset_of!(Arguments, upstream), 48);
         assert_eq!(offset_of!(Arguments, gradient), 64);
         assert_eq!(offset_of!(Arguments, losses), 80);
         assert_eq!(offset_of!(Arguments, total), 120);
-        assert_eq!(offset_of!(Arguments, reduction), 140);
-        assert_eq!(offset_of!(Arguments, teacher_format), 148);
+        assert_eq!(offset_of!(Arguments, reduction), 148);
+        assert_eq!(offset_of!(Arguments, teacher_format), 156);
     }
 }

@@ -15,8 +15,8 @@ macro_rules! ptx {
     };
 }
 
-/// Names and texts.
-const TEXTS: [(&str, &str); 16] = ptx!(
+/// By the names that they have in `kernels/`.
+const TEXTS: [(&str, &str); 19] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -32,18 +32,21 @@ const TEXTS: [(&str, &str); 16] = ptx!(
     "feature_f32",
     "feature_f16",
     "feature_bf16",
-    "train"
+    "train",
+    "split_f32",
+    "split_f16",
+    "split_bf16"
 );
 
 /// The text that a row kernel is in.
 fn text_of(regime: Regime, format: Format) -> String {
-    let family = match regime {
+    let kind = match regime {
         Regime::Any => return "any".to_owned(),
         Regime::Ring => "ring",
-        _ if regime.is_large() => "large",
+        Regime::Warp | Regime::Block => "large",
         _ => "small",
     };
-    format!("{family}_{}", format.name())
+    format!("{kind}_{}", format.name())
 }
 
 /// What a device has.
@@ -94,6 +97,21 @@ impl Kernels {
             row.set_attribute(most, room).map_err(refused)?;
         }
         Ok(row)
+    }
+
+    /// The phases of a split row, in their order.
+    pub(super) fn split(&self, format: Format) -> Result<[CudaFunction; 4], Unavailable> {
+        let phase = |name: &str| {
+            let format = format.name();
+            let kernel = format!("row_split_{name}_{format}");
+            self.function(&format!("split_{format}"), &kernel)
+        };
+        Ok([
+            phase("extremes")?,
+            phase("sums")?,
+            phase("gradient")?,
+            phase("record")?,
+        ])
     }
 
     pub(super) fn feature(

@@ -34,6 +34,10 @@ pub enum Regime {
     Ring,
     /// A block that reads the row anew for every sweep, in vectors: rows of any size.
     Stream,
+    /// Several blocks that share a row, for fewer rows than a GPU has multiprocessors: a launch for
+    /// each of its phases, and parts of the row in the workspace between them. Rows of any size, but
+    /// no probability shift; not for features.
+    Split,
     /// A block that reads the row anew for every sweep, element by element: every specification,
     /// any two types, rows of any size.
     Any,
@@ -41,13 +45,14 @@ pub enum Regime {
 
 impl Regime {
     /// All of them, from the narrowest rows to any.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Group8,
         Self::Group16,
         Self::Warp,
         Self::Block,
         Self::Ring,
         Self::Stream,
+        Self::Split,
         Self::Any,
     ];
 
@@ -61,6 +66,7 @@ impl Regime {
             Self::Block => "block",
             Self::Ring => "ring",
             Self::Stream => "stream",
+            Self::Split => "split",
             Self::Any => "any",
         }
     }

@@ -12,6 +12,7 @@ use crate::spec::{ArgumentError, LossSpec, Reduction, RowParams, StatsLevel};
 use bytemuck::Zeroable;
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
 use cudarc::driver::{CudaContext, CudaFunction};
+use std::slice;
 use std::sync::Arc;
 
 /// One loss over rows of `V` classes on one device: checked and loaded once, launched as often as it
@@ -24,11 +25,19 @@ pub struct Plan {
     options: Options,
     regime: Regime,
     row: CudaFunction,
+    split: Option<Split>,
     groups: CudaFunction,
     scale: CudaFunction,
     total: CudaFunction,
     omegas: CudaFunction,
     temperatures: CudaFunction,
+}
+
+/// What runs instead where there are few rows.
+#[derive(Debug)]
+struct Split {
+    most_rows: u32,
+    phases: [CudaFunction; 4],
 }
 
 /// Bytes of the workspace that hold a [`Scale`].
@@ -68,12 +77,20 @@ impl Plan {
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
         let regime = regime::choose(spec, classes, &options, kernels.limits)?;
+        let split = match regime::most_split_rows(spec, classes, &options, kernels.limits)? {
+            0 => None,
+            most_rows => Some(Split {
+                most_rows,
+                phases: kernels.split(options.student)?,
+            }),
+        };
         Ok(Self {
             spec: *spec,
             classes,
             options,
             regime,
             row: kernels.row(regime, options.student)?,
+            split,
             groups: kernels.batch("groups")?,
             scale: kernels.batch("scale")?,
             total: kernels.batch("total")?,
@@ -100,22 +117,41 @@ impl Plan {
         self.options
     }
 
-    /// Which kernel it runs.
+    /// Which kernel runs for so many rows.
     #[must_use]
-    pub fn regime(&self) -> Regime {
-        self.regime
+    pub fn regime(&self, rows: usize) -> Regime {
+        match self.split_for(rows) {
+            Some(_) => Regime::Split,
+            None => self.regime,
+        }
     }
 
-    /// Bytes of workspace that a call with so many rows needs: for the total, for counts of its own,
-    /// and for dynamic temperatures.
+    /// Bytes of workspace that a call with so many rows needs: for rows that are split, for the total,
+    /// for counts of its own, and for dynamic temperatures.
     #[must_use]
     pub fn workspace_bytes(&self, rows: usize) -> usize {
-        SCALE_BYTES.saturating_add(rows.saturating_mul(4))
+        let parts = match self.split_for(rows) {
+            Some(_) => self.geometry(rows as u32).part_bytes(rows),
+            None => 0,
+        };
+        words_end(rows).saturating_add(parts)
+    }
+
+    fn split_for(&self, rows: usize) -> Option<&Split> {
+        let split = self.split.as_ref();
+        split.filter(|split| rows <= split.most_rows as usize)
+    }
+
+    /// The launch of the row program.
+    fn geometry(&self, rows: u32) -> Geometry {
+        let vectors = regime::vectors(self.options.student, self.classes);
+        let regime = self.regime(rows as usize);
+        regime.geometry(rows, self.classes, vectors, self.kernels.limits)
     }
 
     /// Launches the row program: it writes the gradient `∂total/∂s`, one record per row and
-    /// `total = upstream · Σ_b loss_b · inv_n`, each where there is room for it. One launch, and one
-    /// more for the total; before them one or two where a mean has rows to count (a mean per group
+    /// `total = upstream · Σ_b loss_b · inv_n`, each where there is room for it. One launch, four where
+    /// rows are [split](Regime::Split), which needs a workspace, and one more for the total; before them one or two where a mean has rows to count (a mean per group
     /// without [`Pointers::counts`], or a mean with weights). Nothing is allocated, nothing waits:
     /// the call can be captured in a graph.
     ///
@@ -135,7 +171,8 @@ impl Plan {
         let (params, mut arguments) = self.arguments(pointers)?;
         arguments.tau = optional("tau", pointers.tau)?;
         check::tau_is_expected(&self.spec, pointers.tau.is_some())?;
-        let workspace = self.workspace(pointers, arguments.total != 0)?;
+        let split = self.split_for(pointers.rows).filter(|_| params.rows > 0);
+        let workspace = self.workspace(pointers, arguments.total != 0 || split.is_some())?;
         let after_scale = workspace.map_or(0, |at| at + SCALE_BYTES as u64);
         self.kernels.context.bind_to_thread()?;
         if params.rows > 0 && self.counts_on_device(pointers) {
@@ -159,13 +196,15 @@ impl Plan {
             arguments.losses = after_scale;
         }
         if params.rows > 0 {
-            let vectors = regime::vectors(self.options.student, self.classes);
-            let limits = self.kernels.limits;
-            let geometry = self
-                .regime
-                .geometry(params.rows, self.classes, vectors, limits);
-            // SAFETY: the caller's.
-            unsafe { start(stream, &self.row, geometry, &params, &arguments)? };
+            if split.is_some() {
+                arguments.parts = workspace.unwrap_or_default() + words_end(pointers.rows) as u64;
+            }
+            let launches = split.map_or(slice::from_ref(&self.row), |split| &split.phases);
+            let geometry = self.geometry(params.rows);
+            for kernel in launches {
+                // SAFETY: the caller's; the parts lie in the workspace.
+                unsafe { start(stream, kernel, geometry, &params, &arguments)? };
+            }
         }
         if arguments.total != 0 {
             // SAFETY: the caller's; the losses lie in the workspace.
@@ -327,6 +366,11 @@ impl Plan {
     }
 }
 
+/// Bytes of the workspace up to the end of what has one word per row.
+const fn words_end(rows: usize) -> usize {
+    SCALE_BYTES.saturating_add(rows.saturating_mul(4))
+}
+
 /// As many rows as kernels count.
 pub(super) fn row_count(given: usize) -> Result<u32, Error> {
     let rows = u32::try_from(given).ok().filter(|&rows| rows < 1 << 31);
@@ -368,7 +412,7 @@ pub(super) unsafe fn start(
     unsafe {
         cudarc::driver::result::launch_kernel(
             kernel.cu_function(),
-            (geometry.blocks, 1, 1),
+            (geometry.blocks, geometry.parts, 1),
             (geometry.threads, 1, 1),
             geometry.shared,
             stream,

@@ -20,6 +20,13 @@ const STEPS: u32 = 4;
 /// Classes per thread, and the most threads, where rows are read anew.
 const CLASSES_PER_THREAD: u32 = 8;
 const MOST_THREADS: u32 = 512;
+/// Multiprocessors per row from which on several blocks share a row that no registers hold.
+const SPLIT_FROM: u32 = 2;
+/// Threads of a block of several, and how many of those blocks a multiprocessor gets.
+const PART_THREADS: u32 = 128;
+const PARTS_PER_PROCESSOR: u32 = 4;
+/// Bytes that each leaves of a row, as in `kernels/split.cuh`.
+const PART_BYTES: usize = 64;
 /// Bytes of a block's shared memory that the ring's own reductions take.
 pub(super) const RESERVED: u32 = 2048;
 /// Blocks per multiprocessor; with more rows than that, a block takes several.
@@ -32,11 +39,6 @@ impl Regime {
             Self::Any => format!("{program}_any"),
             _ => format!("{program}_{}_{}", self.name(), format.name()),
         }
-    }
-
-    /// The PTX that its kernel is in, as named in `kernels/`.
-    pub(super) const fn is_large(self) -> bool {
-        matches!(self, Self::Warp | Self::Block)
     }
 
     /// The launch for rows of `vectors` vectors and `classes` classes.
@@ -64,6 +66,20 @@ impl Regime {
                     blocks: rows.min(limits.processors),
                     threads,
                     shared,
+                    ..Geometry::BATCH
+                };
+            }
+            Self::Split => {
+                let parts = (limits.processors * PARTS_PER_PROCESSOR / rows.max(1))
+                    .max(2)
+                    .min(vectors.div_ceil(PART_THREADS))
+                    // A thread of a later phase looks at one of them.
+                    .clamp(1, PART_THREADS);
+                return Geometry {
+                    blocks: blocks(1),
+                    parts,
+                    threads: PART_THREADS,
+                    shared: 0,
                 };
             }
             Self::Stream | Self::Any => (blocks(1), warps(classes.div_ceil(CLASSES_PER_THREAD))),
@@ -71,7 +87,7 @@ impl Regime {
         Geometry {
             blocks,
             threads,
-            shared: 0,
+            ..Geometry::BATCH
         }
     }
 }
@@ -80,6 +96,8 @@ impl Regime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
     pub(super) blocks: u32,
+    /// How many times as many, where several share a row.
+    pub(super) parts: u32,
     pub(super) threads: u32,
     /// Bytes of shared memory besides the kernel's own.
     pub(super) shared: u32,
@@ -89,9 +107,15 @@ impl Geometry {
     /// One block over a whole batch.
     pub(super) const BATCH: Self = Self {
         blocks: 1,
+        parts: 1,
         threads: MOST_THREADS,
         shared: 0,
     };
+
+    /// Bytes of workspace for the parts of rows that several blocks share.
+    pub(super) fn part_bytes(self, rows: usize) -> usize {
+        rows.saturating_mul(self.parts as usize * PART_BYTES)
+    }
 }
 
 /// Threads of a ring, and the bytes that it keeps rows of so many vectors in: both rows, each thread
@@ -117,7 +141,7 @@ pub(super) fn vectors(format: Format, classes: u32) -> u32 {
     (classes - 1).div_ceil(per_vector) + 1
 }
 
-/// The regime of a plan.
+/// The regime of a plan whose rows are not split.
 pub(super) fn choose(
     spec: &LossSpec,
     classes: u32,
@@ -127,14 +151,44 @@ pub(super) fn choose(
     let special = is_forward_kl(spec) && options.student == options.teacher;
     let why = "it is for forward KL without standardisation and label smoothing, and for one type of logits";
     let room = limits.shared.saturating_sub(RESERVED);
-    fitting(special.then_some(()).ok_or(why), classes, options, room)
+    let unsplit = Options {
+        regime: options.regime.filter(|&given| given != Regime::Split),
+        ..*options
+    };
+    fitting(special.then_some(()).ok_or(why), classes, &unsplit, room)
 }
 
-/// The regime of a plan for features, which have no ring.
+/// With how many rows, at most, a plan's rows are split.
+pub(super) fn most_split_rows(
+    spec: &LossSpec,
+    classes: u32,
+    options: &Options,
+    limits: Limits,
+) -> Result<u32, Error> {
+    let takes = is_forward_kl(spec)
+        && options.student == options.teacher
+        && spec.revision() != Revision::ProbabilityShift;
+    let long = CAPACITY
+        .iter()
+        .all(|&(_, most)| vectors(options.student, classes) > most);
+    match options.regime {
+        Some(Regime::Split) if takes => Ok(u32::MAX),
+        Some(Regime::Split) => Err(refuse(
+            Regime::Split,
+            "it is for forward KL without standardisation, label smoothing and probability shift, and for one type of logits",
+        )),
+        None if takes && long => Ok(limits.processors / SPLIT_FROM),
+        _ => Ok(0),
+    }
+}
+
+/// The regime of a plan for features, which have no ring and are not split.
 pub(super) fn choose_for_features(width: u32, options: &Options) -> Result<Regime, Error> {
     let special = options.student == options.teacher;
     let why = match options.regime {
-        Some(Regime::Ring) => return Err(refuse(Regime::Ring, "it is for logits")),
+        Some(given @ (Regime::Ring | Regime::Split)) => {
+            return Err(refuse(given, "it is for logits"));
+        }
         _ => "it is for one type of features",
     };
     fitting(special.then_some(()).ok_or(why), width, options, 0)
@@ -221,6 +275,34 @@ mod tests {
         let forced = Options::default().regime(Regime::Warp);
         assert!(choose(&Preset::Lr.spec(), 510, &forced, HOPPER).is_err());
         assert!(choose(&Preset::Dkd.spec(), 10, &forced, HOPPER).is_err());
+    }
+
+    #[test]
+    fn few_rows_are_split() {
+        let most = |preset: Preset, classes, options: Options| {
+            most_split_rows(&preset.spec(), classes, &options, HOPPER)
+        };
+        let f32 = Options::default();
+        assert_eq!(most(Preset::Lr, 8189, f32), Ok(0));
+        assert_eq!(most(Preset::Lr, 8190, f32), Ok(66));
+        assert_eq!(most(Preset::Dkd, 8190, f32), Ok(0));
+        assert_eq!(most(Preset::KaPs, 8190, f32), Ok(0));
+        assert_eq!(most(Preset::Lr, 8190, f32.regime(Regime::Stream)), Ok(0));
+        let forced = f32.regime(Regime::Split);
+        assert_eq!(most(Preset::Lr, 3, forced), Ok(u32::MAX));
+        assert!(most(Preset::KaPs, 3, forced).is_err());
+        assert!(most(Preset::Lr, 3, forced.formats(Format::F32, Format::F16)).is_err());
+        assert!(choose_for_features(100, &forced).is_err());
+        let parts = |rows, vectors| {
+            let of = Regime::Split.geometry(rows, 1, vectors, HOPPER);
+            assert_eq!((of.threads, of.shared), (PART_THREADS, 0));
+            (of.blocks, of.parts)
+        };
+        assert_eq!(parts(1, 19_000), (1, 128));
+        assert_eq!(parts(1, 4000), (1, 32));
+        assert_eq!(parts(32, 19_000), (32, 16));
+        assert_eq!(parts(1000, 19_000), (1000, 2));
+        assert_eq!(parts(1, 3), (1, 1));
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn plans() {
     let error = of(Preset::Lr, 0, Options::default()).unwrap_err();
     assert_eq!(error, SpecError::Classes { given: 0 }.into());
     let warp = Options::default().regime(Regime::Warp);
-    assert_eq!(of(Preset::Lr, 100, warp).unwrap().regime(), Regime::Warp);
+    assert_eq!(of(Preset::Lr, 100, warp).unwrap().regime(1), Regime::Warp);
     for error in [of(Preset::Dkd, 100, warp), of(Preset::Lr, 1000, warp)] {
         let error = error.unwrap_err();
         assert!(

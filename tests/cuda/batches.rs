@@ -24,6 +24,7 @@ fn rows_begin_anywhere() {
         (Regime::Block, 700),
         (Regime::Ring, 700),
         (Regime::Stream, 700),
+        (Regime::Split, 700),
         (Regime::Any, 131),
     ] {
         let batch = Batch::new(5, classes);
@@ -48,10 +49,12 @@ fn rows_begin_anywhere() {
             let teacher = Memory::of(gpu, &spread(&batch.teacher, strides[1]));
             let labels = Memory::of(gpu, &batch.labels);
             let gradient = Memory::of(gpu, &vec![9.0_f32; offset + 5 * strides[2]]);
+            let workspace = Memory::room(gpu, plan.workspace_bytes(5));
             let skip = 4 * offset as u64;
             let pointers = Pointers::new(5, student.at() + skip, teacher.at() + skip, labels.at())
                 .student_stride(strides[0])
-                .teacher_stride(strides[1]);
+                .teacher_stride(strides[1])
+                .workspace(workspace.at());
             let apart = pointers
                 .gradient(gradient.at() + skip)
                 .gradient_stride(strides[2]);
@@ -71,9 +74,10 @@ fn rows_begin_anywhere() {
     }
 }
 
-/// The oracle's gradient, and the same bits in three orders, in whichever regime takes such rows.
-fn agrees<S: Element>(gpu: &Gpu, classes: usize) {
-    let mut batch = Batch::new(3, classes);
+/// The oracle's gradient, and the same bits in three orders, in whichever regime takes so many such
+/// rows.
+fn agrees<S: Element>(gpu: &Gpu, count: usize, classes: usize) -> Regime {
+    let mut batch = Batch::new(count, classes);
     let round = |z: &f32| S::from_f32(*z);
     let [student, teacher] =
         [&batch.student, &batch.teacher].map(|row| row.iter().map(round).collect::<Vec<S>>());
@@ -87,7 +91,7 @@ fn agrees<S: Element>(gpu: &Gpu, classes: usize) {
     for seed in 0..3 {
         schedule(seed);
         let mut gradient = student.clone();
-        let mut stats = [RowStats::default(); 3];
+        let mut stats = vec![RowStats::default(); count];
         gpu.run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
             .unwrap();
         let gradient: Vec<f32> = gradient.iter().map(|z| z.to_f32()).collect();
@@ -103,6 +107,7 @@ fn agrees<S: Element>(gpu: &Gpu, classes: usize) {
         assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits);
     }
     schedule(0);
+    plan.regime(count)
 }
 
 /// What is the last of one regime and the first of the next, where the table has its thresholds.
@@ -110,13 +115,36 @@ fn agrees<S: Element>(gpu: &Gpu, classes: usize) {
 fn both_sides_of_every_threshold() {
     let Some(gpu) = gpu() else { return };
     for last in [29, 125, 509, 8189, 26_877] {
-        agrees::<f32>(gpu, last);
-        agrees::<f32>(gpu, last + 1);
+        agrees::<f32>(gpu, 3, last);
+        agrees::<f32>(gpu, 3, last + 1);
     }
     for last in [57, 249, 1017, 16_377, 53_753] {
-        agrees::<bf16>(gpu, last);
-        agrees::<bf16>(gpu, last + 1);
+        agrees::<bf16>(gpu, 3, last);
+        agrees::<bf16>(gpu, 3, last + 1);
     }
+}
+
+/// A row that no registers hold is shared by several blocks, unless there are too many such rows.
+#[test]
+fn few_long_rows_are_split() {
+    let Some(gpu) = gpu() else { return };
+    assert_eq!(agrees::<f32>(gpu, 1, 8189), Regime::Block);
+    assert_eq!(agrees::<f32>(gpu, 1, 8190), Regime::Split);
+    assert_eq!(agrees::<f32>(gpu, 1, 30_001), Regime::Split);
+    assert_eq!(agrees::<bf16>(gpu, 1, 16_378), Regime::Split);
+    let plan = gpu
+        .plan(&Preset::Lr.spec(), 8190, Options::default())
+        .unwrap();
+    let most = (1..).take_while(|&rows| plan.regime(rows) == Regime::Split);
+    let most = most.last().unwrap();
+    assert_eq!(agrees::<f32>(gpu, most + 1, 8190), Regime::Ring);
+    // Between their launches lies a workspace.
+    let batch = Batch::new(1, 8190);
+    let inputs = batch.upload(gpu);
+    let pointers = batch.pointers(&inputs).in_place();
+    // SAFETY: these were allocated for this batch; nothing is launched.
+    let refused = unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) };
+    assert!(refused.unwrap_err().to_string().contains("workspace"));
 }
 
 /// Row offsets are computed in 64 bits: the second row lies beyond 2³¹ elements, the third beyond 2³².
@@ -131,6 +159,7 @@ fn rows_lie_far_apart() {
         Regime::Block,
         Regime::Ring,
         Regime::Stream,
+        Regime::Split,
         Regime::Any,
     ] {
         let format = Options::default().formats(Format::Bf16, Format::Bf16);
@@ -154,9 +183,11 @@ fn rows_lie_far_apart() {
         };
         let at = |matrix| fused_kd::cuda::cudarc::driver::DevicePtr::device_ptr(matrix, stream).0;
         let labels = Memory::of(gpu, &batch.labels);
+        let workspace = Memory::room(gpu, plan.workspace_bytes(3));
         let pointers = Pointers::new(3, at(&student), at(&teacher), labels.at())
             .student_stride(STRIDE)
             .teacher_stride(STRIDE)
+            .workspace(workspace.at())
             .in_place();
         launch(gpu, &plan, &pointers);
         let mut dense = s.clone();

@@ -119,6 +119,8 @@ variant!(Ring, effort([2, 3], false, 16), |options| options
     .regime(Regime::Ring));
 variant!(Stream, effort([1, 2], false, 32), |options| options
     .regime(Regime::Stream));
+variant!(Split, effort([2, 3], false, 16), |options| options
+    .regime(Regime::Split));
 variant!(Any, effort([1, 2], false, 32), |options| options
     .regime(Regime::Any));
 
@@ -143,4 +145,6 @@ suite!(ring_f16, Cuda<f16, f16, Ring>, 10_000, &FEW);
 suite!(ring_bf16, Cuda<bf16, bf16, Ring>, 60_000, &[3, 1003, 16_378, 53_753]);
 suite!(stream, Cuda<f32, f32, Stream>, 60_000, &FEW);
 suite!(stream_bf16, Cuda<bf16, bf16, Stream>, 60_000, &FEW);
+suite!(split, Cuda<f32, f32, Split>, 60_000, &[3, 1003, 4097]);
+suite!(split_bf16, Cuda<bf16, bf16, Split>, 60_000, &[3, 1003, 10_001]);
 suite!(any, Cuda<f32, f32, Any>, 10_000, &FEW);

@@ -103,7 +103,7 @@ impl Cuda {
         Ok(Timing {
             call: median(times.0),
             copy: 2.0 * COPY as f64 / median(times.1),
-            regime: Some(plan.regime().name()),
+            regime: Some(plan.regime(case.shape.rows).name()),
         })
     }
 }

@@ -14,4 +14,7 @@
 #include "small_bf16.cu"
 #include "small_f16.cu"
 #include "small_f32.cu"
+#include "split_bf16.cu"
+#include "split_f16.cu"
+#include "split_f32.cu"
 #include "train.cu"

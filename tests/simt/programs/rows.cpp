@@ -22,6 +22,9 @@
 #include "small_bf16.cu"
 #include "small_f16.cu"
 #include "small_f32.cu"
+#include "split_bf16.cu"
+#include "split_f16.cu"
+#include "split_f32.cu"
 
 namespace {
 
@@ -29,22 +32,27 @@ using Kernel = void (*)(RowParams, Buffers);
 
 struct Shape {
   const char* name;
-  Kernel kernel;
+  std::vector<Kernel> kernels;  // one after the other
   Format student, teacher;
   unsigned threads, classes;
 };
 
 bool is_feature(const Shape& shape) { return shape.name[0] == 'f'; }
+bool is_split(const Shape& shape) { return shape.kernels.size() > 1; }
+
+// Blocks that share a split row.
+constexpr unsigned PARTS = 3;
 
 // The last of the divergences, or distances, that a kernel has.
 unsigned last_divergence(const Shape& shape) {
   if (is_feature(shape)) return COSINE;
-  return shape.kernel == row_any ? DECOUPLED : FORWARD_KL;
+  return shape.kernels[0] == row_any ? DECOUPLED : FORWARD_KL;
 }
 
 unsigned last_revision(const Shape& shape) {
   if (is_feature(shape)) return NO_REVISION;
-  return shape.kernel == row_any ? LABEL_SMOOTHING : PROBABILITY_SHIFT;
+  if (is_split(shape)) return LABEL_REVISION;
+  return shape.kernels[0] == row_any ? LABEL_SMOOTHING : PROBABILITY_SHIFT;
 }
 
 unsigned bytes_of(Format format) { return format == IS_F32 ? 4 : 2; }
@@ -62,7 +70,7 @@ bool is_number(const std::vector<char>& matrix, Format format, size_t i) {
   return !is_nan(format == IS_F32 ? __uint_as_float(bits) : format == IS_F16 ? widen_f16(bits) : widen_bf16(bits, false));
 }
 
-void launch(Kernel kernel, unsigned blocks, unsigned threads, uint64_t seed, const RowParams& params,
+void launch(Kernel kernel, dim3 blocks, unsigned threads, uint64_t seed, const RowParams& params,
             const Buffers& buffers, unsigned shared = 0) {
   simt::launch(blocks, threads, shared, seed, [&] { kernel(params, buffers); });
 }
@@ -144,6 +152,7 @@ struct Batch {
                 std::vector<float>(params.rows), 0.0f};
     std::vector<unsigned> marks(params.rows);
     std::vector<float> omegas(params.rows), temperatures(params.rows);
+    std::vector<unsigned> parts(params.rows * PARTS * PART_WORDS, ~0u);
     Scale scale{};
     Buffers buffers{};
     buffers.student = logits.data();
@@ -159,6 +168,7 @@ struct Batch {
     buffers.marks = marks.data();
     buffers.scale_out = &scale;
     buffers.total = &out.total;
+    buffers.parts = parts.data();
     buffers.known.upstream = 2.0f;
     buffers.reduction = MEAN_PER_GROUP;
     buffers.student_format = shape.student;
@@ -172,7 +182,8 @@ struct Batch {
     launch(batch_omegas, 2, 64, seed, params, buffers);
     launch(batch_temperatures, 1, 64, seed, params, buffers);
     buffers.scale = &scale;
-    launch(shape.kernel, 2, shape.threads, seed, params, buffers, shared_bytes(shape));
+    const dim3 blocks(2, is_split(shape) ? PARTS : 1);
+    for (Kernel kernel : shape.kernels) launch(kernel, blocks, shape.threads, seed, params, buffers, shared_bytes(shape));
     launch(batch_total, 1, 64, seed, params, buffers);
     if (in_place) out.gradient = logits;
     return out;
@@ -180,25 +191,27 @@ struct Batch {
 };
 
 #define OF_TYPE(type, format)                              \
-  {"row_group8_" #type, row_group8_##type, format, format, 64, 10}, \
-  {"row_group16_" #type, row_group16_##type, format, format, 64, 31}, \
-  {"row_warp_" #type, row_warp_##type, format, format, 64, 131}, \
-  {"row_block_" #type, row_block_##type, format, format, 96, 333}, \
-  {"row_stream_" #type, row_stream_##type, format, format, 96, 333}, \
-  {"row_ring_" #type, row_ring_##type, format, format, 64, 1203}, \
-  {"feature_group8_" #type, feature_group8_##type, format, format, 64, 10}, \
-  {"feature_group16_" #type, feature_group16_##type, format, format, 64, 31}, \
-  {"feature_warp_" #type, feature_warp_##type, format, format, 64, 131}, \
-  {"feature_block_" #type, feature_block_##type, format, format, 96, 333}, \
-  {"feature_stream_" #type, feature_stream_##type, format, format, 96, 333}
+  {"row_group8_" #type, {row_group8_##type}, format, format, 64, 10}, \
+  {"row_group16_" #type, {row_group16_##type}, format, format, 64, 31}, \
+  {"row_warp_" #type, {row_warp_##type}, format, format, 64, 131}, \
+  {"row_block_" #type, {row_block_##type}, format, format, 96, 333}, \
+  {"row_stream_" #type, {row_stream_##type}, format, format, 96, 333}, \
+  {"row_split_" #type, {row_split_extremes_##type, row_split_sums_##type, row_split_gradient_##type, \
+                        row_split_record_##type}, format, format, 64, 1203}, \
+  {"row_ring_" #type, {row_ring_##type}, format, format, 64, 1203}, \
+  {"feature_group8_" #type, {feature_group8_##type}, format, format, 64, 10}, \
+  {"feature_group16_" #type, {feature_group16_##type}, format, format, 64, 31}, \
+  {"feature_warp_" #type, {feature_warp_##type}, format, format, 64, 131}, \
+  {"feature_block_" #type, {feature_block_##type}, format, format, 96, 333}, \
+  {"feature_stream_" #type, {feature_stream_##type}, format, format, 96, 333}
 
 const Shape SHAPES[] = {
     OF_TYPE(f32, IS_F32),
     OF_TYPE(f16, IS_F16),
     OF_TYPE(bf16, IS_BF16),
-    {"row_any", row_any, IS_F32, IS_BF16, 64, 77},
-    {"row_any", row_any, IS_F16, IS_F32, 32, 3},
-    {"feature_any", feature_any, IS_F32, IS_BF16, 64, 77},
+    {"row_any", {row_any}, IS_F32, IS_BF16, 64, 77},
+    {"row_any", {row_any}, IS_F16, IS_F32, 32, 3},
+    {"feature_any", {feature_any}, IS_F32, IS_BF16, 64, 77},
 };
 
 }  // namespace

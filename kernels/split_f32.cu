@@ -1,0 +1,3 @@
+#include "row_kernels.cuh"
+
+SPLIT_ROW_KERNELS(F32, f32)
