@@ -97,9 +97,9 @@ fn agrees<S: Element>(gpu: &Gpu, count: usize, classes: usize) -> Regime {
         let gradient: Vec<f32> = gradient.iter().map(|z| z.to_f32()).collect();
         for (c, (&g, &t)) in gradient.iter().zip(&truth.gradient).enumerate() {
             let rounding = t.abs() * 2.0_f64.powi(if S::FORMAT == Format::F32 { -18 } else { -8 });
-            let wrong = (f64::from(g) - t).abs() > 2e-6 + rounding;
+            let close = (f64::from(g) - t).abs() <= 2e-6 + rounding;
             assert!(
-                !wrong,
+                close,
                 "{classes} classes: [{c}] is {g}, the oracle says {t}"
             );
         }

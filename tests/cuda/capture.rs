@@ -1,20 +1,29 @@
 //! A call neither allocates nor waits, so that it can be captured in a graph.
 
 use super::device::{Batch, Memory, gpu};
-use fused_kd::cuda::Options;
 use fused_kd::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use fused_kd::cuda::{Options, Regime};
 use fused_kd::spec::{Dtd, LossSpec, Reduction, Temperature};
 
 #[test]
 fn a_captured_call_gives_the_same_bits() {
+    captured(33, Options::default());
+}
+
+#[test]
+fn a_captured_call_splits_its_rows() {
+    captured(700, Options::default().regime(Regime::Split));
+}
+
+fn captured(classes: usize, options: Options) {
     let Some(gpu) = gpu() else { return };
     let spec = LossSpec::builder()
         .temperature(Temperature::Dtd(Dtd::default()))
         .reduction(Reduction::MeanPerGroup)
         .build()
         .unwrap();
-    let batch = Batch::new(7, 33);
-    let plan = gpu.plan(&spec, 33, Options::default()).unwrap();
+    let batch = Batch::new(7, classes);
+    let plan = gpu.plan(&spec, classes, options).unwrap();
     let inputs = batch.upload(gpu);
     let workspace = Memory::room(gpu, plan.workspace_bytes(7));
     let tau = Memory::room(gpu, 7 * 4);
@@ -37,7 +46,7 @@ fn a_captured_call_gives_the_same_bits() {
             plan.launch(stream, &pointers.tau(tau.at())).unwrap();
         }
     };
-    let results = || [7 * 33 * 4, 7 * 64, 4].map(|bytes| Memory::room(gpu, bytes));
+    let results = || [7 * classes * 4, 7 * 64, 4].map(|bytes| Memory::room(gpu, bytes));
     let (direct, captured) = (results(), results());
     run(&direct);
     let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
