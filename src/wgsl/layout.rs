@@ -21,8 +21,8 @@ pub(super) mod slot {
     pub(crate) const NUMBERS: u32 = 15;
 }
 
-/// The greatest number, and one more.
-pub(super) const SLOTS: u32 = 16;
+/// The greatest number that the row program binds, and one more.
+pub(super) const SLOTS: u32 = slot::UPSTREAM + 1;
 
 /// How a slot is bound, the same in every kernel.
 pub(super) fn binding_type(slot: u32) -> wgpu::BufferBindingType {
