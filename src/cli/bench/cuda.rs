@@ -82,7 +82,7 @@ impl Cuda {
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
         let batch = Batch::<S>::new(case.shape.at_most(MADE));
         let mut sets = (0..sets)
-            .map(|_| Set::new(stream, case, &batch))
+            .map(|_| Set::new(stream, case, &plan, &batch))
             .collect::<Result<Vec<_>, _>>()?;
         let calls = capture(stream, || {
             sets.iter_mut()
@@ -123,10 +123,16 @@ struct Set<S> {
     labels: CudaSlice<i32>,
     gradient: Option<CudaSlice<S>>,
     stats: Option<CudaSlice<RowStats>>,
+    workspace: CudaSlice<u8>,
 }
 
 impl<S: Element + DeviceRepr + ValidAsZeroBits> Set<S> {
-    fn new(stream: &Arc<CudaStream>, case: &Case, batch: &Batch<S>) -> Result<Self, Error> {
+    fn new(
+        stream: &Arc<CudaStream>,
+        case: &Case,
+        plan: &Plan,
+        batch: &Batch<S>,
+    ) -> Result<Self, Error> {
         let Shape { rows, classes } = case.shape;
         let has_stats = case.level != StatsLevel::None;
         Ok(Self {
@@ -138,12 +144,14 @@ impl<S: Element + DeviceRepr + ValidAsZeroBits> Set<S> {
                 .then(|| stream.alloc_zeros(rows * classes))
                 .transpose()?,
             stats: has_stats.then(|| stream.alloc_zeros(rows)).transpose()?,
+            workspace: stream.alloc_zeros(plan.workspace_bytes(rows))?,
         })
     }
 
     fn launch(&mut self, plan: &Plan, stream: &Arc<CudaStream>) -> Result<(), Error> {
         let [student, teacher] = [&self.student, &self.teacher].map(CudaSlice::as_view);
-        let mut views = Views::new(student, teacher, self.labels.as_view());
+        let mut views = Views::new(student, teacher, self.labels.as_view())
+            .workspace(self.workspace.as_view_mut());
         if let Some(gradient) = &mut self.gradient {
             views = views.gradient(gradient.as_view_mut());
         }
