@@ -186,7 +186,7 @@ fn bindings_are_those_of_the_table() {
             };
             assert_eq!(binding.group, 0);
             let slot = binding.binding;
-            assert!(slot < layout::SLOTS);
+            assert!(slot <= layout::slot::NUMBERS);
             let type_ = match variable.space {
                 naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
                 naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
