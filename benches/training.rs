@@ -5,7 +5,7 @@
 //! times steps alone. On a software adapter the numbers say nothing about a GPU.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fused_kd::auto::{self, EngineName};
+use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::train::{RunConfig, TrainSize};
 use std::time::Duration;
 
@@ -21,22 +21,23 @@ fn training(c: &mut Criterion) {
         EngineName::Wgpu,
         EngineName::WgpuSoftware,
     ] {
-        match engine.resolve() {
-            Ok(choice) => eprintln!("{engine}: {}", choice.why),
+        let engine = match engine.resolve() {
+            Ok(engine) => engine,
             Err(why) => {
                 eprintln!("{why}");
                 continue;
             }
-        }
-        group.bench_function(engine.name(), |b| {
-            b.iter_custom(|times| seconds(engine, times))
+        };
+        eprintln!("{}: {}", engine.engine, engine.what);
+        group.bench_function(engine.engine.name(), |b| {
+            b.iter_custom(|times| seconds(&engine, times))
         });
     }
     group.finish();
 }
 
 /// Of so many epochs.
-fn seconds(engine: EngineName, epochs: u64) -> Duration {
+fn seconds(engine: &Choice, epochs: u64) -> Duration {
     let mut config = RunConfig::default();
     config.setting.train_size = TrainSize::Rows(ROWS);
     config.setting.student.recipe.epochs = epochs as usize;

@@ -1,7 +1,7 @@
 //! Which engines there are on this machine, and which one runs: the only place that chooses.
 
 use crate::data::Dataset;
-use crate::engine::{Engine, EngineError, Source};
+use crate::engine::{Engine, Source};
 use crate::train::{
     self, Comparison, Model, Predictions, Progress, Run, RunConfig, Setting, TrainError,
 };
@@ -56,13 +56,27 @@ pub struct EngineStatus {
     pub available: Result<String, String>,
 }
 
-/// The engine that runs, and why it is that one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The engine that runs, and the device that it runs on, which is opened once.
+#[derive(Debug)]
 pub struct Choice {
     /// Never [`EngineName::Auto`].
     pub engine: EngineName,
-    /// The reason, as half a sentence.
+    /// What it is and what it runs on.
+    pub what: String,
+    /// Why it is that one, as half a sentence.
     pub why: String,
+    pub(crate) device: Device,
+}
+
+/// What engines run on.
+#[derive(Debug)]
+pub(crate) enum Device {
+    Cpu,
+    Reference,
+    #[cfg(feature = "cuda")]
+    Cuda(Box<crate::cuda::Gpu>),
+    #[cfg(feature = "wgpu")]
+    Wgpu(Box<crate::wgsl::Gpu>),
 }
 
 impl EngineName {
@@ -95,24 +109,38 @@ impl EngineName {
     /// # Errors
     /// [`UnavailableEngine`] where an engine that was named cannot run here.
     pub fn resolve(self) -> Result<Choice, UnavailableEngine> {
-        let chosen = |engine, why| Ok(Choice { engine, why });
-        match self {
-            Self::Auto => {
-                let mut missing = Vec::new();
-                for engine in [Self::Cuda, Self::Wgpu] {
-                    match engine.available() {
-                        Ok(what) => return chosen(engine, format!("there is a GPU, {what}")),
-                        Err(why) => missing.push(format!("{engine} cannot: {why}")),
+        let mut missing = Vec::new();
+        if self == Self::Auto {
+            for engine in [Self::Cuda, Self::Wgpu] {
+                match engine.open() {
+                    Ok((device, what)) => {
+                        return Ok(Choice {
+                            engine,
+                            why: format!("there is a GPU, {what}"),
+                            what,
+                            device,
+                        });
                     }
+                    Err(why) => missing.push(format!("{engine} cannot: {why}")),
                 }
-                // Like an engine that is named, where FUSED_KD_ISA names none.
-                Self::Cpu.resolve()?;
-                chosen(Self::Cpu, missing.join("; "))
             }
-            named => match named.available() {
-                Ok(what) => chosen(named, format!("as asked for: {what}")),
-                Err(why) => Err(UnavailableEngine { engine: named, why }),
-            },
+        }
+        // Where there is no GPU, the choice is the CPU.
+        let engine = match self {
+            Self::Auto => Self::Cpu,
+            named => named,
+        };
+        match engine.open() {
+            Ok((device, what)) => Ok(Choice {
+                engine,
+                why: match self {
+                    Self::Auto => missing.join("; "),
+                    _ => format!("as asked for: {what}"),
+                },
+                what,
+                device,
+            }),
+            Err(why) => Err(UnavailableEngine { engine, why }),
         }
     }
 
@@ -122,49 +150,50 @@ impl EngineName {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }
 
-    /// What this engine runs on here, or why it cannot do this.
-    pub(crate) fn available(self) -> Result<String, String> {
+    /// What this engine runs on, and what that is; or why it cannot run here.
+    fn open(self) -> Result<(Device, String), String> {
         match self {
-            // Where there is no GPU, the choice is the CPU.
             Self::Auto | Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
-                (Ok(isa), 1) => Ok(format!("{}, 1 thread", isa.name())),
-                (Ok(isa), n) => Ok(format!("{}, {n} threads", isa.name())),
+                (Ok(isa), 1) => Ok((Device::Cpu, format!("{}, 1 thread", isa.name()))),
+                (Ok(isa), n) => Ok((Device::Cpu, format!("{}, {n} threads", isa.name()))),
                 (Err(error), _) => Err(error.to_string()),
             },
             Self::Cuda => nvidia(),
             Self::Wgpu => adapter(false),
             Self::WgpuSoftware => adapter(true),
-            Self::Reference => Ok("double precision, 1 thread; for checks".to_owned()),
+            Self::Reference => {
+                let what = "double precision, 1 thread; for checks";
+                Ok((Device::Reference, what.to_owned()))
+            }
         }
     }
 }
 
 /// The NVIDIA GPU, or why there is none.
 #[cfg(feature = "cuda")]
-fn nvidia() -> Result<String, String> {
-    match crate::cuda::Gpu::new(0) {
-        Ok(gpu) => Ok(gpu.to_string()),
-        Err(unavailable) => Err(unavailable.to_string()),
-    }
+fn nvidia() -> Result<(Device, String), String> {
+    let gpu = crate::cuda::Gpu::new(0).map_err(|unavailable| unavailable.to_string())?;
+    let what = gpu.to_string();
+    Ok((Device::Cuda(Box::new(gpu)), what))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn nvidia() -> Result<String, String> {
+fn nvidia() -> Result<(Device, String), String> {
     Err("it was left out of this build: build with --features cuda".to_owned())
 }
 
 /// The adapter of Vulkan, Metal or Direct3D 12, or why there is none.
 #[cfg(feature = "wgpu")]
-fn adapter(software: bool) -> Result<String, String> {
+fn adapter(software: bool) -> Result<(Device, String), String> {
     use crate::wgsl::{Gpu, GpuOptions};
-    match Gpu::new(&GpuOptions::default().software(software)) {
-        Ok(gpu) => Ok(gpu.to_string()),
-        Err(unavailable) => Err(unavailable.to_string()),
-    }
+    let gpu = Gpu::new(&GpuOptions::default().software(software));
+    let gpu = gpu.map_err(|unavailable| unavailable.to_string())?;
+    let what = gpu.to_string();
+    Ok((Device::Wgpu(Box::new(gpu)), what))
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn adapter(_: bool) -> Result<String, String> {
+fn adapter(_: bool) -> Result<(Device, String), String> {
     Err("it was left out of this build: build with --features wgpu".to_owned())
 }
 
@@ -185,12 +214,6 @@ impl FromStr for EngineName {
     }
 }
 
-impl From<UnavailableEngine> for EngineError {
-    fn from(error: UnavailableEngine) -> Self {
-        Self::Device(error.to_string())
-    }
-}
-
 /// What is done on whatever engine trains.
 pub(crate) trait Job {
     /// What comes of it.
@@ -203,36 +226,25 @@ pub(crate) trait Job {
     ) -> Result<Self::Done, TrainError>;
 }
 
-/// Does a job on the engine of this name.
-pub(crate) fn on<J: Job>(engine: EngineName, job: J) -> Result<J::Done, TrainError> {
-    let engine = engine.resolve().map_err(EngineError::from)?;
-    let name = engine.engine.name();
-    match engine.engine {
-        EngineName::Reference => job.on(&|| Ok(reference::Harness), name),
-        #[cfg(feature = "wgpu")]
-        EngineName::Wgpu | EngineName::WgpuSoftware => {
-            use crate::wgsl::{Gpu, GpuOptions, Harness};
-            let software = engine.engine == EngineName::WgpuSoftware;
-            let gpu = Gpu::new(&GpuOptions::default().software(software));
-            let gpu = gpu.map_err(|error| EngineError::Device(error.to_string()))?;
-            job.on(&|| Harness::new(&gpu), name)
-        }
+/// Does a job on the engine that was chosen.
+pub(crate) fn on<J: Job>(choice: &Choice, job: J) -> Result<J::Done, TrainError> {
+    let name = choice.engine.name();
+    match &choice.device {
+        Device::Cpu => job.on(&|| Ok(cpu::Harness::default()), name),
+        Device::Reference => job.on(&|| Ok(reference::Harness), name),
         #[cfg(feature = "cuda")]
-        EngineName::Cuda => {
-            use crate::cuda::{Gpu, Harness};
-            let gpu = Gpu::new(0).map_err(|error| EngineError::Device(error.to_string()))?;
-            job.on(&|| Ok(Harness::new(&gpu)?), name)
-        }
-        _ => job.on(&|| Ok(cpu::Harness::default()), name),
+        Device::Cuda(gpu) => job.on(&|| Ok(crate::cuda::Harness::new(gpu)?), name),
+        #[cfg(feature = "wgpu")]
+        Device::Wgpu(gpu) => job.on(&|| crate::wgsl::Harness::new(gpu), name),
     }
 }
 
-/// Compares methods on the engine of this name; `progress` is called from several threads.
+/// Compares methods on an engine; `progress` is called from several threads.
 ///
 /// # Errors
 /// [`TrainError`] names the file, the setting or the argument.
 pub fn compare(
-    engine: EngineName,
+    engine: &Choice,
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
@@ -250,12 +262,12 @@ pub fn compare(
     on(engine, Compare(setting, progress))
 }
 
-/// Makes one run on the engine of this name.
+/// Makes one run on an engine.
 ///
 /// # Errors
 /// [`TrainError`] names the file, the setting or the argument.
 pub fn train(
-    engine: EngineName,
+    engine: &Choice,
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
@@ -269,13 +281,13 @@ pub fn train(
     on(engine, Train(config, progress))
 }
 
-/// What a student makes of these rows of a data set, on the engine of this name: the bits of the run
-/// that trained it, where engine, data and rows are the same.
+/// What a student makes of these rows of a data set, on an engine: the bits of the run that
+/// trained it, where engine, data and rows are the same.
 ///
 /// # Errors
 /// [`TrainError::Data`] for data with another number of features, and for rows that do not exist.
 pub fn predict(
-    engine: EngineName,
+    engine: &Choice,
     model: &Model,
     dataset: &Dataset,
     rows: &[u32],
@@ -302,7 +314,7 @@ pub fn engines() -> Vec<EngineStatus> {
         .filter(|&name| name != EngineName::Auto);
     let status = |name: EngineName| EngineStatus {
         name,
-        available: name.available(),
+        available: name.open().map(|(_, what)| what),
     };
     named.map(status).collect()
 }

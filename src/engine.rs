@@ -152,6 +152,8 @@ pub(crate) trait Engine {
         into: &mut Self::Buf,
         width: usize,
     );
+    /// `total[0] = 0`, which is all that `total` holds.
+    fn clear(&mut self, total: &mut Self::Buf);
     fn multiply(&mut self, product: Product, a: &Self::Buf, b: &Self::Buf, out: &mut Self::Buf);
     /// `x[rows, width] += bias`, then `max(0, x)` where `relu`.
     fn bias_relu(&mut self, x: &mut Self::Buf, bias: &Self::Buf, rows: usize, relu: bool);

@@ -1,11 +1,15 @@
 //! Feature terms and mutual learning from the outside: what they change, and what they must not.
 #![cfg(feature = "train")]
 
-use fused_kd::auto::{self, EngineName};
+use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::train::{
     Comparison, Method, MethodResult, Model, RunConfig, Setting, Similarities, Split, Terms,
     TrainError, TrainSize,
 };
+
+fn cpu() -> Choice {
+    EngineName::Cpu.resolve().unwrap()
+}
 
 /// The default scenario, shortened, with these methods.
 fn short(methods: &[&str]) -> Setting {
@@ -20,7 +24,7 @@ fn short(methods: &[&str]) -> Setting {
 }
 
 fn compare(setting: &Setting) -> Comparison {
-    auto::compare(EngineName::Cpu, setting, &|_| {}).unwrap()
+    auto::compare(&cpu(), setting, &|_| {}).unwrap()
 }
 
 fn with_terms(method: &mut Method, text: &str) {
@@ -112,7 +116,8 @@ fn the_cpu_learns_what_the_reference_learns() {
     setting.train_size = TrainSize::Rows(64);
     setting.teacher_train_size = TrainSize::Rows(64);
     let cpu = compare(&setting);
-    let reference = auto::compare(EngineName::Reference, &setting, &|_| {}).unwrap();
+    let reference =
+        auto::compare(&EngineName::Reference.resolve().unwrap(), &setting, &|_| {}).unwrap();
     for (cpu, reference) in cpu.methods.iter().zip(&reference.methods) {
         let (a, b) = (&cpu.curves[0].loss, &reference.curves[0].loss);
         // The first epoch's loss has one step behind it; later ones have what grew of the rounding.
@@ -145,7 +150,7 @@ fn the_student_is_kept_alone() {
             "mutual = {mutual}\n[student]\nepochs = 4\n[teacher]\nepochs = 4\nhidden = [32]\n{more}"
         );
         let config = RunConfig::from_toml(&text).unwrap();
-        let run = auto::train(EngineName::Cpu, &config, &|_| {}).unwrap();
+        let run = auto::train(&cpu(), &config, &|_| {}).unwrap();
         assert_eq!(run.model.about().sizes, [64, 32, 10]);
         assert_eq!(run.result.student.similarity.is_some(), !mutual);
 
@@ -155,7 +160,7 @@ fn the_student_is_kept_alone() {
         let model = Model::load(&path).unwrap();
         let dataset = config.setting.source.load().unwrap();
         let test = fused_kd::data::Split::new(&dataset, 0).unwrap().test;
-        let again = auto::predict(EngineName::Cpu, &model, &dataset, &test).unwrap();
+        let again = auto::predict(&cpu(), &model, &dataset, &test).unwrap();
         assert_eq!(again.logits, run.test.logits);
 
         let mut setting = config.setting.clone();
@@ -170,7 +175,7 @@ fn the_student_is_kept_alone() {
         of_name.setting = config.setting.clone();
         let resolved = of_name.to_toml().unwrap();
         let again = RunConfig::from_toml(&resolved).unwrap();
-        let again = auto::train(EngineName::Cpu, &again, &|_| {}).unwrap();
+        let again = auto::train(&cpu(), &again, &|_| {}).unwrap();
         assert_eq!(again.curve.loss, run.curve.loss);
     }
 }
@@ -189,10 +194,10 @@ fn students_without_features_are_refused() {
         let mut setting = short(&["ie-kd"]);
         setting.student.hidden = student;
         setting.teacher.hidden = teacher;
-        let error = auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap_err();
+        let error = auto::compare(&cpu(), &setting, &|_| {}).unwrap_err();
         assert!(matches!(error, TrainError::Setting { .. }));
         assert!(error.to_string().contains(expected), "{error}");
         setting.methods = vec!["dml".parse().unwrap()];
-        auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap();
+        auto::compare(&cpu(), &setting, &|_| {}).unwrap();
     }
 }

@@ -3,9 +3,13 @@
 
 mod support;
 
-use fused_kd::auto::{self, EngineName};
+use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::spec::Preset;
 use fused_kd::train::{Comparison, MethodResult, Setting, TrainError, TrainSize};
+
+fn cpu() -> Choice {
+    EngineName::Cpu.resolve().unwrap()
+}
 
 /// The default scenario, shortened.
 fn short() -> Setting {
@@ -25,7 +29,7 @@ fn short() -> Setting {
 }
 
 fn compare(setting: &Setting) -> Comparison {
-    auto::compare(EngineName::Cpu, setting, &|_| {}).unwrap()
+    auto::compare(&cpu(), setting, &|_| {}).unwrap()
 }
 
 /// Everything that a method's runs left, but the time that they took.
@@ -86,7 +90,8 @@ fn the_cpu_learns_what_the_reference_learns() {
     setting.train_size = TrainSize::Rows(100);
     setting.teacher_train_size = TrainSize::Rows(100);
     let cpu = compare(&setting);
-    let reference = auto::compare(EngineName::Reference, &setting, &|_| {}).unwrap();
+    let reference =
+        auto::compare(&EngineName::Reference.resolve().unwrap(), &setting, &|_| {}).unwrap();
     assert_eq!((cpu.engine, reference.engine), ("cpu", "reference"));
     for (cpu, reference) in cpu.methods.iter().zip(&reference.methods) {
         let (a, b) = (cpu.test_accuracy.mean, reference.test_accuracy.mean);
@@ -210,7 +215,7 @@ fn settings_that_cannot_be_run_are_named() {
     for (change, expected) in cases {
         let mut setting = short();
         change(&mut setting);
-        let error = auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap_err();
+        let error = auto::compare(&cpu(), &setting, &|_| {}).unwrap_err();
         assert!(matches!(error, TrainError::Setting { .. }));
         assert!(error.to_string().contains(expected), "{error}");
     }

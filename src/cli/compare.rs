@@ -272,7 +272,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for scenario in scenarios {
         let bar = Bar::default();
         let setting = arguments.setting(scenario);
-        let comparison = auto::compare(engine, &setting, &|progress| bar.show(progress));
+        let comparison = auto::compare(&engine, &setting, &|progress| bar.show(progress));
         bar.clear();
         comparisons.push(comparison.map_err(failure)?);
     }

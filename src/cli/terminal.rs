@@ -1,7 +1,7 @@
 //! Standard output for results, standard error for everything else.
 
 use super::failure::{Failure, failed};
-use crate::auto::EngineName;
+use crate::auto::{Choice, EngineName};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub(super) fn note(text: impl Display) {
 }
 
 /// The engine that runs; says so where that was not the user's own choice.
-pub(super) fn chosen(engine: EngineName) -> Result<EngineName, Failure> {
+pub(super) fn chosen(engine: EngineName) -> Result<Choice, Failure> {
     let choice = engine
         .resolve()
         .map_err(|error| failed(error, "`fused-kd devices` says which engines can run here"))?;
@@ -61,7 +61,7 @@ pub(super) fn chosen(engine: EngineName) -> Result<EngineName, Failure> {
             choice.engine, choice.why
         ));
     }
-    Ok(choice.engine)
+    Ok(choice)
 }
 
 /// Says what is legal and yet probably not meant.

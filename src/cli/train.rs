@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
     let engine = terminal::chosen(arguments.engine)?;
     let bar = bar(&config);
-    let run = auto::train(engine, &config, &|progress| match progress {
+    let run = auto::train(&engine, &config, &|progress| match progress {
         Progress::Epoch => bar.inc(1),
         _ => bar.tick(),
     });

@@ -112,6 +112,10 @@ impl Engine for Harness {
         }
     }
 
+    fn clear(&mut self, total: &mut Vec<f32>) {
+        total[0] = 0.0;
+    }
+
     fn multiply(&mut self, product: Product, a: &Vec<f32>, b: &Vec<f32>, out: &mut Vec<f32>) {
         let Product {
             rows,

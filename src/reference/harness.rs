@@ -159,6 +159,10 @@ impl Engine for Harness {
         }
     }
 
+    fn clear(&mut self, total: &mut Buf) {
+        total[0] = 0.0;
+    }
+
     fn multiply(&mut self, product: Product, a: &Buf, b: &Buf, out: &mut Buf) {
         let Product {
             rows,

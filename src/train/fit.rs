@@ -209,7 +209,7 @@ impl<E: Engine> Fit<'_, '_, E> {
     }
 
     /// Trains a network, and with it, in turns, its peer, where it has one that takes the teacher's
-    /// place; calls `after_epoch` with the sum of the totals of all steps so far, which stays where it
+    /// place; calls `after_epoch` with the sum of the totals of the epoch's steps, which stays where it
     /// is unless that reads it.
     pub(crate) fn run(
         mut self,
@@ -239,6 +239,7 @@ impl<E: Engine> Fit<'_, '_, E> {
                 variants: &engine.upload_ints(&variants(&order, samples, random)),
                 weights: weights.as_ref(),
             };
+            engine.clear(&mut pupil.total);
             for step in 0..steps_per_epoch {
                 let range = step * batch..samples.rows.min((step + 1) * batch);
                 let batch = room.gather(engine, samples, &order, range);

@@ -11,7 +11,7 @@ pub(crate) struct Pupil<'n, E: Engine> {
     updater: Updater<E>,
     /// The encoders of feature terms.
     encoders: Option<Encoders<E>>,
-    /// The sum of the totals of all steps.
+    /// The sum of the totals of an epoch's steps.
     pub(crate) total: E::Buf,
 }
 

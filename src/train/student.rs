@@ -104,7 +104,7 @@ pub(crate) fn learn<E: Engine>(
         selector: selector.as_mut(),
     };
     let order = &mut Philox::new(seed, stream::STUDENT_ORDER);
-    let (steps, mut seen) = (fit.steps_per_epoch(pupil.net), 0.0);
+    let steps = fit.steps_per_epoch(pupil.net) as f32;
     fit.run(
         engine,
         &mut pupil,
@@ -113,10 +113,9 @@ pub(crate) fn learn<E: Engine>(
         |engine, net, total| {
             let sets = [&validation, &test];
             let (sum, [of_validation, of_test]) = fit::accuracies(engine, net, sets, total)?;
-            run.loss.push((sum - seen) / steps as f32);
+            run.loss.push(sum / steps);
             run.validation.push(of_validation);
             run.test.push(of_test);
-            seen = sum;
             progress(Progress::Epoch);
             Ok(())
         },

@@ -9,7 +9,7 @@ mod program;
 #[path = "../support/mod.rs"]
 mod support;
 
-use fused_kd::auto::{self, EngineName};
+use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::data::{Source, Split};
 use fused_kd::train::{Model, Run, RunConfig};
 use std::fs;
@@ -34,12 +34,16 @@ warm-up = 1
 every = 2
 "#;
 
+fn cpu() -> Choice {
+    EngineName::Cpu.resolve().unwrap()
+}
+
 fn config(text: &str) -> RunConfig {
     RunConfig::from_toml(text).unwrap()
 }
 
 fn train(config: &RunConfig, engine: EngineName) -> Run {
-    auto::train(engine, config, &|_| {}).unwrap()
+    auto::train(&engine.resolve().unwrap(), config, &|_| {}).unwrap()
 }
 
 /// The student as it is read from the file that it was written to.
@@ -64,7 +68,7 @@ fn a_student_from_its_file_gives_the_bits_of_its_run() {
         assert_eq!(model, run.model);
         let dataset = config.setting.source.load().unwrap();
         let test = Split::new(&dataset, config.seed).unwrap().test;
-        let again = auto::predict(EngineName::Cpu, &model, &dataset, &test).unwrap();
+        let again = auto::predict(&cpu(), &model, &dataset, &test).unwrap();
         let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&again.logits), bits(&run.test.logits));
         assert_eq!(again.labels, run.test.labels);
@@ -105,7 +109,7 @@ fn the_reference_keeps_a_student_too() {
     assert_eq!(run.model.about().engine, "reference");
     let dataset = Source::Digits.load().unwrap();
     let test = Split::new(&dataset, config.seed).unwrap().test;
-    let again = auto::predict(EngineName::Cpu, &run.model, &dataset, &test).unwrap();
+    let again = auto::predict(&cpu(), &run.model, &dataset, &test).unwrap();
     // Another engine, and weights of single precision: sums of 64 and 16 products round otherwise.
     for (a, b) in again.logits.iter().zip(&run.test.logits) {
         assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{a} {b}");
@@ -158,7 +162,7 @@ fn a_run_is_that_of_a_comparison() {
     setting.methods = vec!["lr-ds".parse().unwrap()];
     setting.learning_rates = vec![setting.student.recipe.learning_rate];
     setting.seeds = 1;
-    let comparison = auto::compare(EngineName::Cpu, &setting, &|_| {}).unwrap();
+    let comparison = auto::compare(&cpu(), &setting, &|_| {}).unwrap();
     let curve = &comparison.methods[0].curves[0];
     assert_eq!(curve.loss, run.curve.loss);
     assert_eq!(curve.test, run.curve.test);
@@ -200,7 +204,7 @@ fn runs_that_cannot_be_are_named() {
         ),
         ("data.source = \"csv:absent.csv\"", "absent.csv"),
     ] {
-        let error = auto::train(EngineName::Cpu, &config(text), &|_| {}).unwrap_err();
+        let error = auto::train(&cpu(), &config(text), &|_| {}).unwrap_err();
         assert!(error.to_string().contains(words), "{text}: {error}");
     }
 }
@@ -218,7 +222,7 @@ fn other_data_must_fit_the_student() {
     let mut config = config(SHORT);
     config.policy = None;
     let model = train(&config, EngineName::Cpu).model;
-    let error = auto::predict(EngineName::Cpu, &model, &narrow, &[0]).unwrap_err();
+    let error = auto::predict(&cpu(), &model, &narrow, &[0]).unwrap_err();
     assert!(
         error
             .to_string()
@@ -226,11 +230,11 @@ fn other_data_must_fit_the_student() {
         "{error}"
     );
     let digits = Source::Digits.load().unwrap();
-    let error = auto::predict(EngineName::Cpu, &model, &digits, &[5, 1797]).unwrap_err();
+    let error = auto::predict(&cpu(), &model, &digits, &[5, 1797]).unwrap_err();
     assert!(
         error.to_string().contains("1797 rows, but row 1797"),
         "{error}"
     );
-    let none = auto::predict(EngineName::Cpu, &model, &digits, &[]).unwrap();
+    let none = auto::predict(&cpu(), &model, &digits, &[]).unwrap();
     assert!(none.logits.is_empty());
 }

@@ -34,9 +34,8 @@ pub(super) struct Cuda {
 }
 
 impl Cuda {
-    pub(super) fn new(regime: Option<Regime>) -> Result<Self, Report> {
-        let gpu = Gpu::new(0).map_err(Report::msg)?;
-        Ok(Self { gpu, regime })
+    pub(super) fn new(gpu: Gpu, regime: Option<Regime>) -> Self {
+        Self { gpu, regime }
     }
 
     pub(super) fn isa(&self) -> String {

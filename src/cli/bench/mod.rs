@@ -13,7 +13,7 @@ mod wgpu;
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::terminal;
-use crate::auto::EngineName;
+use crate::auto::{Choice, Device, EngineName};
 use crate::cpu::Isa;
 #[cfg(feature = "cuda")]
 use crate::cuda::Regime;
@@ -183,9 +183,9 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn steps(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine)?;
-    if name == EngineName::Reference {
-        return Err(no_measurement(name));
+    let choice = terminal::chosen(arguments.engine)?;
+    if choice.engine == EngineName::Reference {
+        return Err(no_measurement(choice.engine));
     }
     if let Some(n) = arguments.threads.filter(|&n| n != 1) {
         return Err(Failure::usage(
@@ -205,12 +205,13 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
         losses: &losses,
         samples: arguments.samples as usize,
     };
-    print(arguments, &step::run(name, steps)?)
+    print(arguments, &step::run(&choice, steps)?)
 }
 
 fn rows(arguments: &Arguments) -> Result<(), Failure> {
-    let name = terminal::chosen(arguments.engine)?;
-    let engine = Engine::new(name, arguments)?;
+    let choice = terminal::chosen(arguments.engine)?;
+    let name = choice.engine;
+    let engine = Engine::new(choice, arguments)?;
     let cases = cases(arguments, name)?;
     let mut results = engine.results(name);
     let progress = progress(cases.len());
@@ -250,7 +251,8 @@ fn losses(arguments: &Arguments) -> Result<Vec<(Preset, LossSpec)>, Failure> {
 }
 
 impl Engine {
-    fn new(name: EngineName, arguments: &Arguments) -> Result<Self, Failure> {
+    fn new(choice: Choice, arguments: &Arguments) -> Result<Self, Failure> {
+        let name = choice.engine;
         let (isa, threads) = (arguments.isa, arguments.threads);
         if name.is_gpu() && (isa.is_some() || threads.is_some()) {
             return Err(Failure::usage(
@@ -264,16 +266,16 @@ impl Engine {
                 "leave it away, or add --engine cuda",
             ));
         }
-        match name {
-            EngineName::Cpu => Ok(Self::Cpu(cpu::Cpu::new(isa, threads)?)),
+        match choice.device {
+            Device::Cpu => Ok(Self::Cpu(cpu::Cpu::new(isa, threads)?)),
+            Device::Reference => Err(no_measurement(name)),
             #[cfg(feature = "cuda")]
-            EngineName::Cuda => Ok(Self::Cuda(Box::new(cuda::Cuda::new(arguments.regime)?))),
-            #[cfg(feature = "wgpu")]
-            EngineName::Wgpu | EngineName::WgpuSoftware => {
-                let software = name == EngineName::WgpuSoftware;
-                Ok(Self::Wgpu(Box::new(wgpu::Wgpu::new(software)?)))
+            Device::Cuda(gpu) => {
+                let cuda = cuda::Cuda::new(*gpu, arguments.regime);
+                Ok(Self::Cuda(Box::new(cuda)))
             }
-            other => Err(no_measurement(other)),
+            #[cfg(feature = "wgpu")]
+            Device::Wgpu(gpu) => Ok(Self::Wgpu(Box::new(wgpu::Wgpu::new(*gpu)))),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::median;
 use super::report::time;
-use crate::auto::{self, EngineName, Job};
+use crate::auto::{self, Choice, Job};
 use crate::cli::terminal;
 use crate::cpu::Isa;
 use crate::engine::{Engine, EngineError, Source};
@@ -114,18 +114,18 @@ impl Job for Steps<'_> {
     }
 }
 
-/// Measures on the engine of this name.
-pub(super) fn run(name: EngineName, steps: Steps) -> Result<Results, Report> {
-    let cases = auto::on(name, steps).map_err(Report::from_err)?;
-    let (isa, threads, device) = match name.is_gpu() {
-        true => (None, None, name.available().ok()),
+/// Measures on an engine.
+pub(super) fn run(choice: &Choice, steps: Steps) -> Result<Results, Report> {
+    let cases = auto::on(choice, steps).map_err(Report::from_err)?;
+    let (isa, threads, device) = match choice.engine.is_gpu() {
+        true => (None, None, Some(choice.what.clone())),
         false => {
             let isa = Isa::chosen().map_err(Report::msg)?;
             (Some(isa.name()), Some(1), None)
         }
     };
     Ok(Results {
-        engine: name.name(),
+        engine: choice.engine.name(),
         isa,
         threads,
         device,

@@ -8,7 +8,7 @@ use crate::batch::Element;
 use crate::cli::failure::failed;
 use crate::spec::{Format, RowStats, StatsLevel};
 use crate::wgsl::wgpu::{self, Buffer, BufferUsages, CommandEncoder, Features};
-use crate::wgsl::{Buffers, Call, Error, Gpu, GpuOptions, Options};
+use crate::wgsl::{Buffers, Call, Error, Gpu, Options};
 use half::{bf16, f16};
 use miette::Report;
 use std::time::Instant;
@@ -28,11 +28,9 @@ pub(super) struct Wgpu {
 }
 
 impl Wgpu {
-    pub(super) fn new(software: bool) -> Result<Self, Report> {
-        let options = GpuOptions::default().software(software);
-        let gpu = Gpu::new(&options).map_err(Report::msg)?;
+    pub(super) fn new(gpu: Gpu) -> Self {
         let clock = Clock::new(&gpu);
-        Ok(Self { gpu, clock })
+        Self { gpu, clock }
     }
 
     pub(super) fn isa(&self) -> String {

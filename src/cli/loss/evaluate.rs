@@ -2,7 +2,7 @@
 
 use super::inputs::{Files, Inputs, Logits};
 use super::records::Records;
-use crate::auto::EngineName;
+use crate::auto::{Choice, Device, EngineName};
 use crate::batch::{Element, Rows, Student};
 use crate::cli::failure::failed;
 use crate::cpu::{Parallelism, Plan};
@@ -29,53 +29,30 @@ pub(super) fn evaluate(
     spec: &LossSpec,
     inputs: Inputs,
     upstream: f32,
-    engine: EngineName,
+    choice: &Choice,
     files: &Files,
 ) -> Result<Evaluation, Report> {
-    match engine {
-        EngineName::Reference => {
+    match &choice.device {
+        Device::Reference => {
             on_reference(spec, inputs, upstream).map_err(|error| files.refused(error))
         }
-        _ => {
-            let rows = RowEngine::new(engine, spec)?;
-            in_single_precision(&rows, inputs, upstream, engine, files)
+        device => {
+            let rows = RowEngine {
+                spec: *spec,
+                device,
+            };
+            in_single_precision(&rows, inputs, upstream, choice.engine, files)
         }
     }
 }
 
 /// An engine that computes in f4, for one loss.
-struct RowEngine {
+struct RowEngine<'a> {
     spec: LossSpec,
-    device: Device,
+    device: &'a Device,
 }
 
-enum Device {
-    Cpu,
-    #[cfg(feature = "cuda")]
-    Cuda(cuda::Gpu),
-    #[cfg(feature = "wgpu")]
-    Wgpu(Box<wgsl::Gpu>),
-}
-
-impl RowEngine {
-    fn new(engine: EngineName, spec: &LossSpec) -> Result<Self, Report> {
-        let device = match engine {
-            #[cfg(feature = "cuda")]
-            EngineName::Cuda => Device::Cuda(cuda::Gpu::new(0).map_err(Report::msg)?),
-            #[cfg(feature = "wgpu")]
-            EngineName::Wgpu | EngineName::WgpuSoftware => {
-                let software = engine == EngineName::WgpuSoftware;
-                let options = wgsl::GpuOptions::default().software(software);
-                Device::Wgpu(Box::new(wgsl::Gpu::new(&options).map_err(Report::msg)?))
-            }
-            _ => Device::Cpu,
-        };
-        Ok(Self {
-            spec: *spec,
-            device,
-        })
-    }
-
+impl RowEngine<'_> {
     /// The gradient is written over the student's logits. Returns the total.
     fn run<S: Element, T: Element>(
         &self,
@@ -114,6 +91,7 @@ impl RowEngine {
                 };
                 Ok(plan.run(&rows, Student::in_place(student), stats, Parallelism::Rayon)?)
             }
+            Device::Reference => Err(Refusal::Other(Report::msg("the reference takes f8"))),
             #[cfg(feature = "cuda")]
             Device::Cuda(gpu) => on_gpu!(cuda, gpu),
             #[cfg(feature = "wgpu")]
@@ -193,7 +171,7 @@ fn on_reference(
 }
 
 fn in_single_precision(
-    engine: &RowEngine,
+    engine: &RowEngine<'_>,
     inputs: Inputs,
     upstream: f32,
     name: EngineName,
@@ -264,7 +242,7 @@ fn single(values: &[f64]) -> Vec<f32> {
 
 /// One call, but for the student.
 struct Call<'a> {
-    engine: &'a RowEngine,
+    engine: &'a RowEngine<'a>,
     classes: usize,
     teacher: Logits,
     labels: Vec<i32>,

@@ -9,7 +9,7 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
 use super::terminal;
-use crate::auto::EngineName;
+use crate::auto::{Choice, EngineName};
 use crate::spec::{LossSpec, Preset, Temperature, tidy};
 use evaluate::{Evaluation, evaluate};
 use inputs::Files;
@@ -81,8 +81,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
     check(arguments, &spec)?;
     let output = OutputDirectory::new(&arguments.out, arguments.force)?;
-    let engine = terminal::chosen(arguments.engine)?;
-    let (evaluation, summary) = compute(arguments, &spec, engine)?;
+    let choice = terminal::chosen(arguments.engine)?;
+    let (evaluation, summary) = compute(arguments, &spec, &choice)?;
     summary.warnings.iter().for_each(terminal::warn);
     output.fill(&RESULTS, |directory| {
         write(directory, &evaluation, &summary)
@@ -127,7 +127,7 @@ fn check(arguments: &Arguments, spec: &LossSpec) -> Result<(), Failure> {
 fn compute(
     arguments: &Arguments,
     spec: &LossSpec,
-    engine: EngineName,
+    choice: &Choice,
 ) -> Result<(Evaluation, Summary), Report> {
     let Arguments {
         files,
@@ -142,10 +142,10 @@ fn compute(
         .iter()
         .map(ToString::to_string)
         .collect();
-    let evaluation = evaluate(spec, inputs, *upstream, engine, files)?;
+    let evaluation = evaluate(spec, inputs, *upstream, choice, files)?;
     warnings.extend_from_slice(&evaluation.warnings);
     let summary = Summary {
-        engine: engine.name(),
+        engine: choice.engine.name(),
         preset: preset.name(),
         spec: *spec,
         rows,

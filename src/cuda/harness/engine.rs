@@ -131,6 +131,15 @@ impl Engine for Harness {
         self.operate(Kernel::AddColumns, len, operation);
     }
 
+    fn clear(&mut self, total: &mut Buf) {
+        let operation = Operation {
+            out: total.at(1),
+            rows: 1,
+            ..Operation::zeroed()
+        };
+        self.operate(Kernel::Vary, 1, operation);
+    }
+
     fn multiply(&mut self, product: Product, a: &Buf, b: &Buf, out: &mut Buf) {
         let Product {
             rows,

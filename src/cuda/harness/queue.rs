@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Words of what may vary in one batch.
 const VARYING: usize = 64;
 /// Batches that are remembered: full and last ones, of training and of the looks between epochs.
-const REMEMBERED: usize = 8;
+const REMEMBERED: usize = 16;
 
 pub(super) struct Queue {
     kernels: Arc<Kernels>,

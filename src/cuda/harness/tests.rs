@@ -6,15 +6,13 @@ use crate::auto::{self, EngineName};
 use crate::cpu;
 use crate::cuda::Gpu;
 use crate::engine::{Engine, Form, Product};
-use crate::harness_parity::{agree, agree_with_the_oracle, numbers, trains_as_the_oracle};
-use crate::nn::{Mlp, Optimiser};
+use crate::harness_parity::training::{self, Small};
+use crate::harness_parity::{agree, agree_with_the_oracle, biases_keep_nan, numbers};
 use crate::random::Philox;
 use crate::schedule::schedule;
 use crate::skip::skip;
 use crate::spec::{IGNORE, Preset};
-use crate::train::fit::{Fit, HostSamples, Samples};
-use crate::train::pupil::Pupil;
-use crate::train::{Method, Recipe, Schedule, Setting};
+use crate::train::{Method, Setting};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -30,16 +28,11 @@ fn gpu() -> Option<Gpu> {
     }
 }
 
-const SGD: Optimiser = Optimiser::Sgd {
-    momentum: 0.9,
-    decay: 1e-3,
-};
-const ADAMW: Optimiser = Optimiser::AdamW { decay: 0.01 };
-
 #[test]
 fn operations_agree_with_the_oracle() {
     let Some(gpu) = gpu() else { return };
     agree_with_the_oracle(&mut Harness::new(&gpu).unwrap(), 1e-4);
+    biases_keep_nan(&mut Harness::new(&gpu).unwrap());
 }
 
 /// Several tiles per product, several classes per lane, several rows per warp; ties and NaN.
@@ -107,78 +100,23 @@ fn larger_operations_agree_with_the_cpu() {
 #[test]
 fn training_agrees_with_the_oracle() {
     let Some(gpu) = gpu() else { return };
-    trains_as_the_oracle(|| Harness::new(&gpu).unwrap());
+    training::trains_as_the_oracle(|| Harness::new(&gpu).unwrap());
 }
 
-/// The mean loss of each epoch of so many steps of `BATCH` rows, but for the last, which has fewer.
-fn of_epochs<E: Engine>(
-    engine: &mut E,
-    steps: usize,
-    epochs: usize,
-    preset: Preset,
-    optimiser: Optimiser,
-) -> Vec<f32> {
-    const SIZES: [usize; 4] = [12, 40, 20, 5];
-    const BATCH: usize = 24;
-    let random = &mut Philox::new(1, 0);
-    let rows = steps * BATCH - 5;
-    let host = HostSamples {
-        features: numbers(random, rows * SIZES[0]),
-        labels: (0..rows).map(|_| random.below(5) as i32).collect(),
-        teacher: numbers(random, rows * SIZES[3]),
-        factor: Vec::new(),
-        classes: SIZES[3],
-        variants: 1,
-    };
-    let samples = Samples::upload(engine, &host);
-    let plan = engine.plan(&preset.spec(), SIZES[3]).unwrap();
-    let mut net = Mlp::new(engine, &SIZES, BATCH, random);
-    let mut pupil = Pupil::new(engine, &mut net, optimiser, None);
-    let recipe = Recipe {
-        epochs,
-        batch: BATCH,
-        optimiser,
-        learning_rate: 0.01,
-        schedule: Schedule::Cosine,
-        warm_up: 1,
-    };
-    let fit = Fit {
-        samples: &samples,
-        plan: &plan,
-        recipe: &recipe,
-        terms: &[],
-        selector: None,
-    };
-    let (mut losses, mut seen) = (Vec::new(), 0.0);
-    fit.run(engine, &mut pupil, None, random, |engine, _, total| {
-        let mut sum = [0.0];
-        engine.download(&mut [(total, &mut sum)])?;
-        losses.push((sum[0] - seen) / steps as f32);
-        seen = sum[0];
-        Ok(())
-    })
-    .unwrap();
-    losses
-}
-
-/// An epoch of one step, so that each is seen.
 #[test]
-fn the_first_fifty_losses_are_those_of_the_cpu() {
+fn the_first_steps_lose_as_much_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
-    for (preset, optimiser) in [
-        (Preset::Lr, SGD),
-        (Preset::DtdKa, ADAMW),
-        (Preset::Dkd, SGD),
-        (Preset::LrMse, ADAMW),
-    ] {
-        let engine = &mut Harness::new(&gpu).unwrap();
-        let on_gpu = of_epochs(engine, 1, 50, preset, optimiser);
-        let engine = &mut cpu::Harness::default();
-        let on_cpu = of_epochs(engine, 1, 50, preset, optimiser);
-        assert_eq!((on_gpu.len(), on_cpu.len()), (50, 50));
-        for (step, (a, b)) in on_gpu.iter().zip(&on_cpu).enumerate() {
-            assert!((a - b).abs() <= 1e-3 * b.abs(), "step {step}: {a} {b}");
-        }
+    training::the_first_steps_lose_as_much_as_on_the_cpu(|| Harness::new(&gpu).unwrap());
+}
+
+/// Epochs of so many steps, of which the last has fewer rows.
+fn of_steps(steps: usize, epochs: usize) -> Small {
+    Small {
+        rows: steps * 24 - 5,
+        batch: 24,
+        epochs,
+        preset: Preset::DtdKa,
+        optimiser: training::ADAMW,
     }
 }
 
@@ -188,7 +126,7 @@ fn training_again_gives_the_same_bits_in_whatever_order_threads_run() {
     let bits = |seed| -> Vec<u32> {
         schedule(seed);
         let engine = &mut Harness::new(&gpu).unwrap();
-        let losses = of_epochs(engine, 4, 3, Preset::DtdKa, ADAMW);
+        let losses = of_steps(4, 3).losses(engine);
         losses.iter().map(|loss| loss.to_bits()).collect()
     };
     let [first, second, third] = [0, 5, 6].map(bits);
@@ -222,7 +160,10 @@ fn students_get_as_far_as_on_the_cpu() {
     setting.teacher.hidden = vec![32];
     setting.student.recipe.epochs = 4;
     setting.teacher.recipe.epochs = 6;
-    let of = |engine| auto::compare(engine, &setting, &|_| ()).unwrap();
+    let of = |engine: EngineName| {
+        let engine = engine.resolve().unwrap();
+        auto::compare(&engine, &setting, &|_| ()).unwrap()
+    };
     let (on_gpu, on_cpu) = (of(EngineName::Cuda), of(EngineName::Cpu));
     assert_eq!((on_gpu.engine, on_gpu.methods.len()), ("cuda", 5));
     for (a, b) in on_gpu.methods.iter().zip(&on_cpu.methods) {
@@ -260,7 +201,7 @@ fn calls(steps: usize) -> BTreeMap<String, usize> {
 fn two_epochs() {
     let steps = std::env::var("STEPS").unwrap().parse().unwrap();
     let engine = &mut Harness::new(&gpu().unwrap()).unwrap();
-    of_epochs(engine, steps, 2, Preset::DtdKa, ADAMW);
+    of_steps(steps, 2).losses(engine);
 }
 
 /// Steps allocate nothing, copy nothing and wait for nothing, and each that has come before is two

@@ -101,6 +101,14 @@ impl Engine for Harness<'_> {
         self.run(Kernel::AddColumns, numbers, &[from, columns, into]);
     }
 
+    fn clear(&mut self, total: &mut Buf) {
+        // Where something is read, the failure is given.
+        let _ = self.attempt(|all| {
+            all.queue.clear(&total.room.buffer);
+            Ok(())
+        });
+    }
+
     fn multiply(&mut self, product: Product, a: &Buf, b: &Buf, out: &mut Buf) {
         let numbers = Numbers {
             inner: product.inner as u32,
