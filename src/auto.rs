@@ -145,7 +145,6 @@ impl EngineName {
     }
 
     /// Whether its work is done in device memory, or in what stands for it.
-    #[cfg(feature = "cli")]
     pub(crate) fn is_gpu(self) -> bool {
         matches!(self, Self::Cuda | Self::Wgpu | Self::WgpuSoftware)
     }
@@ -239,6 +238,9 @@ pub(crate) fn on<J: Job>(choice: &Choice, job: J) -> Result<J::Done, TrainError>
     }
 }
 
+/// Trainings that share a GPU at the same time, each with the data in its memory.
+const AT_ONCE: usize = 4;
+
 /// Compares methods on an engine; `progress` is called from several threads.
 ///
 /// # Errors
@@ -259,7 +261,14 @@ pub fn compare(
             train::compare(engines, name, self.0, self.1)
         }
     }
-    on(engine, Compare(setting, progress))
+    let compare = || on(engine, Compare(setting, progress));
+    if !engine.engine.is_gpu() {
+        return compare();
+    }
+    let threads = rayon::current_num_threads().min(AT_ONCE);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| TrainError::Engine(error.to_string()))?;
+    pool.install(compare)
 }
 
 /// Makes one run on an engine.

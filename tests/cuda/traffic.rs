@@ -24,12 +24,20 @@ fn sweep(classes: usize, bytes: usize) -> usize {
     (0..ROWS).map(row).sum()
 }
 
+/// Blocks that share a row, on a device that gives it two where each has a vector for every thread.
+fn parts(classes: usize, bytes: usize) -> usize {
+    let vectors = ((classes - 1) * bytes).div_ceil(16) + 1;
+    vectors.div_ceil(128).min(2)
+}
+
 /// Bytes read and written for rows of both matrices with a label each.
 fn model(regime: Regime, classes: usize, bytes: usize) -> [usize; 2] {
     // The maximum, the sums and the gradient; and the vectors that hold a row's maxima once more,
     // one of the student and the teacher for each of the two.
     let (sweeps, again) = match regime {
         Regime::Stream => (3, 2 * 2 * 16),
+        // Each of the blocks has maxima of its own.
+        Regime::Split => (3, parts(classes, bytes) * 2 * 2 * 16),
         _ => (1, 0),
     };
     let read = 2 * sweeps * sweep(classes, bytes) + ROWS * again;
@@ -43,10 +51,13 @@ fn check<T: Element>(regime: Regime, classes: usize) {
         .formats(T::FORMAT, T::FORMAT)
         .regime(regime);
     let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
-    // One maximum in the student and another in the teacher, both where whole vectors are read.
+    // One maximum in the student and another in the teacher, both where whole vectors are read; and one in
+    // what the second of two blocks has of a row.
+    let of_second = 200 * 16 / size_of::<T>();
     let row = |top: usize| -> Vec<T> {
         let logits = (0..ROWS * classes).map(|i| match i % classes {
             c if c == top % classes => 8.0,
+            c if c == of_second => 7.0,
             c => (c % 7) as f32 * 0.25,
         });
         logits.map(T::from_f32).collect()
@@ -88,4 +99,9 @@ fn in_a_ring_logits_are_read_once() {
 #[test]
 fn a_stream_reads_logits_once_per_sweep() {
     every_type(Regime::Stream, &[48, 1000, 10_001]);
+}
+
+#[test]
+fn parts_read_no_more_than_a_stream() {
+    every_type(Regime::Split, &[48, 1000, 3000, 10_001]);
 }
