@@ -14,7 +14,8 @@ pub(crate) enum EngineError {
     /// A call that is refused.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
-    /// A device that is not there, or failed.
+    /// A device that failed.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     #[error("{0}")]
     Device(String),
 }

@@ -131,6 +131,11 @@ pub(crate) fn the_first_steps_lose_as_much_as_on_the_cpu<E: Engine>(new: impl Fn
     }
 }
 
+#[test]
+fn the_oracles_first_steps_lose_as_much() {
+    the_first_steps_lose_as_much_as_on_the_cpu(|| reference::Harness);
+}
+
 /// Losses of the first epochs of a training run, of one student, or of two in turns.
 fn losses<E: Engine>(
     engine: &mut E,

@@ -44,6 +44,7 @@ impl From<EngineError> for TrainError {
         match error {
             EngineError::Spec(error) => Self::Spec(error),
             EngineError::Argument(error) => Self::Argument(error),
+            #[cfg(any(feature = "cuda", feature = "wgpu"))]
             EngineError::Device(message) => Self::Engine(message),
         }
     }
