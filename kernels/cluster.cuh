@@ -11,8 +11,8 @@
 struct Cluster : Block {
   static constexpr unsigned MOST_BLOCKS = 8;
 
-  // Two halves in turn, here too: who writes one in the next reduction but one has seen, at the barrier
-  // of the next, all blocks pass on that read it in this.
+  // Two halves in turn, here too, so that one barrier is enough: who writes to a half again has passed
+  // the barrier of the reduction between, to which blocks come when they have read it.
   struct Partials {
     Block::Partials of_warps;
     unsigned of_blocks[2][8][MOST_BLOCKS];

@@ -384,7 +384,7 @@ mod tests {
     fn clusters_are_as_small_as_may_be() {
         let of = |format, classes, rows| {
             let of = Regime::Cluster.geometry(rows, classes, vectors(format, classes), HOPPER);
-            assert!(of.shared <= HOPPER.room() && of.blocks % of.cluster == 0);
+            assert!(of.shared <= HOPPER.room() && of.blocks.is_multiple_of(of.cluster));
             (of.cluster, of.blocks)
         };
         for (format, last) in [
