@@ -177,3 +177,50 @@ DEVICE void store_streaming(void* at, uint4 v) {
                : "memory");
 #endif
 }
+
+// The blocks of a cluster run together and reach each other's shared memory: which of them this block
+// is, and how many they are; which cluster theirs is, and how many the grid has.
+DEVICE unsigned cluster_rank() {
+#ifdef SIMT
+  return simt::here().cluster_rank;
+#else
+  unsigned rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+#endif
+}
+DEVICE unsigned cluster_size() {
+#ifdef SIMT
+  return simt::here().cluster_size;
+#else
+  unsigned size;
+  asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+  return size;
+#endif
+}
+DEVICE unsigned cluster_index() { return blockIdx.x / cluster_size(); }
+DEVICE unsigned cluster_count() { return gridDim.x / cluster_size(); }
+
+// All threads of all its blocks meet; what they wrote before, to their own or to each other's shared
+// memory, and to memory, is there for all of them afterwards.
+DEVICE void sync_cluster() {
+#ifdef SIMT
+  simt::sync_cluster("sync_cluster");
+#else
+  asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+#endif
+}
+
+// Writes to where the block with this rank has what this block has at `at`, in shared memory.
+DEVICE void store_to_peer(unsigned* at, unsigned rank, unsigned word) {
+#ifdef SIMT
+  *static_cast<unsigned*>(simt::of_peer(at, rank)) = word;
+#else
+  unsigned there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;"
+      : "=r"(there)
+      : "r"(static_cast<unsigned>(__cvta_generic_to_shared(at))), "r"(rank));
+  asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(there), "r"(word) : "memory");
+#endif
+}

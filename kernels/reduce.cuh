@@ -91,14 +91,20 @@ struct Block {
       for (int k = 0; k < K; ++k) half[k][warp] = bits(values[k]);
     }
     __syncthreads();
-#pragma unroll
-    for (int k = 0; k < K; ++k) {
-      const unsigned partial = lane < warps ? half[k][lane] : Op::NEUTRAL;
-      values[k] = butterfly<Op, WARP>(from_bits(partial, values[k]), WHOLE_WARP);
-    }
+    combine<Op>(values, half, warps);
   }
 
  protected:
+  // So many partials of each value, at most N, in their order.
+  template <class Op, int K, class T, unsigned N>
+  static DEVICE void combine(T (&values)[K], const unsigned (&half)[8][N], unsigned count) {
+    const unsigned lane = threadIdx.x % N;
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      const unsigned partial = lane < count ? half[k][lane] : Op::NEUTRAL;
+      values[k] = butterfly<Op, N>(from_bits(partial, values[k]), WHOLE_WARP);
+    }
+  }
   static DEVICE unsigned bits(float x) { return __float_as_uint(x); }
   static DEVICE unsigned bits(unsigned x) { return x; }
   static DEVICE float from_bits(unsigned x, float) { return __uint_as_float(x); }

@@ -4,12 +4,16 @@
 //
 // Copies are of 16 bytes, by cp.async: all GPUs from Ampere on have it, groups of copies need no
 // barriers in memory, and no thread waits for another one's. A warp copies what its own lanes look at.
+//
+// A row that is too long for one block is kept by the blocks of a cluster, each with the chunks of its
+// own lanes; all else is the same.
 #pragma once
+#include "cluster.cuh"
 #include "span.cuh"
 
-// A block with room for a pair of rows.
-template <class E>
-struct Ring : Block {
+// Lanes of a block, or of a cluster, with room for a pair of rows.
+template <class E, class Together>
+struct Ring : Together {
   static constexpr int N = E::PER_VECTOR;
   // Groups of copies, the last of a row, that its first sweep starts without.
   static constexpr int LATE = 2;
@@ -22,29 +26,35 @@ struct Ring : Block {
   unsigned next;
   bool handed_over = false;
 
-  DEVICE Ring(Partials& partials, uint4* memory, const RowParams& params, const Buffers& buffers)
-      : Block(partials), params(params), buffers(buffers), student(memory), next(index()) {
-    const int lanes = static_cast<int>(Block::lanes());
+  DEVICE Ring(typename Together::Partials& partials, uint4* memory, const RowParams& params, const Buffers& buffers)
+      : Together(partials), params(params), buffers(buffers), student(memory), next(Together::index()) {
+    const int lanes = static_cast<int>(Together::lanes());
     // However a row lies, it touches no more vectors.
     const int vectors = (static_cast<int>(params.classes) + 2 * (N - 1)) / N;
     steps = (vectors + lanes - 1) / lanes;
-    teacher = student + steps * lanes;
+    teacher = student + steps * kept();
     fetch_next();
   }
 
-  DEVICE int chunk(int step) const { return step * static_cast<int>(lanes()) + static_cast<int>(lane()); }
+  // This lane's chunk of a step: its place in the row, and in this block's memory.
+  DEVICE int chunk(int step) const {
+    return step * static_cast<int>(Together::lanes()) + static_cast<int>(Together::lane());
+  }
+  DEVICE int place(int step) const { return step * kept() + static_cast<int>(threadIdx.x); }
+  // Chunks of a step that this block keeps.
+  static DEVICE int kept() { return static_cast<int>(blockDim.x); }
   // A warp's 32 vectors of the teacher, and one more for rows that lie otherwise than the student's.
-  DEVICE uint4* of_teacher(int chunk) const { return teacher + chunk + chunk / static_cast<int>(WARP); }
+  DEVICE uint4* of_teacher(int place) const { return teacher + place + place / static_cast<int>(WARP); }
 
   // Asks for this lane's chunk, as a group of copies.
   DEVICE void fetch(const Vectors<E>& rows, int step) const {
-    const int i = chunk(step), first = i * N - rows.offset;
+    const int at = place(step), first = chunk(step) * N - rows.offset;
     if (first < rows.classes()) {
       const int shift = rows.teacher_shift;
-      copy(student + i, rows.student, first);
-      copy(of_teacher(i), rows.teacher, first - shift);
-      const bool last = lane() % WARP == WARP - 1 || first + N >= rows.classes();
-      if (shift != 0 && last) copy(of_teacher(i) + 1, rows.teacher, first - shift + N);
+      copy(student + at, rows.student, first);
+      copy(of_teacher(at), rows.teacher, first - shift);
+      const bool last = threadIdx.x % WARP == WARP - 1 || first + N >= rows.classes();
+      if (shift != 0 && last) copy(of_teacher(at) + 1, rows.teacher, first - shift + N);
     }
     commit_copies();
   }
@@ -69,17 +79,17 @@ struct Ring : Block {
     __syncwarp(WHOLE_WARP);
   }
 
-  // As in any block; besides, this row's copies have been made.
+  // As among any lanes; besides, this row's copies have been made.
   DEVICE void order() {
     wait_for(steps - 1);
-    Block::order();
+    Together::order();
   }
 
-  // Before a row: the one after it is its block's next.
-  DEVICE void turn() {
+  // Before a row: the one after it is its lanes' next.
+  DEVICE void begin() {
     landed = 0;
     handed_over = false;
-    next += count();
+    next += Together::count();
   }
 
   // After a row that has been stopped before its last sweep.
@@ -110,9 +120,9 @@ struct Ring : Block {
 };
 
 // A row that lies there.
-template <class E>
+template <class E, class Together>
 struct Staged : Vectors<E> {
-  using Lanes = Ring<E>;
+  using Lanes = Ring<E, Together>;
   using Rows = Vectors<E>;
   Lanes& lanes;
   int shifted = -1;
@@ -137,7 +147,7 @@ struct Staged : Vectors<E> {
 
   template <class F>
   DEVICE void again(int first, F f) const {
-    look(place((first + Rows::offset) / Rows::N), f);
+    look(place((first + Rows::offset) / Rows::N / static_cast<int>(Lanes::lanes())), f);
   }
 
   DEVICE void shift(int top, float label) {
@@ -152,23 +162,24 @@ struct Staged : Vectors<E> {
     int first;
   };
 
-  DEVICE Place place(int chunk) const {
-    return {lanes.student + chunk, lanes.of_teacher(chunk), chunk * Rows::N - Rows::offset};
+  DEVICE Place place(int step) const {
+    const int at = lanes.place(step);
+    return {lanes.student + at, lanes.of_teacher(at), lanes.chunk(step) * Rows::N - Rows::offset};
   }
 
   // All chunks of this lane, as they arrive.
   template <class F>
   DEVICE void sweep(F f) const {
-    const int width = static_cast<int>(Lanes::lanes());
-    Place at = place(lanes.chunk(0));
+    const int kept = Lanes::kept(), all = static_cast<int>(Lanes::lanes());
+    Place at = place(0);
     for (int step = 0; step < lanes.steps;) {
       lanes.wait_for(step);
 #pragma unroll 1
       for (; step < lanes.landed; ++step) {
         f(at, step);
-        at.student += width;
-        at.teacher += width + width / static_cast<int>(WARP);
-        at.first += width * Rows::N;
+        at.student += kept;
+        at.teacher += kept + kept / static_cast<int>(WARP);
+        at.first += all * Rows::N;
       }
     }
   }

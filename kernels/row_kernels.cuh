@@ -7,6 +7,7 @@
 //                everything in registers: at most lanes · STEPS vectors
 //   row_split_*  forward KL without probability shift, several blocks per row, a launch for each phase
 //   row_ring     forward KL, a block for one row after the other, in the shared memory that it is given
+//   row_cluster  the same for a cluster of blocks, of compute capability 9.0 on
 #pragma once
 #include "any_span.cuh"
 #include "ring.cuh"
@@ -30,14 +31,14 @@ DEVICE void rows_of_blocks(const RowParams& params, const Buffers& buffers) {
   }
 }
 
-template <class E>
+template <class E, class Together>
 DEVICE void rows_of_rings(const RowParams& params, const Buffers& buffers) {
-  SHARED(Block::Partials, partials);
+  SHARED(typename Together::Partials, partials);
   SHARED_BY_HOST(uint4, memory);
-  Ring<E> lanes(partials, memory, params, buffers);
+  Ring<E, Together> lanes(partials, memory, params, buffers);
   for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
-    lanes.turn();
-    row_of<false, Staged<E>>(params, buffers, row, lanes);
+    lanes.begin();
+    row_of<false, Staged<E, Together>>(params, buffers, row, lanes);
     lanes.hand_over();
   }
 }
@@ -69,4 +70,5 @@ DEVICE void rows_of_parts(const RowParams& params, const Buffers& buffers) {
   ROW_KERNEL(row_split_sums_##type, 128, 4, (rows_of_parts<E, OF_SUMS>))                    \
   ROW_KERNEL(row_split_gradient_##type, 128, 4, (rows_of_parts<E, OF_GRADIENT>))            \
   ROW_KERNEL(row_split_record_##type, 128, 4, (rows_of_parts<E, OF_RECORD>))
-#define RING_ROW_KERNELS(E, type) ROW_KERNEL(row_ring_##type, 512, 1, (rows_of_rings<E>))
+#define RING_ROW_KERNELS(E, type) ROW_KERNEL(row_ring_##type, 512, 1, (rows_of_rings<E, Block>))
+#define CLUSTER_ROW_KERNELS(E, type) ROW_KERNEL(row_cluster_##type, 512, 1, (rows_of_rings<E, Cluster>))

@@ -1,7 +1,10 @@
-//! Whether NVIDIA's driver is there, asked without `cudarc`, whose first call would panic.
+//! Whether NVIDIA's driver is there, asked without `cudarc`, whose first call would panic; and those of
+//! its functions that `cudarc` binds only where the build's CUDA is as new as they are.
 
 use super::error::Unavailable;
+use cudarc::driver::sys::{CUfunction, CUresult, CUstream};
 use libloading::Library;
+use std::ffi::c_void;
 use std::sync::OnceLock;
 
 #[cfg(not(windows))]
@@ -12,14 +15,71 @@ const NAMES: [&str; 1] = ["nvcuda.dll"];
 /// CUDA 11.4, the oldest that `cudarc` binds; the kernels would be content with 11.0.
 const NEEDED: i32 = 11040;
 
+/// CUDA 11.8, the first with clusters.
+const NEEDED_FOR_CLUSTERS: i32 = 11080;
+
 /// Finds and keeps the driver, once.
-pub(super) fn probe() -> Result<(), Unavailable> {
+pub(super) fn probe() -> Result<&'static Library, Unavailable> {
     static DRIVER: OnceLock<Result<Library, Unavailable>> = OnceLock::new();
-    DRIVER
-        .get_or_init(load)
-        .as_ref()
-        .map(|_| ())
-        .map_err(Clone::clone)
+    DRIVER.get_or_init(load).as_ref().map_err(Clone::clone)
+}
+
+/// `CUlaunchAttribute`.
+#[repr(C)]
+pub(super) struct LaunchAttribute {
+    pub(super) id: u32,
+    /// At a multiple of 8.
+    pub(super) _gap: u32,
+    pub(super) value: [u32; 16],
+}
+
+/// `CUlaunchConfig`.
+#[repr(C)]
+pub(super) struct LaunchConfig {
+    pub(super) grid: [u32; 3],
+    pub(super) block: [u32; 3],
+    pub(super) shared: u32,
+    pub(super) stream: CUstream,
+    pub(super) attributes: *const LaunchAttribute,
+    pub(super) attribute_count: u32,
+}
+
+const _: () = assert!(size_of::<LaunchAttribute>() == 72 && size_of::<LaunchConfig>() == 56);
+
+/// The driver's functions for clusters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clusters {
+    /// `cuLaunchKernelEx`.
+    pub(super) launch: unsafe extern "C" fn(
+        *const LaunchConfig,
+        CUfunction,
+        *mut *mut c_void,
+        *mut *mut c_void,
+    ) -> CUresult,
+    /// `cuOccupancyMaxActiveClusters`.
+    pub(super) at_once: unsafe extern "C" fn(*mut i32, CUfunction, *const LaunchConfig) -> CUresult,
+}
+
+/// Finds them, once.
+pub(super) fn clusters() -> Result<Clusters, Unavailable> {
+    static FOUND: OnceLock<Result<Clusters, Unavailable>> = OnceLock::new();
+    let find = || {
+        let library = probe()?;
+        let too_old = |_| Unavailable::DriverTooOld {
+            found: version(library),
+            needed: NEEDED_FOR_CLUSTERS,
+        };
+        // SAFETY: the driver's functions of these names have these types.
+        unsafe {
+            Ok(Clusters {
+                launch: *library.get(c"cuLaunchKernelEx").map_err(too_old)?,
+                at_once: *library
+                    .get(c"cuOccupancyMaxActiveClusters")
+                    .map_err(too_old)?,
+            })
+        }
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 fn load() -> Result<Library, Unavailable> {
@@ -41,6 +101,18 @@ fn load() -> Result<Library, Unavailable> {
 }
 
 fn new_enough(library: Library) -> Result<Library, Unavailable> {
+    let found = version(&library);
+    if found >= NEEDED {
+        return Ok(library);
+    }
+    Err(Unavailable::DriverTooOld {
+        found,
+        needed: NEEDED,
+    })
+}
+
+/// CUDA's version that the driver supports, 0 where it does not say.
+fn version(library: &Library) -> i32 {
     type Version = unsafe extern "C" fn(*mut i32) -> i32;
     let mut found = 0;
     // SAFETY: the driver's function of this name has this type, and may be called before cuInit.
@@ -49,11 +121,9 @@ fn new_enough(library: Library) -> Result<Library, Unavailable> {
             .get::<Version>(c"cuDriverGetVersion")
             .map(|get| get(&raw mut found))
     };
-    if status.is_ok_and(|status| status == 0) && found >= NEEDED {
-        return Ok(library);
+    if status.is_ok_and(|status| status == 0) {
+        found
+    } else {
+        0
     }
-    Err(Unavailable::DriverTooOld {
-        found,
-        needed: NEEDED,
-    })
 }

@@ -1,5 +1,6 @@
 //! The kernels as text, and what is loaded of them on one device.
 
+use super::driver;
 use super::error::{Error, Unavailable, message};
 use super::options::Regime;
 use super::regime::RESERVED;
@@ -16,7 +17,7 @@ macro_rules! ptx {
 }
 
 /// By the names that they have in `kernels/`.
-const TEXTS: [(&str, &str); 19] = ptx!(
+const TEXTS: [(&str, &str); 22] = ptx!(
     "any",
     "batch",
     "small_f32",
@@ -28,6 +29,9 @@ const TEXTS: [(&str, &str); 19] = ptx!(
     "ring_f32",
     "ring_f16",
     "ring_bf16",
+    "cluster_f32",
+    "cluster_f16",
+    "cluster_bf16",
     "feature_any",
     "feature_f32",
     "feature_f16",
@@ -43,6 +47,7 @@ fn text_of(regime: Regime, format: Format) -> String {
     let kind = match regime {
         Regime::Any => return "any".to_owned(),
         Regime::Ring => "ring",
+        Regime::Cluster => "cluster",
         Regime::Warp | Regime::Block => "large",
         _ => "small",
     };
@@ -56,6 +61,15 @@ pub(super) struct Limits {
     pub(super) processors: u32,
     /// Bytes of shared memory that a block may ask for.
     pub(super) shared: u32,
+    /// Whether blocks run together as clusters.
+    pub(super) clusters: bool,
+}
+
+impl Limits {
+    /// Bytes of shared memory that are left for rows.
+    pub(super) fn room(self) -> u32 {
+        self.shared.saturating_sub(RESERVED)
+    }
 }
 
 /// Modules of one context, loaded when a plan first needs them.
@@ -80,6 +94,7 @@ impl Kernels {
         let limits = Limits {
             processors: limit(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1),
             shared: limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+            clusters: capability >= (9, 0) && driver::clusters().is_ok(),
         };
         Ok(Self {
             context: Arc::clone(context),
@@ -90,11 +105,11 @@ impl Kernels {
 
     pub(super) fn row(&self, regime: Regime, format: Format) -> Result<CudaFunction, Unavailable> {
         let row = self.function(&text_of(regime, format), &regime.kernel("row", format))?;
-        if regime == Regime::Ring {
+        if matches!(regime, Regime::Ring | Regime::Cluster) {
             // More than 48 KiB has to be asked for by name.
             let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            let room = self.limits.shared.saturating_sub(RESERVED).cast_signed();
-            row.set_attribute(most, room).map_err(refused)?;
+            row.set_attribute(most, self.limits.room().cast_signed())
+                .map_err(refused)?;
         }
         Ok(row)
     }

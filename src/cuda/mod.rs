@@ -45,6 +45,7 @@ mod gpu;
 #[cfg(feature = "train")]
 mod harness;
 mod kernels;
+mod launch;
 mod options;
 mod plan;
 mod pointers;

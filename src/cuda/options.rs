@@ -32,6 +32,10 @@ pub enum Regime {
     /// the last one leaves: as many vectors as there is room for, 6720 in 227 KiB. Not for
     /// features.
     Ring,
+    /// A ring over 2, 4 or 8 blocks, the fewest that hold the row together: a cluster, whose blocks run
+    /// at the same time and exchange a few numbers per row, 53,760 vectors in 227 KiB each. From compute
+    /// capability 9.0 (Hopper) on. Not for features.
+    Cluster,
     /// A block that reads the row anew for every sweep, in vectors: rows of any size.
     Stream,
     /// Several blocks that share a row, for fewer rows than a GPU has multiprocessors: a launch for
@@ -45,12 +49,13 @@ pub enum Regime {
 
 impl Regime {
     /// All of them, from the narrowest rows to any.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Group8,
         Self::Group16,
         Self::Warp,
         Self::Block,
         Self::Ring,
+        Self::Cluster,
         Self::Stream,
         Self::Split,
         Self::Any,
@@ -65,6 +70,7 @@ impl Regime {
             Self::Warp => "warp",
             Self::Block => "block",
             Self::Ring => "ring",
+            Self::Cluster => "cluster",
             Self::Stream => "stream",
             Self::Split => "split",
             Self::Any => "any",

@@ -4,6 +4,7 @@ use super::arguments::{Arguments, Scale};
 use super::driver;
 use super::error::Error;
 use super::kernels::Kernels;
+use super::launch::{clusters_at_once, start};
 use super::options::{Options, Regime};
 use super::pointers::{Gradient, Pointers, Upstream, address, optional};
 use super::regime::{self, Geometry};
@@ -25,6 +26,8 @@ pub struct Plan {
     options: Options,
     regime: Regime,
     row: CudaFunction,
+    /// How many clusters run at the same time, where rows have clusters.
+    clusters: Option<u32>,
     split: Option<Split>,
     groups: CudaFunction,
     scale: CudaFunction,
@@ -84,12 +87,23 @@ impl Plan {
                 phases: kernels.split(options.student)?,
             }),
         };
+        let row = kernels.row(regime, options.student)?;
+        let clusters = match regime {
+            Regime::Cluster => {
+                let vectors = regime::vectors(options.student, classes);
+                let all = regime.geometry(u32::MAX, classes, vectors, kernels.limits);
+                kernels.context.bind_to_thread()?;
+                Some(clusters_at_once(&row, all)?)
+            }
+            _ => None,
+        };
         Ok(Self {
             spec: *spec,
             classes,
             options,
             regime,
-            row: kernels.row(regime, options.student)?,
+            row,
+            clusters,
             split,
             groups: kernels.batch("groups")?,
             scale: kernels.batch("scale")?,
@@ -146,7 +160,11 @@ impl Plan {
     fn geometry(&self, rows: u32) -> Geometry {
         let vectors = regime::vectors(self.options.student, self.classes);
         let regime = self.regime(rows as usize);
-        regime.geometry(rows, self.classes, vectors, self.kernels.limits)
+        let geometry = regime.geometry(rows, self.classes, vectors, self.kernels.limits);
+        match (regime, self.clusters) {
+            (Regime::Cluster, Some(at_once)) => geometry.with_clusters(at_once),
+            _ => geometry,
+        }
     }
 
     /// Launches the row program: it writes the gradient `∂total/∂s`, one record per row and
@@ -392,32 +410,4 @@ pub(super) fn stride(
         }));
     }
     u32::try_from(given).map_err(|_| Error::Stride { argument, given })
-}
-
-/// Launches a kernel.
-///
-/// # Safety
-/// As [`Plan::launch`].
-pub(super) unsafe fn start(
-    stream: CUstream,
-    kernel: &CudaFunction,
-    geometry: Geometry,
-    params: &RowParams,
-    arguments: &Arguments,
-) -> Result<(), Error> {
-    let (mut params, mut arguments) = (*params, *arguments);
-    let mut both = [(&raw mut params).cast(), (&raw mut arguments).cast()];
-    // SAFETY: the kernel takes these two blocks, which the driver copies; what they point to is the
-    // caller's.
-    unsafe {
-        cudarc::driver::result::launch_kernel(
-            kernel.cu_function(),
-            (geometry.blocks, geometry.parts, 1),
-            (geometry.threads, 1, 1),
-            geometry.shared,
-            stream,
-            &mut both,
-        )?;
-    }
-    Ok(())
 }

@@ -27,8 +27,10 @@ const PART_THREADS: u32 = 128;
 const PARTS_PER_PROCESSOR: u32 = 4;
 /// Bytes that each leaves of a row, as in `kernels/split.cuh`.
 const PART_BYTES: usize = 64;
-/// Bytes of a block's shared memory that the ring's own reductions take.
-pub(super) const RESERVED: u32 = 2048;
+/// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
+pub(super) const RESERVED: u32 = 2560;
+/// Blocks of a cluster.
+const CLUSTERS: [u32; 3] = [2, 4, 8];
 /// Blocks per multiprocessor; with more rows than that, a block takes several.
 const BLOCKS: u32 = 32;
 
@@ -59,11 +61,16 @@ impl Regime {
             Self::Group16 => (blocks(THREADS / 16), THREADS),
             Self::Warp => (blocks(THREADS / 32), THREADS),
             Self::Block => (blocks(1), warps(vectors.div_ceil(STEPS))),
-            Self::Ring => {
-                let (threads, shared) = ring(vectors);
-                // As many blocks as run at the same time, so that each goes from row to row.
+            Self::Ring | Self::Cluster => {
+                let cluster = match self {
+                    Self::Cluster => cluster(vectors, limits).unwrap_or(1),
+                    _ => 1,
+                };
+                let (threads, shared) = ring(vectors.div_ceil(cluster));
+                // As many as run at the same time, so that each goes from row to row.
                 return Geometry {
-                    blocks: rows.min(limits.processors),
+                    blocks: rows.min((limits.processors / cluster).max(1)) * cluster,
+                    cluster,
                     threads,
                     shared,
                     ..Geometry::BATCH
@@ -79,7 +86,7 @@ impl Regime {
                     blocks: blocks(1),
                     parts,
                     threads: PART_THREADS,
-                    shared: 0,
+                    ..Geometry::BATCH
                 };
             }
             Self::Stream | Self::Any => (blocks(1), warps(classes.div_ceil(CLASSES_PER_THREAD))),
@@ -96,6 +103,8 @@ impl Regime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
     pub(super) blocks: u32,
+    /// How many of them run together.
+    pub(super) cluster: u32,
     /// How many times as many, where several share a row.
     pub(super) parts: u32,
     pub(super) threads: u32,
@@ -107,10 +116,19 @@ impl Geometry {
     /// One block over a whole batch.
     pub(super) const BATCH: Self = Self {
         blocks: 1,
+        cluster: 1,
         parts: 1,
         threads: MOST_THREADS,
         shared: 0,
     };
+
+    /// With at most so many clusters.
+    pub(super) fn with_clusters(self, most: u32) -> Self {
+        Self {
+            blocks: self.blocks.min(most * self.cluster),
+            ..self
+        }
+    }
 
     /// Bytes of workspace for the parts of rows that several blocks share.
     pub(super) fn part_bytes(self, rows: usize) -> usize {
@@ -125,6 +143,17 @@ fn ring(vectors: u32) -> (u32, u32) {
     let threads = vectors.div_ceil(steps).next_multiple_of(32);
     let chunks = steps * threads;
     (threads, 16 * (2 * chunks + chunks / 32))
+}
+
+/// Whether a ring of this device holds both rows of so many vectors.
+fn holds(vectors: u32, limits: Limits) -> bool {
+    vectors <= limits.room() / 32 && ring(vectors).1 <= limits.room()
+}
+
+/// The fewest blocks that hold them together, where there are clusters.
+fn cluster(vectors: u32, limits: Limits) -> Option<u32> {
+    let mut sizes = CLUSTERS.into_iter().filter(|_| limits.clusters);
+    sizes.find(|&blocks| holds(vectors.div_ceil(blocks), limits))
 }
 
 /// Whether kernels that know forward KL alone compute this.
@@ -150,12 +179,20 @@ pub(super) fn choose(
 ) -> Result<Regime, Error> {
     let special = is_forward_kl(spec) && options.student == options.teacher;
     let why = "it is for forward KL without standardisation and label smoothing, and for one type of logits";
-    let room = limits.shared.saturating_sub(RESERVED);
+    if options.regime == Some(Regime::Cluster) && !limits.clusters {
+        let why = "it needs compute capability 9.0 (Hopper) and a driver for CUDA 11.8";
+        return Err(refuse(Regime::Cluster, why));
+    }
     let unsplit = Options {
         regime: options.regime.filter(|&given| given != Regime::Split),
         ..*options
     };
-    fitting(special.then_some(()).ok_or(why), classes, &unsplit, room)
+    fitting(
+        special.then_some(()).ok_or(why),
+        classes,
+        &unsplit,
+        Some(limits),
+    )
 }
 
 /// With how many rows, at most, a plan's rows are split.
@@ -182,16 +219,16 @@ pub(super) fn most_split_rows(
     }
 }
 
-/// The regime of a plan for features, which have no ring and are not split.
+/// The regime of a plan for features, which no ring keeps and which are not split.
 pub(super) fn choose_for_features(width: u32, options: &Options) -> Result<Regime, Error> {
     let special = options.student == options.teacher;
     let why = match options.regime {
-        Some(given @ (Regime::Ring | Regime::Split)) => {
+        Some(given @ (Regime::Ring | Regime::Cluster | Regime::Split)) => {
             return Err(refuse(given, "it is for logits"));
         }
         _ => "it is for one type of features",
     };
-    fitting(special.then_some(()).ok_or(why), width, options, 0)
+    fitting(special.then_some(()).ok_or(why), width, options, None)
 }
 
 fn refuse(given: Regime, why: &'static str) -> Error {
@@ -201,17 +238,18 @@ fn refuse(given: Regime, why: &'static str) -> Error {
     }
 }
 
-/// The regime of rows of so many elements; `special` says why only [`Regime::Any`] takes them, `room`
-/// how many bytes a ring may have.
+/// The regime of rows of so many elements; `special` says why only [`Regime::Any`] takes them, `rings`
+/// is the device for those that a ring may keep.
 fn fitting(
     special: Result<(), &'static str>,
     classes: u32,
     options: &Options,
-    room: u32,
+    rings: Option<Limits>,
 ) -> Result<Regime, Error> {
     let vectors = vectors(options.student, classes);
     let fits = |regime| match regime {
-        Regime::Ring => vectors <= room / 32 && ring(vectors).1 <= room,
+        Regime::Ring => rings.is_some_and(|limits| holds(vectors, limits)),
+        Regime::Cluster => rings.is_some_and(|limits| cluster(vectors, limits).is_some()),
         _ => CAPACITY
             .iter()
             .all(|&(r, most)| r != regime || vectors <= most),
@@ -237,10 +275,12 @@ mod tests {
     const HOPPER: Limits = Limits {
         processors: 132,
         shared: 227 << 10,
+        clusters: true,
     };
     const ADA: Limits = Limits {
         processors: 142,
         shared: 99 << 10,
+        clusters: false,
     };
 
     #[test]
@@ -261,10 +301,13 @@ mod tests {
         assert_eq!(lr(Format::F16, 16_378), Regime::Ring);
         assert_eq!(lr(Format::Bf16, 50_257), Regime::Ring);
         assert_eq!(lr(Format::Bf16, 53_753), Regime::Ring);
-        assert_eq!(lr(Format::Bf16, 53_754), Regime::Stream);
+        assert_eq!(lr(Format::Bf16, 53_754), Regime::Cluster);
+        assert_eq!(lr(Format::Bf16, 430_073), Regime::Cluster);
+        assert_eq!(lr(Format::Bf16, 430_074), Regime::Stream);
         assert_eq!(lr(Format::F32, 26_877), Regime::Ring);
-        assert_eq!(lr(Format::F32, 26_878), Regime::Stream);
-        assert_eq!(lr(Format::F32, 50_257), Regime::Stream);
+        assert_eq!(lr(Format::F32, 26_878), Regime::Cluster);
+        assert_eq!(lr(Format::F32, 215_037), Regime::Cluster);
+        assert_eq!(lr(Format::F32, 215_038), Regime::Stream);
         assert_eq!(lr(Format::F32, i32::MAX as u32), Regime::Stream);
         assert_eq!(of(Preset::Dkd, Format::F32, 10), Regime::Any);
         let mixed = Options::default().formats(Format::F32, Format::F16);
@@ -332,6 +375,51 @@ mod tests {
         };
         assert_eq!(of(22_000, ADA), Regime::Ring);
         assert_eq!(of(32_000, ADA), Regime::Stream);
-        assert!(choose_for_features(100, &Options::default().regime(Regime::Ring)).is_err());
+        for regime in [Regime::Ring, Regime::Cluster] {
+            assert!(choose_for_features(100, &Options::default().regime(regime)).is_err());
+        }
+    }
+
+    #[test]
+    fn clusters_are_as_small_as_may_be() {
+        let of = |format, classes, rows| {
+            let of = Regime::Cluster.geometry(rows, classes, vectors(format, classes), HOPPER);
+            assert!(of.shared <= HOPPER.room() && of.blocks.is_multiple_of(of.cluster));
+            (of.cluster, of.blocks)
+        };
+        for (format, last) in [
+            (Format::F32, [53_757, 107_517, 215_037]),
+            (Format::F16, [107_513, 215_033, 430_073]),
+            (Format::Bf16, [107_513, 215_033, 430_073]),
+        ] {
+            assert_eq!(of(format, 1, 1), (2, 2));
+            assert_eq!(of(format, last[0], 1000), (2, 132));
+            assert_eq!(of(format, last[0] + 1, 1000), (4, 132));
+            assert_eq!(of(format, last[1], 5), (4, 20));
+            assert_eq!(of(format, last[1] + 1, 1000), (8, 128));
+            assert_eq!(of(format, last[2], 3), (8, 24));
+        }
+        let few = Limits {
+            processors: 2,
+            ..HOPPER
+        };
+        let of = Regime::Cluster.geometry(9, 151_936, vectors(Format::F32, 151_936), few);
+        assert_eq!((of.cluster, of.blocks), (8, 8));
+        let of = Regime::Cluster.geometry(99, 128_256, vectors(Format::Bf16, 128_256), HOPPER);
+        assert_eq!(of.blocks, 132);
+        assert_eq!(of.with_clusters(32).blocks, 128);
+        assert_eq!(of.with_clusters(99), of);
+    }
+
+    #[test]
+    fn chips_without_clusters_stream() {
+        let before = Limits {
+            clusters: false,
+            ..HOPPER
+        };
+        let of = |options: Options| choose(&Preset::Lr.spec(), 30_000, &options, before);
+        assert_eq!(of(Options::default()), Ok(Regime::Stream));
+        let refused = of(Options::default().regime(Regime::Cluster)).unwrap_err();
+        assert!(refused.to_string().contains("compute capability 9.0"));
     }
 }

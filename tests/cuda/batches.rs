@@ -1,6 +1,6 @@
 //! Batches that the suite's dense ones do not cover.
 
-use super::device::{Batch, Memory, assert_close, gpu};
+use super::device::{Batch, Memory, assert_close, gpu, has_clusters};
 use crate::support::schedule::schedule;
 use fused_kd::cuda::{Counts, Element, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
 use fused_kd::reference::{self, Output};
@@ -23,60 +23,76 @@ fn rows_begin_anywhere() {
         (Regime::Warp, 131),
         (Regime::Block, 700),
         (Regime::Ring, 700),
+        (Regime::Cluster, 700),
         (Regime::Stream, 700),
         (Regime::Split, 700),
         (Regime::Any, 131),
     ] {
-        let batch = Batch::new(5, classes);
-        let truth = batch.truth(&Preset::Lr.spec());
-        let options = Options::default().regime(regime);
-        let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
-        for (offset, [s, t, g]) in [
-            (0, [0, 1, 0]),
-            (1, [3, 0, 2]),
-            (2, [1, 1, 1]),
-            (3, [0, 2, 3]),
-        ] {
-            let strides = [classes + s, classes + t, classes + g];
-            let spread = |row: &[f32], stride: usize| {
-                let mut out = vec![7.0; offset + 5 * stride];
-                for (b, row) in row.chunks(classes).enumerate() {
-                    out[offset + b * stride..][..classes].copy_from_slice(row);
-                }
-                out
-            };
-            let student = Memory::of(gpu, &spread(&batch.student, strides[0]));
-            let teacher = Memory::of(gpu, &spread(&batch.teacher, strides[1]));
-            let labels = Memory::of(gpu, &batch.labels);
-            let gradient = Memory::of(gpu, &vec![9.0_f32; offset + 5 * strides[2]]);
-            let workspace = Memory::room(gpu, plan.workspace_bytes(5));
-            let skip = 4 * offset as u64;
-            let pointers = Pointers::new(5, student.at() + skip, teacher.at() + skip, labels.at())
-                .student_stride(strides[0])
-                .teacher_stride(strides[1])
-                .workspace(workspace.at());
-            let apart = pointers
-                .gradient(gradient.at() + skip)
-                .gradient_stride(strides[2]);
-            launch(gpu, &plan, &apart);
-            launch(gpu, &plan, &pointers.in_place());
-            let check = |memory: &Memory, stride: usize, gap: f32| {
-                let out: Vec<f32> = memory.read();
-                assert!(out[..offset].iter().all(|&z| z == gap));
-                for (b, row) in out[offset..].chunks(stride).enumerate() {
-                    assert_close(&row[..classes], &truth.gradient[b * classes..][..classes]);
-                    assert!(row[classes..].iter().all(|&z| z == gap), "{regime:?}");
-                }
-            };
-            check(&gradient, strides[2], 9.0);
-            check(&student, strides[0], 7.0);
+        if regime != Regime::Cluster || has_clusters(gpu) {
+            begin_anywhere(gpu, regime, classes);
         }
+    }
+}
+
+pub(crate) fn begin_anywhere(gpu: &Gpu, regime: Regime, classes: usize) {
+    let batch = Batch::new(5, classes);
+    let truth = batch.truth(&Preset::Lr.spec());
+    let options = Options::default().regime(regime);
+    let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
+    for (offset, [s, t, g]) in [
+        (0, [0, 1, 0]),
+        (1, [3, 0, 2]),
+        (2, [1, 1, 1]),
+        (3, [0, 2, 3]),
+    ] {
+        let strides = [classes + s, classes + t, classes + g];
+        let spread = |row: &[f32], stride: usize| {
+            let mut out = vec![7.0; offset + 5 * stride];
+            for (b, row) in row.chunks(classes).enumerate() {
+                out[offset + b * stride..][..classes].copy_from_slice(row);
+            }
+            out
+        };
+        let student = Memory::of(gpu, &spread(&batch.student, strides[0]));
+        let teacher = Memory::of(gpu, &spread(&batch.teacher, strides[1]));
+        let labels = Memory::of(gpu, &batch.labels);
+        let gradient = Memory::of(gpu, &vec![9.0_f32; offset + 5 * strides[2]]);
+        let workspace = Memory::room(gpu, plan.workspace_bytes(5));
+        let skip = 4 * offset as u64;
+        let pointers = Pointers::new(5, student.at() + skip, teacher.at() + skip, labels.at())
+            .student_stride(strides[0])
+            .teacher_stride(strides[1])
+            .workspace(workspace.at());
+        let apart = pointers
+            .gradient(gradient.at() + skip)
+            .gradient_stride(strides[2]);
+        launch(gpu, &plan, &apart);
+        launch(gpu, &plan, &pointers.in_place());
+        let check = |memory: &Memory, stride: usize, gap: f32| {
+            let out: Vec<f32> = memory.read();
+            assert!(out[..offset].iter().all(|&z| z == gap));
+            for (b, row) in out[offset..].chunks(stride).enumerate() {
+                assert_close(&row[..classes], &truth.gradient[b * classes..][..classes]);
+                assert!(row[classes..].iter().all(|&z| z == gap), "{regime:?}");
+            }
+        };
+        check(&gradient, strides[2], 9.0);
+        check(&student, strides[0], 7.0);
     }
 }
 
 /// The oracle's gradient, and the same bits in three orders, in whichever regime takes so many such
 /// rows.
 fn agrees<S: Element>(gpu: &Gpu, count: usize, classes: usize) -> Regime {
+    agrees_with::<S>(gpu, Options::default(), count, classes)
+}
+
+pub(crate) fn agrees_with<S: Element>(
+    gpu: &Gpu,
+    options: Options,
+    count: usize,
+    classes: usize,
+) -> Regime {
     let mut batch = Batch::new(count, classes);
     let round = |z: &f32| S::from_f32(*z);
     let [student, teacher] =
@@ -84,7 +100,7 @@ fn agrees<S: Element>(gpu: &Gpu, count: usize, classes: usize) -> Regime {
     batch.student = student.iter().map(|z| z.to_f32()).collect();
     batch.teacher = teacher.iter().map(|z| z.to_f32()).collect();
     let truth = batch.truth(&Preset::Lr.spec());
-    let options = Options::default().formats(S::FORMAT, S::FORMAT);
+    let options = options.formats(S::FORMAT, S::FORMAT);
     let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
     let rows = Rows::new(&teacher, &batch.labels);
     let mut first = None;
@@ -114,11 +130,11 @@ fn agrees<S: Element>(gpu: &Gpu, count: usize, classes: usize) -> Regime {
 #[test]
 fn both_sides_of_every_threshold() {
     let Some(gpu) = gpu() else { return };
-    for last in [29, 125, 509, 8189, 26_877] {
+    for last in [29, 125, 509, 8189, 26_877, 53_757, 107_517, 215_037] {
         agrees::<f32>(gpu, 3, last);
         agrees::<f32>(gpu, 3, last + 1);
     }
-    for last in [57, 249, 1017, 16_377, 53_753] {
+    for last in [57, 249, 1017, 16_377, 53_753, 107_513] {
         agrees::<bf16>(gpu, 3, last);
         agrees::<bf16>(gpu, 3, last + 1);
     }
@@ -158,10 +174,14 @@ fn rows_lie_far_apart() {
         Regime::Warp,
         Regime::Block,
         Regime::Ring,
+        Regime::Cluster,
         Regime::Stream,
         Regime::Split,
         Regime::Any,
     ] {
+        if regime == Regime::Cluster && !has_clusters(gpu) {
+            continue;
+        }
         let format = Options::default().formats(Format::Bf16, Format::Bf16);
         let spec = Preset::Lr.spec();
         let plan = gpu.plan(&spec, 40, format.regime(regime)).unwrap();

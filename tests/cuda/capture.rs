@@ -1,6 +1,6 @@
 //! A call neither allocates nor waits, so that it can be captured in a graph.
 
-use super::device::{Batch, Memory, gpu};
+use super::device::{Batch, Memory, gpu, has_clusters};
 use fused_kd::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use fused_kd::cuda::{Options, Regime};
 use fused_kd::spec::{Dtd, LossSpec, Reduction, Temperature};
@@ -13,6 +13,13 @@ fn a_captured_call_gives_the_same_bits() {
 #[test]
 fn a_captured_call_splits_its_rows() {
     captured(700, Options::default().regime(Regime::Split));
+}
+
+#[test]
+fn a_captured_call_has_clusters() {
+    if gpu().is_some_and(has_clusters) {
+        captured(700, Options::default().regime(Regime::Cluster));
+    }
 }
 
 fn captured(classes: usize, options: Options) {

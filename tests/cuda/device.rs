@@ -3,6 +3,29 @@
 pub(crate) use crate::support::cuda::gpu;
 use fused_kd::cuda::cudarc::driver::{CudaSlice, DevicePtr};
 use fused_kd::cuda::{Gpu, Pointers};
+use std::process::Command;
+
+/// Whether blocks run together as clusters.
+pub(crate) fn has_clusters(gpu: &Gpu) -> bool {
+    gpu.capability() >= (9, 0)
+}
+
+/// Runs one of the ignored tests in a process of its own, on the stand-in driver with this environment.
+#[track_caller]
+pub(crate) fn with(environment: &[(&str, &str)], test: &str) {
+    if gpu().is_none_or(|gpu| gpu.name() != "emulated device") {
+        return;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", test]);
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
 
 /// Memory on the device.
 pub(crate) struct Memory<'a> {

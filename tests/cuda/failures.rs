@@ -1,30 +1,12 @@
 //! What is not there, what is too old, and what fails: typed, and nothing panics.
 
-use super::device::{Batch, gpu};
+use super::device::{Batch, gpu, with};
 use fused_kd::cuda::{Error, Gpu, Options, Rows, Student, Unavailable};
 use fused_kd::spec::{Preset, RowStats};
-use std::process::Command;
-
-/// Runs one of the ignored tests below in a process of its own, with a driver that this environment
-/// makes fail.
-#[track_caller]
-fn with(environment: &[(&str, &str)], test: &str) {
-    if gpu().is_none_or(|gpu| gpu.name() != "emulated device") {
-        return;
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", &format!("failures::{test}")]);
-    let output = command.envs(environment.iter().copied()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
-}
 
 #[test]
 fn without_a_driver() {
-    with(&[("LD_LIBRARY_PATH", "")], "no_driver");
+    with(&[("LD_LIBRARY_PATH", "")], "failures::no_driver");
 }
 
 #[test]
@@ -41,7 +23,7 @@ fn no_driver() {
 
 #[test]
 fn without_a_device() {
-    with(&[("SIMT_NO_DEVICE", "1")], "no_device");
+    with(&[("SIMT_NO_DEVICE", "1")], "failures::no_device");
     if gpu().is_some() {
         let unavailable = Gpu::new(99).unwrap_err();
         assert!(matches!(
@@ -61,8 +43,8 @@ fn no_device() {
 
 #[test]
 fn with_too_old_a_driver() {
-    with(&[("SIMT_DRIVER_VERSION", "11020")], "old_driver");
-    with(&[("SIMT_PTX_ISA", "63")], "old_compiler");
+    with(&[("SIMT_DRIVER_VERSION", "11020")], "failures::old_driver");
+    with(&[("SIMT_PTX_ISA", "63")], "failures::old_compiler");
 }
 
 #[test]
@@ -90,7 +72,7 @@ fn old_compiler() {
 
 #[test]
 fn with_too_old_a_chip() {
-    with(&[("SIMT_CAPABILITY", "75")], "old_chip");
+    with(&[("SIMT_CAPABILITY", "75")], "failures::old_chip");
 }
 
 #[test]
@@ -117,7 +99,7 @@ fn call(gpu: &Gpu) -> Result<f32, Error> {
 
 #[test]
 fn allocation_fails() {
-    with(&[("SIMT_FAIL", "alloc:3")], "no_memory");
+    with(&[("SIMT_FAIL", "alloc:3")], "failures::no_memory");
 }
 
 #[test]
@@ -130,7 +112,7 @@ fn no_memory() {
 
 #[test]
 fn a_launch_fails() {
-    with(&[("SIMT_FAIL", "launch:1")], "no_launch");
+    with(&[("SIMT_FAIL", "launch:1")], "failures::no_launch");
 }
 
 #[test]

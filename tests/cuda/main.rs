@@ -5,6 +5,7 @@
 mod arguments;
 mod batches;
 mod capture;
+mod clusters;
 mod device;
 mod failures;
 mod features;

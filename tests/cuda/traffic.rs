@@ -1,6 +1,7 @@
 //! No regime moves more than its minimum: what kernels read and write is what the model in
 //! docs/performance.md says, byte for byte.
 
+use super::device::has_clusters;
 use crate::support::cuda::{gpu, moved};
 use fused_kd::cuda::{Element, Options, Regime, Rows, Student};
 use fused_kd::spec::{Preset, RowStats};
@@ -94,6 +95,13 @@ fn in_registers_logits_are_read_once() {
 #[test]
 fn in_a_ring_logits_are_read_once() {
     every_type(Regime::Ring, &[3, 1000, 1003, 10_001]);
+}
+
+#[test]
+fn in_a_cluster_logits_are_read_once() {
+    if gpu().is_some_and(has_clusters) {
+        every_type(Regime::Cluster, &[3, 1000, 1003, 10_001]);
+    }
 }
 
 #[test]

@@ -117,6 +117,8 @@ variant!(Block, effort([1, 2], false, 32), |options| options
     .regime(Regime::Block));
 variant!(Ring, effort([2, 3], false, 16), |options| options
     .regime(Regime::Ring));
+variant!(Cluster, effort([2, 3], false, 16), |options| options
+    .regime(Regime::Cluster));
 variant!(Stream, effort([1, 2], false, 32), |options| options
     .regime(Regime::Stream));
 variant!(Split, effort([2, 3], false, 16), |options| options
@@ -143,6 +145,10 @@ suite!(block_f16, Cuda<f16, f16, Block>, 10_000, &FEW);
 suite!(ring, Cuda<f32, f32, Ring>, 60_000, &[3, 1003, 8190, 26_877]);
 suite!(ring_f16, Cuda<f16, f16, Ring>, 10_000, &FEW);
 suite!(ring_bf16, Cuda<bf16, bf16, Ring>, 60_000, &[3, 1003, 16_378, 53_753]);
+// The same for clusters of two blocks.
+suite!(cluster, Cuda<f32, f32, Cluster>, 60_000, &[3, 1003, 26_878]);
+suite!(cluster_f16, Cuda<f16, f16, Cluster>, 10_000, &FEW);
+suite!(cluster_bf16, Cuda<bf16, bf16, Cluster>, 60_000, &[3, 1003, 53_754]);
 suite!(stream, Cuda<f32, f32, Stream>, 60_000, &FEW);
 suite!(stream_bf16, Cuda<bf16, bf16, Stream>, 60_000, &FEW);
 suite!(split, Cuda<f32, f32, Split>, 60_000, &[3, 1003, 4097]);

@@ -36,6 +36,7 @@ enum Result {
   NO_DEVICE = 100,
   INVALID_DEVICE = 101,
   INVALID_IMAGE = 200,
+  NO_BINARY_FOR_GPU = 209,
   UNSUPPORTED_PTX_VERSION = 222,
   NOT_FOUND = 500,
   LAUNCH_FAILED = 719,
@@ -62,9 +63,25 @@ struct Module {
 
 struct Launch {
   dim3 grid, block;
-  unsigned shared;
+  unsigned cluster, shared;
   std::function<void()> kernel;  // with its arguments, as they were at the call
 };
+
+// CUlaunchConfig and CUlaunchAttribute.
+struct Attribute {
+  int id;
+  alignas(8) unsigned value[16];
+};
+struct Config {
+  unsigned grid[3], block[3], shared;
+  void* stream;
+  const Attribute* attributes;
+  unsigned attribute_count;
+};
+static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56);
+constexpr int CLUSTER_DIMENSION = 4;
+constexpr int PROCESSORS = 2;
+constexpr unsigned MOST_BLOCKS = 8;  // of a cluster, on every device that has them
 
 struct Graph {
   std::vector<Launch> launches;
@@ -109,6 +126,9 @@ void log(const char* format, ...) {
 
 // Bytes of shared memory that a block may have.
 int most_shared() { return number("SIMT_SHARED", 227 << 10); }
+
+// The compute capability, 10 times the major number and the minor one.
+int capability() { return number("SIMT_CAPABILITY", 90); }
 
 // Whether SIMT_FAIL names this call, the `count`-th of its kind.
 bool shall_fail(const char* kind, int count) {
@@ -163,7 +183,9 @@ bool is_device(uintptr_t at, size_t bytes) {
   return at + bytes <= found->first + found->second;
 }
 
-void run(const Launch& launch) { simt::launch(launch.grid, launch.block, launch.shared, seed, launch.kernel); }
+void run(const Launch& launch) {
+  simt::launch(launch.grid, launch.block, launch.shared, seed, launch.kernel, launch.cluster);
+}
 
 // The kernel with copies of its arguments.
 std::function<void()> bound(const Function& function, void** arguments) {
@@ -224,11 +246,10 @@ DRIVER cuDeviceGetName(char* name, int length, int) {
   return SUCCESS;
 }
 DRIVER cuDeviceGetAttribute(int* value, int attribute, int) {
-  const int capability = number("SIMT_CAPABILITY", 90);
   switch (attribute) {
-    case 16: *value = 2; break;  // multiprocessors
-    case 75: *value = capability / 10; break;
-    case 76: *value = capability % 10; break;
+    case 16: *value = PROCESSORS; break;
+    case 75: *value = capability() / 10; break;
+    case 76: *value = capability() % 10; break;
     case 97: *value = most_shared(); break;
     case 115: *value = 1; break;  // memory pools
     default: *value = 0;
@@ -261,6 +282,7 @@ DRIVER cuModuleLoadData(void** out, const void* image) {
   int major = 0, minor = 0;
   std::sscanf(ptx.c_str() + version, ".version %d.%d", &major, &minor);
   if (10 * major + minor > number("SIMT_PTX_ISA", 90)) return UNSUPPORTED_PTX_VERSION;
+  if (static_cast<int>(after(ptx, ".target sm_", 0)) > capability()) return NO_BINARY_FOR_GPU;
   log("cuModuleLoadData %zu", ptx.size());
   *out = new Module{ptx, {}};
   return SUCCESS;
@@ -287,19 +309,39 @@ DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
   *out = &found.first->second;
   return SUCCESS;
 }
-DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                      unsigned bz, unsigned shared, void* stream, void** arguments, void** extra) {
+DRIVER cuLaunchKernelEx(const Config* config, Function* function, void** arguments, void** extra) {
+  const auto [gx, gy, gz] = config->grid;
+  const auto [bx, by, bz] = config->block;
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || gx > 0x7fffffffu) return INVALID_VALUE;
-  if (bx * by * bz == 0 || bx * by * bz > function->max_threads || shared > function->max_shared || extra) return INVALID_VALUE;
+  const unsigned threads = bx * by * bz, shared = config->shared;
+  if (threads == 0 || threads > function->max_threads || shared > function->max_shared || extra) return INVALID_VALUE;
+  unsigned cluster = 1;
+  for (unsigned i = 0; i < config->attribute_count; ++i) {
+    const Attribute& attribute = config->attributes[i];
+    if (attribute.id != CLUSTER_DIMENSION || capability() < 90) return INVALID_VALUE;
+    cluster = attribute.value[0];
+    if (cluster == 0 || cluster > MOST_BLOCKS || attribute.value[1] != 1 || attribute.value[2] != 1) return INVALID_VALUE;
+  }
+  if (gx % cluster != 0) return INVALID_VALUE;
   log("cuLaunchKernel %s %u x %u", function->name.c_str(), gx, bx);
   if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
-  const Launch launch{{gx, gy, gz}, {bx, by, bz}, shared, bound(*function, arguments)};
-  Stream& target = stream_of(stream);
+  const Launch launch{{gx, gy, gz}, {bx, by, bz}, cluster, shared, bound(*function, arguments)};
+  Stream& target = stream_of(config->stream);
   if (target.capturing) {
     target.graph->launches.push_back(launch);
   } else {
     run(launch);
   }
+  return SUCCESS;
+}
+DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                      unsigned bz, unsigned shared, void* stream, void** arguments, void** extra) {
+  const Config config{{gx, gy, gz}, {bx, by, bz}, shared, stream, nullptr, 0};
+  return cuLaunchKernelEx(&config, function, arguments, extra);
+}
+DRIVER cuOccupancyMaxActiveClusters(int* count, Function*, const Config* config) {
+  if (config->attribute_count != 1) return INVALID_VALUE;
+  *count = PROCESSORS / static_cast<int>(config->attributes[0].value[0]);
   return SUCCESS;
 }
 DRIVER cuFuncSetAttribute(Function* function, int attribute, int value) {

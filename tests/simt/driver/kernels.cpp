@@ -1,6 +1,9 @@
 // Every kernel of the crate, for the emulator: the same sources that become PTX.
 #include "any.cu"
 #include "batch.cu"
+#include "cluster_bf16.cu"
+#include "cluster_f16.cu"
+#include "cluster_f32.cu"
 #include "feature_any.cu"
 #include "feature_bf16.cu"
 #include "feature_f16.cu"

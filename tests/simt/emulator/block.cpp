@@ -36,7 +36,7 @@ void go(Thread& thread) {
   resume(thread.fiber);
 }
 
-uint64_t next_random(uint64_t& state) {  // xorshift64
+uint64_t next_random(uint64_t& state) {
   state ^= state << 13;
   state ^= state >> 7;
   state ^= state << 17;
@@ -44,6 +44,13 @@ uint64_t next_random(uint64_t& state) {  // xorshift64
 }
 
 }  // namespace
+
+void shuffle(std::vector<unsigned>& order, uint64_t& random) {
+  if (random == 0) return;
+  for (size_t i = order.size() - 1; i > 0; --i) {
+    std::swap(order[i], order[next_random(random) % (i + 1)]);
+  }
+}
 
 void fail(const char* format, ...) {
   va_list arguments;
@@ -63,7 +70,7 @@ void Block::Free::operator()(char* p) const {
 }
 
 Block::Block(dim3 grid, dim3 dim, size_t dynamic_bytes, const std::function<void()>& kernel,
-             uint64_t seed)
+             uint64_t seed, size_t first_stack)
     : grid_(grid), dim_(dim), dynamic_bytes_(dynamic_bytes), kernel_(kernel), random_(seed) {
   const unsigned count = dim.x * dim.y * dim.z;
   if (count == 0 || count > 1024) fail("a block of %u threads", count);
@@ -78,12 +85,12 @@ Block::Block(dim3 grid, dim3 dim, size_t dynamic_bytes, const std::function<void
   static_.reset(memory(STATIC_SHARED_BYTES + 64 * GAP));
   dynamic_.reset(memory(std::max<size_t>(dynamic_bytes, 1)));
   static_used_ = STATIC_SHARED_BYTES + 64 * GAP;
-  give_stacks(&threads_[0].fiber, sizeof(Thread), count);
+  give_stacks(&threads_[0].fiber, sizeof(Thread), first_stack, count);
 }
 
 Block::~Block() { permit(static_.get(), STATIC_SHARED_BYTES + 64 * GAP); }
 
-void Block::reset(uint3 index) {
+void Block::begin(uint3 index, unsigned rank, unsigned cluster_size) {
   // Shared memory starts as NaN, never as lucky zeros.
   permit(static_.get(), STATIC_SHARED_BYTES + 64 * GAP);
   std::memset(static_.get(), 0xff, static_used_);
@@ -101,34 +108,31 @@ void Block::reset(uint3 index) {
     thread.block_index = index;
     thread.block_dim = dim_;
     thread.grid_dim = grid_;
+    thread.cluster_rank = rank;
+    thread.cluster_size = cluster_size;
     thread.linear = i;
     thread.lane = i % WARP;
     thread.warp = i / WARP;
     thread.state = State::Ready;
-    thread.block_barriers = thread.warp_barriers = 0;
+    thread.block_barriers = thread.warp_barriers = thread.cluster_barriers = 0;
     warps_[thread.warp].present |= 1u << thread.lane;
     prepare(thread.fiber, i, entry);
   }
 }
 
-void Block::shuffle(std::vector<unsigned>& order) {
-  if (random_ == 0) return;
-  for (size_t i = order.size() - 1; i > 0; --i) {
-    std::swap(order[i], order[next_random(random_) % (i + 1)]);
-  }
+bool Block::run() {
+  if (alive_ == 0) return false;
+  block = this;
+  shuffle(warp_order_, random_);
+  bool moved = false;
+  for (unsigned warp : warp_order_) moved |= run_warp(warp);
+  running = nullptr;
+  return (alive_ > 0 && open_block_barrier(false)) || moved;
 }
 
-void Block::run(uint3 index) {
-  reset(index);
-  block = this;
-  while (alive_ > 0) {
-    shuffle(warp_order_);
-    bool moved = false;
-    for (unsigned warp : warp_order_) moved |= run_warp(warp);
-    running = nullptr;
-    if (alive_ == 0 || open_block_barrier(!moved)) continue;
-    if (!moved && !wake_mbarrier_waiters()) deadlock();
-  }
+bool Block::wake() { return alive_ > 0 && (open_block_barrier(true) || wake_mbarrier_waiters()); }
+
+void Block::end() {
   for (Thread& thread : threads_) dispose(thread.fiber);
   acquire(&order_[2]);
 }
@@ -139,7 +143,7 @@ bool Block::run_warp(unsigned warp) {
   const unsigned present = warps_[warp].present;
   bool moved = false;
   for (;;) {
-    shuffle(lane_order_);
+    shuffle(lane_order_, random_);
     bool ran = false;
     for (unsigned lane : lane_order_) {
       if ((present >> lane & 1) && lanes[lane].state == State::Ready) {
@@ -293,23 +297,23 @@ void* Block::shared_object(const void* key, size_t bytes, size_t alignment) {
     fail("more than 48 KiB or 32 objects of static shared memory");
   }
   static_used_ = at + bytes;
-  void* object = static_.get() + at;
+  char* object = static_.get() + at;
   permit(object, bytes);
-  objects_.push_back({key, object});
+  objects_.push_back({key, object, bytes});
   return object;
 }
 
-void launch(dim3 grid, dim3 dim, size_t shared_bytes, uint64_t seed,
-            const std::function<void()>& kernel) {
-  const uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
-  Block runner(grid, dim, shared_bytes, kernel, seed * 0x9E3779B97F4A7C15u);
-  for (uint64_t i = 0; i < blocks; ++i) {
-    // Odd seeds run the blocks from the last to the first.
-    const uint64_t b = seed & 1 ? blocks - 1 - i : i;
-    runner.run({unsigned(b % grid.x), unsigned(b / grid.x % grid.y),
-                unsigned(b / (uint64_t(grid.x) * grid.y))});
+void* Block::twin(const Block& other, const void* at) const {
+  const auto* p = static_cast<const char*>(at);
+  const char* dynamic = other.dynamic_.get();
+  if (dynamic <= p && p < dynamic + dynamic_bytes_) return dynamic_.get() + (p - dynamic);
+  for (const Object& theirs : other.objects_) {
+    if (p < theirs.at || p >= theirs.at + theirs.bytes) continue;
+    for (const Object& mine : objects_) {
+      if (mine.key == theirs.key) return mine.at + (p - theirs.at);
+    }
   }
-  running = nullptr;
+  return nullptr;
 }
 
 thread_local Moved counted{};

@@ -16,9 +16,12 @@ constexpr unsigned WARP = 32;
 constexpr size_t STATIC_SHARED_BYTES = 48 << 10;
 constexpr size_t DYNAMIC_SHARED_BYTES = 227 << 10;
 
+// xorshift64 from this state, which 0 leaves as it is: then the order stays too.
+void shuffle(std::vector<unsigned>& order, uint64_t& random);
+
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-enum class State : uint8_t { Ready, AtWarp, AtBlock, AtMbarrier, Done };
+enum class State : uint8_t { Ready, AtWarp, AtBlock, AtCluster, AtMbarrier, Done };
 
 // An asynchronous copy: its bytes are NaN in shared memory until it lands, and its source is read
 // only then.
@@ -58,7 +61,7 @@ struct Thread : Position {
   unsigned parity = 0;
   // Barriers passed; two addresses in turn for ThreadSanitizer, so that a fast thread's next
   // barrier orders nothing for a slow one that leaves this one.
-  unsigned block_barriers = 0, warp_barriers = 0;
+  unsigned block_barriers = 0, warp_barriers = 0, cluster_barriers = 0;
   // Copies by cp.async: complete groups, oldest first, and the group that is still open.
   std::deque<std::vector<Copy>> groups;
   std::vector<Copy> open_group;
@@ -66,11 +69,24 @@ struct Thread : Position {
 
 class Block {
  public:
-  Block(dim3 grid, dim3 dim, size_t dynamic_bytes, const std::function<void()>& kernel, uint64_t seed);
+  // With the stacks from `first_stack` on.
+  Block(dim3 grid, dim3 dim, size_t dynamic_bytes, const std::function<void()>& kernel, uint64_t seed,
+        size_t first_stack);
   ~Block();
 
-  // Runs one block of the grid to its end.
-  void run(uint3 index);
+  // One block of the grid, from its begin to its end.
+  void begin(uint3 index, unsigned rank, unsigned cluster_size);
+  // Runs each thread until it waits for somebody else; says whether any moved.
+  bool run();
+  // Where nobody in the cluster moves: whether a copy's arrival lets a thread go on.
+  bool wake();
+  void end();
+  [[noreturn]] void deadlock();
+
+  std::vector<Thread>& threads() { return threads_; }
+  unsigned alive() const { return alive_; }
+  // Where this block has what another one has at `at`; null where that has no such thing.
+  void* twin(const Block& other, const void* at) const;
 
   // For the running thread.
   void wait_for_block(Thread& thread, const char* operation);
@@ -96,10 +112,10 @@ class Block {
   };
   struct Object {
     const void* key;
-    void* at;
+    char* at;
+    size_t bytes;
   };
 
-  void reset(uint3 index);
   bool run_warp(unsigned warp);
   bool let_meetings_happen(unsigned warp);
   void complete_meeting(Thread* lanes, unsigned mask);
@@ -110,8 +126,6 @@ class Block {
   Mbarrier& mbarrier(const void* at, const char* operation);
   void start_copy(const Copy& copy, const char* operation);
   void land(const Copy& copy);
-  void shuffle(std::vector<unsigned>& order);
-  [[noreturn]] void deadlock();
 
   dim3 grid_, dim_;
   size_t dynamic_bytes_;

@@ -69,11 +69,12 @@ void switch_home(Fiber& fiber, [[maybe_unused]] void** fake_stack) {
 
 }  // namespace
 
-void give_stacks(Fiber* fibers, size_t stride, size_t count) {
-  pool.grow(count);
+void reserve_stacks(size_t count) { pool.grow(count); }
+
+void give_stacks(Fiber* fibers, size_t stride, size_t first, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     auto* fiber = reinterpret_cast<Fiber*>(reinterpret_cast<char*>(fibers) + i * stride);
-    fiber->stack = pool.base + i * STACK_BYTES;
+    fiber->stack = pool.base + (first + i) * STACK_BYTES;
   }
 }
 

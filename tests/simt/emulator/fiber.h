@@ -15,8 +15,10 @@ struct Fiber {
 
 constexpr size_t STACK_BYTES = 64 << 10;  // address space; only touched pages cost memory
 
-// Gives each of `count` fibers a stack, from a pool that the operating system's thread keeps.
-void give_stacks(Fiber* fibers, size_t stride, size_t count);
+// Makes a pool of so many stacks, which the operating system's thread keeps, as long as nobody runs.
+void reserve_stacks(size_t count);
+// Gives each of `count` fibers a stack of the pool, from its `first` on.
+void give_stacks(Fiber* fibers, size_t stride, size_t first, size_t count);
 // Prepares a fiber to run `entry`, which must end in `leave`.
 void prepare(Fiber& fiber, size_t index, void (*entry)());
 // The first words of `entry`, the only place where a fiber learns that it has been started.

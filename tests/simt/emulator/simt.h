@@ -2,8 +2,9 @@
 //
 // Every CUDA thread is a fiber, and the emulator decides who runs next, by a seed. It finds what a
 // GPU would let pass now and punish later:
-//   - barriers that some threads do not reach, masks that name absent lanes, threads that wait for
-//     each other: it stops with a message;
+//   - barriers of a block or of a cluster that some threads do not reach, masks that name absent lanes,
+//     threads that wait for each other: it stops with a message;
+//   - shared memory of another block of the cluster, if that may not have begun or has returned;
 //   - shared memory that is read before it is written: it starts as NaN;
 //   - asynchronous copies that are not waited for: they land as late as is legal, and are NaN before;
 //   - under AddressSanitizer accesses beyond a shared object, and copies that are touched early;
@@ -44,6 +45,7 @@ namespace simt {
 struct Position {
   uint3 thread_index, block_index;
   dim3 block_dim, grid_dim;
+  unsigned cluster_rank, cluster_size;
 };
 
 // What lanes of a warp do together.
@@ -61,9 +63,10 @@ here() {
   return *position;
 }
 
-// Runs a kernel over a grid; `seed` 0 runs threads in order, others shuffle them.
+// Runs a kernel over a grid, in clusters of so many blocks along x; `seed` 0 runs threads in order,
+// others shuffle them.
 void launch(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed,
-            const std::function<void()>& kernel);
+            const std::function<void()>& kernel, unsigned cluster_size = 1);
 
 // Bytes of logits and gradients that this thread's launches have moved.
 struct Moved {
@@ -75,6 +78,9 @@ void count_written(uint64_t bytes);
 Moved moved();
 
 void sync_block(const char* where);
+void sync_cluster(const char* where);
+// Where the block with this rank in the cluster has what this one has at `at`, in shared memory.
+void* of_peer(const void* at, unsigned rank);
 uint64_t meet(Meeting meeting, unsigned mask, uint64_t value, unsigned source, const char* operation);
 unsigned lane();
 void* shared_object(const void* key, size_t bytes, size_t alignment);

@@ -15,8 +15,6 @@ uint64_t seed = 0;
 float out[256];
 alignas(16) float in[256];
 
-void launch(unsigned threads, void (*kernel)()) { simt::launch(1, threads, 0, seed, kernel); }
-
 // 0 if out[i] is what `expected` says.
 int check(unsigned count, float (*expected)(unsigned)) {
   for (unsigned i = 0; i < count; ++i) {
@@ -167,11 +165,50 @@ void bulk_read_early() {
   simt::mbarrier_wait(&full, 0);
 }
 
+// Two blocks of a cluster write to each other, and each looks at what it got.
+void missing_cluster_barrier() {
+  SIMT_SHARED(float[32], values);
+  simt::sync_cluster("begin");
+  static_cast<float*>(simt::of_peer(values, 1 - blockIdx.x))[threadIdx.x] = float(threadIdx.x);
+  if (healthy) simt::sync_cluster("written");
+  out[32 * blockIdx.x + threadIdx.x] = values[threadIdx.x];
+  simt::sync_cluster("read");
+}
+
+// The same, before the other one may have begun.
+void cluster_before_begin() {
+  SIMT_SHARED(float[32], values);
+  if (healthy) simt::sync_cluster("begin");
+  static_cast<float*>(simt::of_peer(values, 1 - blockIdx.x))[threadIdx.x] = float(threadIdx.x);
+  simt::sync_cluster("written");
+  out[32 * blockIdx.x + threadIdx.x] = values[threadIdx.x];
+}
+
+// Each reads from the other, which must not leave before.
+void block_leaves_early() {
+  SIMT_SHARED(float[32], values);
+  values[threadIdx.x] = float(threadIdx.x);
+  simt::sync_cluster("written");
+  out[32 * blockIdx.x + threadIdx.x] = static_cast<float*>(simt::of_peer(values, 1 - blockIdx.x))[threadIdx.x];
+  if (healthy) simt::sync_cluster("read");
+}
+
+void divergent_cluster_barrier() {
+  if (blockIdx.x == 0 || threadIdx.x < 8 || healthy) simt::sync_cluster("here");
+  __syncwarp(~0u);
+}
+
+void cluster_barrier_after_return() {
+  if (blockIdx.x == 1 && !healthy) return;
+  simt::sync_cluster("here");
+}
+
 struct Program {
   unsigned threads;
   void (*kernel)();
   unsigned count;
   float (*expected)(unsigned);
+  unsigned blocks = 1;  // one cluster of them
 };
 
 const std::map<std::string, Program> PROGRAMS = {
@@ -192,6 +229,11 @@ const std::map<std::string, Program> PROGRAMS = {
     {"stage-reused-early", {64, stage_reused_early, 64, [](unsigned i) { return float(64 + 2 * (63 - i)); }}},
     {"wrong-byte-count", {64, wrong_byte_count, 64, [](unsigned i) { return float(i); }}},
     {"bulk-read-early", {64, bulk_read_early, 64, [](unsigned i) { return float(i); }}},
+    {"missing-cluster-barrier", {32, missing_cluster_barrier, 64, [](unsigned i) { return float(i % 32); }, 2}},
+    {"cluster-before-begin", {32, cluster_before_begin, 64, [](unsigned i) { return float(i % 32); }, 2}},
+    {"block-leaves-early", {32, block_leaves_early, 64, [](unsigned i) { return float(i % 32); }, 2}},
+    {"divergent-cluster-barrier", {32, divergent_cluster_barrier, 0, nullptr, 2}},
+    {"cluster-barrier-after-return", {32, cluster_barrier_after_return, 0, nullptr, 2}},
 };
 
 }  // namespace
@@ -207,6 +249,6 @@ int main(int count, char** arguments) {
     return 2;
   }
   const Program& program = found->second;
-  launch(program.threads, program.kernel);
+  simt::launch(program.blocks, program.threads, 0, seed, program.kernel, program.blocks);
   return check(program.count, program.expected);
 }

@@ -1,5 +1,6 @@
 // Every kernel on tiny batches, in memory of exactly their size, in three orders of scheduling: the
 // sanitizers look at it, and the bits have to be the same in each order, apart and in place.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +10,9 @@
 
 #include "any.cu"
 #include "batch.cu"
+#include "cluster_bf16.cu"
+#include "cluster_f16.cu"
+#include "cluster_f32.cu"
 #include "feature_any.cu"
 #include "feature_bf16.cu"
 #include "feature_f16.cu"
@@ -35,6 +39,7 @@ struct Shape {
   std::vector<Kernel> kernels;  // one after the other
   Format student, teacher;
   unsigned threads, classes;
+  unsigned ring = 0;  // blocks that keep a row together
 };
 
 bool is_feature(const Shape& shape) { return shape.name[0] == 'f'; }
@@ -71,16 +76,16 @@ bool is_number(const std::vector<char>& matrix, Format format, size_t i) {
 }
 
 void launch(Kernel kernel, dim3 blocks, unsigned threads, uint64_t seed, const RowParams& params,
-            const Buffers& buffers, unsigned shared = 0) {
-  simt::launch(blocks, threads, shared, seed, [&] { kernel(params, buffers); });
+            const Buffers& buffers, unsigned shared = 0, unsigned cluster = 1) {
+  simt::launch(blocks, threads, shared, seed, [&] { kernel(params, buffers); }, cluster);
 }
 
-// What a ring needs: chunks of both rows, and one vector more per warp.
+// What a ring's blocks need: chunks of both rows, and one vector more per warp.
 unsigned shared_bytes(const Shape& shape) {
-  if (std::string(shape.name).find("ring") == std::string::npos) return 0;
-  const unsigned per_vector = 16 / bytes_of(shape.student);
+  if (!shape.ring) return 0;
+  const unsigned per_vector = 16 / bytes_of(shape.student), lanes = shape.ring * shape.threads;
   const unsigned vectors = (shape.classes - 1 + per_vector - 1) / per_vector + 1;
-  const unsigned chunks = (vectors + shape.threads - 1) / shape.threads * shape.threads;
+  const unsigned chunks = (vectors + lanes - 1) / lanes * shape.threads;
   return 16 * (2 * chunks + chunks / 32);
 }
 
@@ -182,8 +187,11 @@ struct Batch {
     launch(batch_omegas, 2, 64, seed, params, buffers);
     launch(batch_temperatures, 1, 64, seed, params, buffers);
     buffers.scale = &scale;
-    const dim3 blocks(2, is_split(shape) ? PARTS : 1);
-    for (Kernel kernel : shape.kernels) launch(kernel, blocks, shape.threads, seed, params, buffers, shared_bytes(shape));
+    const unsigned cluster = std::max(shape.ring, 1u);
+    const dim3 blocks(2 * cluster, is_split(shape) ? PARTS : 1);
+    for (Kernel kernel : shape.kernels) {
+      launch(kernel, blocks, shape.threads, seed, params, buffers, shared_bytes(shape), cluster);
+    }
     launch(batch_total, 1, 64, seed, params, buffers);
     if (in_place) out.gradient = logits;
     return out;
@@ -198,7 +206,8 @@ struct Batch {
   {"row_stream_" #type, {row_stream_##type}, format, format, 96, 333}, \
   {"row_split_" #type, {row_split_extremes_##type, row_split_sums_##type, row_split_gradient_##type, \
                         row_split_record_##type}, format, format, 64, 1203}, \
-  {"row_ring_" #type, {row_ring_##type}, format, format, 64, 1203}, \
+  {"row_ring_" #type, {row_ring_##type}, format, format, 64, 1203, 1}, \
+  {"row_cluster_" #type, {row_cluster_##type}, format, format, 64, 1203, 2}, \
   {"feature_group8_" #type, {feature_group8_##type}, format, format, 64, 10}, \
   {"feature_group16_" #type, {feature_group16_##type}, format, format, 64, 31}, \
   {"feature_warp_" #type, {feature_warp_##type}, format, format, 64, 131}, \
@@ -209,6 +218,9 @@ const Shape SHAPES[] = {
     OF_TYPE(f32, IS_F32),
     OF_TYPE(f16, IS_F16),
     OF_TYPE(bf16, IS_BF16),
+    // With two warps a block and three chunks a lane, and with one where the last blocks have no chunk.
+    {"row_cluster_f32", {row_cluster_f32}, IS_F32, IS_F32, 64, 3001, 4},
+    {"row_cluster_bf16", {row_cluster_bf16}, IS_BF16, IS_BF16, 32, 1203, 8},
     {"row_any", {row_any}, IS_F32, IS_BF16, 64, 77},
     {"row_any", {row_any}, IS_F16, IS_F32, 32, 3},
     {"feature_any", {feature_any}, IS_F32, IS_BF16, 64, 77},

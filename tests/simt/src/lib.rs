@@ -41,7 +41,7 @@ impl Sanitizer {
     }
 }
 
-const EMULATOR: [&str; 3] = ["block.cpp", "async.cpp", "fiber.cpp"];
+const EMULATOR: [&str; 4] = ["block.cpp", "cluster.cpp", "async.cpp", "fiber.cpp"];
 
 /// This crate's directory. Cargo tells it to what it runs; what is compiled in may be that of a copy,
 /// built into the same target directory.

@@ -52,6 +52,36 @@ fn barriers() {
 }
 
 #[test]
+fn barriers_of_a_cluster() {
+    found(Sanitizer::None, "missing-cluster-barrier", "nan");
+    found(Sanitizer::Thread, "missing-cluster-barrier", "data race");
+    found(
+        Sanitizer::None,
+        "divergent-cluster-barrier",
+        "divergent cluster barrier: 40 of 64 threads",
+    );
+    found(
+        Sanitizer::None,
+        "cluster-barrier-after-return",
+        "32 of 64 threads reach here, the others have returned",
+    );
+}
+
+#[test]
+fn blocks_of_a_cluster_that_are_not_there() {
+    found(
+        Sanitizer::None,
+        "cluster-before-begin",
+        "block 1 of a cluster, which may not have begun",
+    );
+    found(
+        Sanitizer::None,
+        "block-leaves-early",
+        "of a cluster, which has returned",
+    );
+}
+
+#[test]
 fn masks() {
     found(Sanitizer::None, "foreign-mask", "is not in its own mask");
     found(

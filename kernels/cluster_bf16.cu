@@ -1,0 +1,3 @@
+#include "row_kernels.cuh"
+
+CLUSTER_ROW_KERNELS(Bf16, bf16)

@@ -1,0 +1,3 @@
+#include "row_kernels.cuh"
+
+CLUSTER_ROW_KERNELS(F32, f32)

@@ -1,0 +1,102 @@
+//! Clusters: blocks that keep a row together.
+
+use super::batches::{agrees_with, begin_anywhere};
+use super::device::{Batch, gpu, has_clusters, with};
+use fused_kd::cuda::{Error, Gpu, Options, Regime, Rows, Student};
+use fused_kd::spec::{Preset, RowStats};
+use half::{bf16, f16};
+
+fn clusters() -> Option<&'static Gpu> {
+    gpu().filter(|gpu| has_clusters(gpu))
+}
+
+/// Small rows in two, four and eight blocks: shared memory that holds no more makes them so many.
+#[test]
+fn rows_lie_in_blocks() {
+    for shared in ["6800", "4700", "3800"] {
+        with(&[("SIMT_SHARED", shared)], "clusters::small_blocks");
+    }
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn small_blocks() {
+    let gpu = gpu().expect("the stand-in driver");
+    begin_anywhere(gpu, Regime::Cluster, 1003);
+    let forced = Options::default().regime(Regime::Cluster);
+    for rows in [1, 3] {
+        agrees_with::<f32>(gpu, forced, rows, 1003);
+        agrees_with::<f16>(gpu, forced, rows, 2001);
+        agrees_with::<bf16>(gpu, forced, rows, 1999);
+    }
+    equal_gradients(gpu, 1003);
+}
+
+/// All blocks combine the same parts in the same order: equal logits have equal gradients to the bit,
+/// whichever block keeps them.
+#[test]
+fn equal_logits_have_equal_gradients() {
+    let Some(gpu) = clusters() else { return };
+    for classes in [40_000, 60_000, 120_000] {
+        equal_gradients(gpu, classes);
+    }
+}
+
+fn equal_gradients(gpu: &Gpu, classes: usize) {
+    const PERIOD: usize = 61;
+    let mut batch = Batch::new(2, classes);
+    for logits in [&mut batch.student, &mut batch.teacher] {
+        for row in logits.chunks_mut(classes) {
+            for c in PERIOD..classes {
+                row[c] = row[c - PERIOD];
+            }
+        }
+    }
+    let forced = Options::default().regime(Regime::Cluster);
+    let plan = gpu.plan(&Preset::Lr.spec(), classes, forced).unwrap();
+    let mut stats = [RowStats::default(); 2];
+    let rows = Rows::new(&batch.teacher, &batch.labels);
+    let student = Student::in_place(&mut batch.student);
+    gpu.run(&plan, &rows, student, &mut stats).unwrap();
+    // Beyond the labels, which lie in the first period.
+    for row in batch.student.chunks(classes) {
+        for c in PERIOD..classes - PERIOD {
+            let (a, b) = (row[c].to_bits(), row[c + PERIOD].to_bits());
+            assert_eq!(a, b, "{classes} classes: [{c}]");
+        }
+    }
+}
+
+/// A chip without clusters gets no kernel of theirs to see.
+#[test]
+fn before_hopper() {
+    with(&[("SIMT_CAPABILITY", "89")], "clusters::older_chip");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn older_chip() {
+    let gpu = gpu().expect("the stand-in driver");
+    let streams = agrees_with::<f32>(gpu, Options::default(), 3, 30_000);
+    assert_eq!(streams, Regime::Stream);
+    let forced = Options::default().regime(Regime::Cluster);
+    let refused = gpu.plan(&Preset::Lr.spec(), 30_000, forced).unwrap_err();
+    assert!(matches!(
+        refused,
+        Error::Regime {
+            given: "cluster",
+            ..
+        }
+    ));
+    assert!(refused.to_string().contains("compute capability 9.0"));
+}
+
+/// Long rows go to them by themselves, unless there are so few that each is shared by more blocks.
+#[test]
+fn long_rows_have_clusters() {
+    let Some(gpu) = clusters() else { return };
+    let plan = gpu.plan(&Preset::Lr.spec(), 151_936, Options::default());
+    let plan = plan.unwrap();
+    assert_eq!(plan.regime(1), Regime::Split);
+    assert_eq!(plan.regime(1 << 20), Regime::Cluster);
+}
