@@ -29,6 +29,7 @@ struct AnyRow {
 };
 
 struct AnyRows {
+  using Element = F32;
   AnyRow student, teacher, gradient;
   static constexpr bool SHIFTS = true;
   int y, count;
@@ -70,10 +71,10 @@ struct Elements : AnyRows {
 
   template <class F>
   DEVICE void again(int c, F f) const {
-    Chunk<1> chunk{c, {masked()}, {masked()}};
+    Chunk<F32, 1> chunk{c, {F32::MASKED}, {F32::MASKED}};
     if (c != y) {
-      chunk.s[0] = student.at(c);
-      chunk.t[0] = c == shifted ? shifted_label : teacher.at(c);
+      chunk.s.words[0] = F32::narrow(student.at(c));
+      chunk.t.words[0] = F32::narrow(c == shifted ? shifted_label : teacher.at(c));
     }
     f(chunk);
   }

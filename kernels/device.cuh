@@ -37,14 +37,35 @@ DEVICE float exp2_approximate(float x) {
 #endif
 }
 
-// The larger one, NaN if either is.
+// 1/x to within a unit in the last place, for an x that is neither subnormal nor above 2¹²⁶.
+DEVICE float reciprocal(float x) {
+#ifdef SIMT
+  return simt::as_wrong_as_allowed(1.0f / x, __float_as_uint(x));
+#else
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// The larger one, NaN if either is; +0 is larger than −0.
 DEVICE float max_or_nan(float a, float b) {
 #ifdef SIMT
-  return is_nan(a) || is_nan(b) ? not_a_number() : a > b ? a : b;
+  if (is_nan(a) || is_nan(b)) return not_a_number();
+  return a > b || (a == b && !std::signbit(a)) ? a : b;
 #else
   float y;
   asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
   return y;
+#endif
+}
+
+// The smaller one, or the one that is a number.
+DEVICE float min_number(float a, float b) {
+#ifdef SIMT
+  return is_nan(a) || b < a || (b == a && std::signbit(b)) ? b : a;
+#else
+  return fminf(a, b);
 #endif
 }
 
@@ -68,6 +89,8 @@ DEVICE float widen_f16(unsigned bits) {
   return y;
 #endif
 }
+
+DEVICE float widen_f16(unsigned word, bool upper) { return widen_f16(upper ? word >> 16 : word & 0xffff); }
 
 // The lower or the upper half of a word. Opaque to the compiler, which would otherwise keep the floats
 // of a row in registers from sweep to sweep, beside the words that they come from.
@@ -107,12 +130,51 @@ DEVICE unsigned narrow_bf16(float x) {
 #endif
 }
 
+// On both halves of a word at once. Where an instruction rounds once its twin does so twice.
+#ifdef SIMT
+#define IN_PAIRS(name, type, instruction, of_floats)                           \
+  DEVICE unsigned name##_##type(unsigned a, unsigned b) {                      \
+    const auto of = [](float a, float b) { return narrow_##type(of_floats); }; \
+    return of(widen_##type(a, false), widen_##type(b, false)) |                \
+           of(widen_##type(a, true), widen_##type(b, true)) << 16;             \
+  }
+#else
+#define IN_PAIRS(name, type, instruction, of_floats)      \
+  DEVICE unsigned name##_##type(unsigned a, unsigned b) { \
+    unsigned y;                                           \
+    asm(instruction : "=r"(y) : "r"(a), "r"(b));          \
+    return y;                                             \
+  }
+#endif
+IN_PAIRS(max_or_nan, f16, "max.NaN.f16x2 %0, %1, %2;", max_or_nan(a, b))
+IN_PAIRS(max_or_nan, bf16, "max.NaN.bf16x2 %0, %1, %2;", max_or_nan(a, b))
+IN_PAIRS(min, f16, "min.f16x2 %0, %1, %2;", min_number(a, b))
+IN_PAIRS(min, bf16, "min.bf16x2 %0, %1, %2;", min_number(a, b))
+IN_PAIRS(less_a_little, f16, "{.reg .b32 e; mov.b32 e, 0x80108010; fma.rn.f16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
+IN_PAIRS(less_a_little, bf16, "{.reg .b32 e; mov.b32 e, 0xb580b580; fma.rn.bf16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
+
+// Holds a value through loops, which otherwise compute it anew in every round.
+DEVICE void keep(int& x) { asm volatile("" : "+r"(x)); }
+
 // Two 32-bit words as one of 64, moved right by `bits` < 32: the lower word.
 DEVICE unsigned funnel(unsigned low, unsigned high, unsigned bits) {
 #ifdef SIMT
   return static_cast<unsigned>((uint64_t(high) << 32 | low) >> bits);
 #else
   return __funnelshift_r(low, high, bits);
+#endif
+}
+
+// The signs of a word's lower or upper two bytes, two bytes of each.
+template <bool UPPER>
+DEVICE unsigned spread_signs(unsigned word) {
+#ifdef SIMT
+  const unsigned bytes = UPPER ? word >> 16 : word;
+  return (bytes & 0x80 ? 0xffffu : 0) | (bytes & 0x8000 ? 0xffff0000 : 0);
+#else
+  unsigned y;
+  asm("prmt.b32 %0, %1, 0, %2;" : "=r"(y) : "r"(word), "n"(UPPER ? 0xbbaa : 0x9988));
+  return y;
 #endif
 }
 

@@ -1,4 +1,7 @@
 // The types that logits come in. Widening is exact, narrowing rounds to the nearest, ties to even.
+//
+// Of words, which hold one element or two: the larger ones, NaN if either is; the smaller ones, passing
+// over NaN; and a − ε·b, with an ε so small that it is −∞ only where a is, and NaN where b is too.
 #pragma once
 #include "device.cuh"
 
@@ -9,6 +12,10 @@ struct F32 {
 
   static DEVICE float widen(Bits bits) { return __uint_as_float(bits); }
   static DEVICE Bits narrow(float x) { return __float_as_uint(x); }
+  static DEVICE bool masks(unsigned word) { return word == MASKED; }
+  static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return narrow(::max_or_nan(widen(a), widen(b))); }
+  static DEVICE unsigned min(unsigned a, unsigned b) { return narrow(min_number(widen(a), widen(b))); }
+  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return narrow(widen(a) - widen(b) * 0x1p-30f); }
 };
 
 struct F16 {
@@ -17,8 +24,12 @@ struct F16 {
   static constexpr unsigned MASKED = 0xfc00;
 
   static DEVICE float widen(Bits bits) { return widen_f16(bits); }
-  static DEVICE float widen(unsigned word, bool upper) { return widen_f16(upper ? word >> 16 : word & 0xffff); }
+  static DEVICE float widen(unsigned word, bool upper) { return widen_f16(word, upper); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_f16(x)); }
+  static DEVICE bool masks(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
+  static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return max_or_nan_f16(a, b); }
+  static DEVICE unsigned min(unsigned a, unsigned b) { return min_f16(a, b); }
+  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return less_a_little_f16(a, b); }
 };
 
 struct Bf16 {
@@ -29,6 +40,10 @@ struct Bf16 {
   static DEVICE float widen(Bits bits) { return widen_bf16(bits, false); }
   static DEVICE float widen(unsigned word, bool upper) { return widen_bf16(word, upper); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_bf16(x)); }
+  static DEVICE bool masks(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
+  static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return max_or_nan_bf16(a, b); }
+  static DEVICE unsigned min(unsigned a, unsigned b) { return min_bf16(a, b); }
+  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return less_a_little_bf16(a, b); }
 };
 
 // N consecutive elements, packed as in memory. Loops over `words` are unrolled, so that they stay in
@@ -39,13 +54,27 @@ struct Packed {
   static constexpr int WORDS = (N + PER_WORD - 1) / PER_WORD;
   unsigned words[WORDS];
 
-  DEVICE float get(int i) const {
+  DEVICE float operator[](int i) const {
     const unsigned word = words[i / PER_WORD];
     if constexpr (PER_WORD == 1) {
       return E::widen(word);
     } else {
       return E::widen(word, i % PER_WORD == 1);
     }
+  }
+
+  // The largest element, NaN if one is.
+  DEVICE float max() const {
+    Packed<E, PER_WORD> max{words[0]};
+#pragma unroll
+    for (int w = 1; w < WORDS; ++w) max.words[0] = E::max_or_nan(max.words[0], words[w]);
+    return PER_WORD == 1 ? max[0] : max_or_nan(max[0], max[PER_WORD - 1]);
+  }
+
+  // Keeps in `word` whether any element is masked here and not there; it begins with 0.
+  DEVICE void look_for_masks(const Packed& there, unsigned& word) const {
+#pragma unroll
+    for (int w = 0; w < WORDS; ++w) word = E::min(word, E::less_a_little(words[w], there.words[w]));
   }
 
   static DEVICE Packed of(const float (&x)[N]) {
@@ -64,11 +93,14 @@ struct Packed {
   DEVICE void put(unsigned which, unsigned bits) {
 #pragma unroll
     for (int w = 0; w < WORDS; ++w) {
-      unsigned mask = 0u - (which >> w * PER_WORD & 1);
-      if constexpr (PER_WORD == 2) {
-        mask = (mask & 0xffff) | (0u - (which >> (w * PER_WORD + 1) & 1)) << 16;
+      if constexpr (PER_WORD == 1) {
+        if (which >> w & 1) words[w] = bits;
+      } else {
+        // Four bits become the signs of a word's bytes.
+        const unsigned signs = (which >> w / 2 * 4 & 15) * 0x10204080;
+        const unsigned mask = w % 2 == 0 ? spread_signs<false>(signs) : spread_signs<true>(signs);
+        words[w] = (words[w] & ~mask) | ((bits << 16 | bits) & mask);
       }
-      words[w] = (words[w] & ~mask) | ((PER_WORD == 1 ? bits : bits << 16 | bits) & mask);
     }
   }
 

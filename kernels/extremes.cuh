@@ -22,14 +22,9 @@ struct Side {
   DEVICE float shift() const { return max == masked() && labelled ? label : max; }
 };
 
-// Whether only one of the rows masks some class besides y.
+// Whether only one of the rows masks some class besides y. Forward KL does not ask for the teacher's.
 struct OnlyMasked {
   bool student, teacher;
-
-  DEVICE void look(float s, float t) {
-    student |= s == masked() && t != masked();
-    teacher |= t == masked() && s != masked();
-  }
 };
 
 struct Extremes {
@@ -45,7 +40,7 @@ DEVICE Side side(float max, unsigned top, bool labelled, float label, unsigned y
   return side;
 }
 
-template <class Span>
+template <bool ANY, class Span>
 DEVICE Extremes extremes(Span& span, bool labelled) {
   // Read before the lanes meet: afterwards one of them may write the gradient over the logits.
   const int y = span.y;
@@ -53,15 +48,11 @@ DEVICE Extremes extremes(Span& span, bool labelled) {
   const float t_y = labelled ? span.teacher_at(y) : masked();
   float max[2] = {masked(), masked()};
   int first[2] = {0, 0};
-  OnlyMasked only{};
+  unsigned only_masked[2] = {};
   span.each([&](const auto& c) {
-    float s = c.s[0], t = c.t[0];
-#pragma unroll
-    for (int i = 0; i < c.SIZE; ++i) {
-      s = max_or_nan(s, c.s[i]);
-      t = max_or_nan(t, c.t[i]);
-      only.look(c.s[i], c.t[i]);
-    }
+    const float s = c.s.max(), t = c.t.max();
+    c.s.look_for_masks(c.t, only_masked[0]);
+    if (ANY) c.t.look_for_masks(c.s, only_masked[1]);
     if (s > max[0]) first[0] = c.first;
     if (t > max[1]) first[1] = c.first;
     max[0] = max_or_nan(max[0], s);
@@ -71,7 +62,8 @@ DEVICE Extremes extremes(Span& span, bool labelled) {
   const float mine[2] = {max[0], max[1]};
   span.lanes.template reduce<MaxOrNan>(max);
   // Whoever has the maximum looks for its first place.
-  unsigned found[4] = {NO_TOP, NO_TOP, !only.student, !only.teacher};
+  using E = typename Span::Rows::Element;
+  unsigned found[4] = {NO_TOP, NO_TOP, !E::masks(only_masked[0]), !E::masks(only_masked[1])};
   if (mine[0] == max[0] && max[0] > masked()) {
     span.again(first[0], [&](const auto& c) {
 #pragma unroll
@@ -112,19 +104,18 @@ DEVICE void count_unmasked(Span& span, unsigned (&n)[2]) {
 }
 
 // After an exchange in the target: its maximum over c ≠ y, and the masks once more.
-template <class Span>
+template <bool ANY, class Span>
 DEVICE float shifted_extremes(Span& span, OnlyMasked& only) {
   float max[1] = {masked()};
-  only = {};
+  unsigned only_masked[2] = {};
   span.each([&](const auto& c) {
-#pragma unroll
-    for (int i = 0; i < c.SIZE; ++i) {
-      max[0] = max_or_nan(max[0], c.t[i]);
-      only.look(c.s[i], c.t[i]);
-    }
+    max[0] = max_or_nan(max[0], c.t.max());
+    c.s.look_for_masks(c.t, only_masked[0]);
+    if (ANY) c.t.look_for_masks(c.s, only_masked[1]);
   });
   span.lanes.template reduce<MaxOrNan>(max);
-  unsigned found[2] = {!only.student, !only.teacher};
+  using E = typename Span::Rows::Element;
+  unsigned found[2] = {!E::masks(only_masked[0]), !E::masks(only_masked[1])};
   span.lanes.template reduce<Min>(found);
   only = {found[0] == 0, found[1] == 0};
   return max[0];

@@ -106,10 +106,6 @@ struct Gradient {
     float value[1] = {};
     span.last([&](const auto& chunk) {
       float g[chunk.SIZE] = {};
-      if (ce != 0.0f) {
-#pragma unroll
-        for (int i = 0; i < chunk.SIZE; ++i) g[i] = ce_scale * raw.power(chunk.s[i] - raw.shift, raw.k_log2);
-      }
 #pragma unroll
       for (int i = 0; i < chunk.SIZE; ++i) {
         const float s = chunk.s[i];
@@ -117,7 +113,11 @@ struct Gradient {
         if constexpr (!Rule::CENTRED) value[0] += rule.value(c);
         // Forward KL's q − p is a number whatever the factor is.
         if (ANY && kd == 0.0f) continue;
-        g[i] += kd * pull(rule.gradient(c, mean), s);
+        g[i] = kd * pull(rule.gradient(c, mean), s);
+      }
+      if (ce != 0.0f) {
+#pragma unroll
+        for (int i = 0; i < chunk.SIZE; ++i) g[i] += ce_scale * raw.power(chunk.s[i] - raw.shift, raw.k_log2);
       }
       if (span.has_gradient()) {
         span.store(chunk.first, g);

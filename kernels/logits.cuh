@@ -6,16 +6,26 @@
 template <class E>
 struct Logits {
   using Bits = typename E::Bits;
+  static constexpr int N = E::PER_VECTOR;
   const Bits* row;
-  // Elements of the whole matrix before this row and from its start on: what may be read.
-  long before, after;
+  // Elements of the whole matrix before this row and from its start on, as far as a vector reaches:
+  // what may be read.
+  int before, after;
   int classes;
 
   DEVICE Logits(const void* matrix, unsigned rows, unsigned row, unsigned stride, unsigned classes)
       : row(static_cast<const Bits*>(matrix) + static_cast<long>(row) * stride),
-        before(static_cast<long>(row) * stride),
-        after(static_cast<long>(rows - 1 - row) * stride + classes),
-        classes(static_cast<int>(classes)) {}
+        before(reach(row, stride)),
+        after(reach(rows - 1 - row, stride) + static_cast<int>(classes)),
+        classes(static_cast<int>(classes)) {
+    keep(before);
+    keep(after);
+  }
+
+  static DEVICE int reach(unsigned rows, unsigned stride) {
+    const unsigned long elements = static_cast<unsigned long>(rows) * stride;
+    return elements < 2 * N ? static_cast<int>(elements) : 2 * N;
+  }
 
   // Not counted, because all lanes of a row read its label's at once.
   DEVICE float at(int c) const { return E::widen(row[c]); }
@@ -27,7 +37,6 @@ struct Logits {
 
   // N elements from class `first` on, which lies `shift` elements behind a vector boundary. Outside
   // the row it gives what is there, or nothing certain: the caller masks it.
-  static constexpr int N = E::PER_VECTOR;
   DEVICE Packed<E, N> load(int first, int shift) const {
     // Whole vectors may be read within the matrix. The neighbours' elements are not looked at.
     const int from = first - shift;

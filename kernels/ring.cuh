@@ -193,6 +193,6 @@ struct Staged : Vectors<E> {
     auto raw = Rows::mask(at.first, {Row::packed(*at.student),
                                      shift == 0 ? Row::packed(t) : Row::realigned(t, at.teacher[1], shift)});
     if (shifted >= 0) Rows::exchange(at.first, raw, shifted, shifted_label);
-    f(Rows::widen(at.first, raw));
+    f(Rows::chunk(at.first, raw));
   }
 };

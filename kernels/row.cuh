@@ -91,7 +91,7 @@ struct Masks {
 template <bool ANY, class Span>
 DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index, const Inputs& inputs,
                 Span& span) {
-  const Extremes extremes_ = extremes(span, inputs.labelled());
+  const Extremes extremes_ = extremes<ANY>(span, inputs.labelled());
   if (!span.lanes.goes_on()) return;
   const Side &of_s = extremes_.student, &of_t = extremes_.teacher;
   // In place, nobody may write before all have read the label's logit.
@@ -137,7 +137,7 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
   if (shifted) {
     span.shift(static_cast<int>(of_t.top), of_t.label);
     target_label = of_t.max;
-    target_max = shifted_extremes(span, only);
+    target_max = shifted_extremes<ANY>(span, only);
     target_shift = target_max == masked() ? target_label : target_max;
     target_sum = shifted_sum(span, k[1], target_shift);
   }

@@ -8,8 +8,6 @@ struct Sums {
   float ones, weighted, squares, tempered;
 };
 
-DEVICE float masked_as_lowest(float x) { return greater(x, -3.0e38f); }
-
 // Only `full` asks for the teacher's ones, and for weighted and squares.
 template <class Span>
 DEVICE void sums(Span& span, const Extremes& extremes, const float (&k)[2], bool full, Sums (&out)[2]) {

@@ -23,7 +23,7 @@ struct Softmax {
       : shift(shift), k(k), k_log2(k * LOG2_E), others(others) {
     const float log_others = logf(others);
     if (!labelled) {
-      scale = 1.0f / others;
+      scale = reciprocal(others);
       log_norm = log_others;
       y = {0.0f, masked(), 1.0f, 0.0f};
       return;
@@ -35,20 +35,20 @@ struct Softmax {
     }
     // p_y = σ(u), and log σ(±u) = −softplus(∓u).
     const float u = (label - shift) * k - log_others;
-    const float e = expf(-fabsf(u)), more = log1pf(e), larger = 1.0f / (1.0f + e);
+    const float e = expf(-fabsf(u)), more = log1pf(e), larger = reciprocal(1.0f + e);
     const float smaller = e * larger;
     y.p = u > 0.0f ? larger : smaller;
     y.rest = u > 0.0f ? smaller : larger;
     y.log_p = -(greater(-u, 0.0f) + more);
     y.log_rest = -(greater(u, 0.0f) + more);
-    scale = y.rest / others;
+    scale = y.rest * reciprocal(others);
     log_norm = log_others + greater(u, 0.0f) + more;
   }
 
   // The same without the label's class, renormalised; all 0 where there is no other class.
   DEVICE Softmax without_label() const {
     Softmax rest = *this;
-    rest.scale = others > 0.0f ? 1.0f / others : 0.0f;
+    rest.scale = others > 0.0f ? reciprocal(others) : 0.0f;
     rest.log_norm = logf(others);
     return rest;
   }

@@ -1,25 +1,27 @@
 // How the lanes of a row hold its logits: in registers, or read anew for every sweep.
 //
-// A span gives the row in chunks of SIZE classes, as floats. The label's class, which the row program
-// keeps apart, and classes outside the row are masked in both rows, so that sweeps need no conditions.
-// It also writes the gradient, chunk by chunk; after the last sweep nobody looks at the row again. Here
-// are the two for a student and a teacher of the same type, whose chunks start at vector boundaries of
-// the student's row; ring.cuh and any_span.cuh have the others.
+// A span gives the row in chunks of SIZE classes. The label's class, which the row program keeps apart,
+// and classes outside the row are masked in both rows, so that sweeps need no conditions. It also writes
+// the gradient, chunk by chunk; after the last sweep nobody looks at the row again. Here are the two for
+// a student and a teacher of the same type, whose chunks start at vector boundaries of the student's row;
+// ring.cuh and any_span.cuh have the others.
 #pragma once
 #include "logits.cuh"
 #include "params.cuh"
 #include "reduce.cuh"
 
-template <int N>
+// Packed as in memory: whoever looks at an element widens it.
+template <class E, int N>
 struct Chunk {
   static constexpr int SIZE = N;
   int first;
-  float s[N], t[N];
+  Packed<E, N> s, t;
 };
 
 // A student's and a teacher's row in vectors, and the place of the gradient.
 template <class E>
 struct Vectors {
+  using Element = E;
   static constexpr int N = E::PER_VECTOR;
   // Whether probability shift is among what it does.
   static constexpr bool SHIFTS = true;
@@ -32,9 +34,11 @@ struct Vectors {
   typename E::Bits* gradient;
   int y;
   // Elements between the row's start and the vector boundary before it, and between that and the
-  // teacher's. The gradient takes vectors if it lies at a boundary there too.
+  // teacher's.
   int offset, teacher_shift;
-  bool aligned;
+  // A chunk is all the row's if its first class is one of the `whole` first ones. The gradient takes it
+  // as a vector if it is one of `stored_whole`: as many, or 0 where it does not lie at boundaries.
+  int whole, stored_whole;
 
   DEVICE Vectors(const RowParams& params, const Buffers& buffers, unsigned row, int y)
       : student(buffers.student, params.rows, row, params.student_stride, params.classes),
@@ -44,7 +48,10 @@ struct Vectors {
         offset(student.misalignment(0)),
         teacher_shift(teacher.misalignment(-offset)) {
     if (gradient) gradient += static_cast<long>(row) * params.gradient_stride;
-    aligned = (reinterpret_cast<unsigned long>(gradient - offset) & 15) == 0;
+    whole = classes() < N ? 0 : classes() - N + 1;
+    stored_whole = (reinterpret_cast<unsigned long>(gradient - offset) & 15) == 0 ? whole : 0;
+    keep(whole);
+    keep(stored_whole);
   }
 
   DEVICE int classes() const { return student.classes; }
@@ -58,8 +65,8 @@ struct Vectors {
 
   // What is not among the other classes is masked.
   DEVICE Raw mask(int first, Raw raw) const {
+    if (unsigned(first) < unsigned(whole) && unsigned(y - first) >= N) return raw;
     const int end = classes() - first;
-    if (first >= 0 && end >= N && unsigned(y - first) >= N) return raw;
     unsigned outside = first < 0 ? (1u << -first) - 1 : 0;
     if (end < N) outside |= ~0u << (end < 0 ? 0 : end);
     if (unsigned(y - first) < N) outside |= 1u << (y - first);
@@ -73,20 +80,11 @@ struct Vectors {
     if (unsigned(top - first) < N) raw.t.put(1u << (top - first), E::narrow(label));
   }
 
-  static DEVICE Chunk<N> widen(int first, const Raw& raw) {
-    Chunk<N> chunk;
-    chunk.first = first;
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      chunk.s[i] = raw.s.get(i);
-      chunk.t[i] = raw.t.get(i);
-    }
-    return chunk;
-  }
+  static DEVICE Chunk<E, N> chunk(int first, const Raw& raw) { return {first, raw.s, raw.t}; }
 
   DEVICE void store(int first, const float (&g)[N]) const {
     Packing packed = Packing::of(g);
-    if (aligned && first >= 0 && first + N <= classes()) {
+    if (unsigned(first) < unsigned(stored_whole)) {
       const unsigned* w = packed.words;
       store_streaming(gradient + first, uint4{w[0], w[1], w[2], w[3]});
       return;
@@ -128,7 +126,7 @@ struct Registers : Vectors<E> {
   template <class F>
   DEVICE void each(F f) const {
 #pragma unroll
-    for (int step = 0; step < STEPS; ++step) f(Rows::widen(at(step), raw[step]));
+    for (int step = 0; step < STEPS; ++step) f(Rows::chunk(at(step), raw[step]));
   }
   template <class F>
   DEVICE void last(F f) const {
@@ -143,7 +141,7 @@ struct Registers : Vectors<E> {
     for (int step = 1; step < STEPS; ++step) {
       if (at(step) == first) found = raw[step];
     }
-    f(Rows::widen(first, found));
+    f(Rows::chunk(first, found));
   }
 
   // Probability shift: in the target the class `top` has the label's logit from now on.
@@ -181,7 +179,7 @@ struct Stream : Vectors<E> {
   DEVICE void again(int first, F f) const {
     auto raw = Rows::load(first);
     if (shifted >= 0) Rows::exchange(first, raw, shifted, shifted_label);
-    f(Rows::widen(first, raw));
+    f(Rows::chunk(first, raw));
   }
 
   DEVICE void shift(int top, float label) {

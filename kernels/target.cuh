@@ -22,7 +22,7 @@ struct Target {
     if (wrong && revision == LABEL_REVISION) {
       // p' = β p + (1−β) e_y, β = η / (p_max − p_y + 1).
       const Class y = softmax.y;
-      beta = parameter / (softmax.confidence() - y.p + 1.0f);
+      beta = parameter * reciprocal(softmax.confidence() - y.p + 1.0f);
       const float log_beta = logf(beta);
       label.p = beta * y.p + (1.0f - beta);
       label.log_p = logf(label.p);
