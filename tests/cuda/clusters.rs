@@ -1,21 +1,56 @@
 //! Clusters: blocks that keep a row together.
 
 use super::batches::{agrees_with, begin_anywhere};
-use super::device::{Batch, gpu, has_clusters, with};
+use super::device::{Batch, gpu, has_clusters, is_emulated, with};
 use fused_kd::cuda::{Error, Gpu, Options, Regime, Rows, Student};
 use fused_kd::spec::{Preset, RowStats};
 use half::{bf16, f16};
+use std::{env, fs, process};
 
 fn clusters() -> Option<&'static Gpu> {
     gpu().filter(|gpu| has_clusters(gpu))
 }
 
+/// An ignored test in this environment launches this, and nothing else with clusters.
+#[track_caller]
+fn launches(environment: &[(&str, &str)], test: &str, expected: &str) {
+    if !is_emulated() {
+        return;
+    }
+    let file = format!("fused-kd-{}-{}", process::id(), expected.replace(' ', "-"));
+    let file = env::temp_dir().join(file);
+    let log = [("SIMT_LOG", file.to_str().expect("a name in UTF-8"))];
+    with(&[environment, &log].concat(), test);
+    let log = fs::read_to_string(&file).unwrap();
+    fs::remove_file(file).unwrap();
+    let mut launched = log.lines().filter(|line| line.contains("row_cluster"));
+    assert!(launched.clone().count() > 0);
+    assert!(launched.all(|line| line.contains(expected)), "{log}");
+}
+
 /// Small rows in two, four and eight blocks: shared memory that holds no more makes them so many.
 #[test]
 fn rows_lie_in_blocks() {
-    for shared in ["6800", "4700", "3800"] {
-        with(&[("SIMT_SHARED", shared)], "clusters::small_blocks");
+    for (shared, blocks) in [("6800", 2), ("4700", 4), ("3800", 8)] {
+        let expected = format!("in clusters of {blocks}");
+        let shared = [("SIMT_SHARED", shared)];
+        launches(&shared, "clusters::small_blocks", &expected);
     }
+}
+
+/// Of 16 multiprocessors, which would be 8 clusters of 2, the driver runs 3 at a time.
+#[test]
+fn as_many_clusters_as_run_at_the_same_time() {
+    let few = [("SIMT_PROCESSORS", "16"), ("SIMT_CLUSTERS", "3")];
+    launches(&few, "clusters::many_rows", "row_cluster_f32 6 x");
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn many_rows() {
+    let gpu = gpu().expect("the stand-in driver");
+    let forced = Options::default().regime(Regime::Cluster);
+    agrees_with::<f32>(gpu, forced, 10, 1003);
 }
 
 #[test]

@@ -10,10 +10,15 @@ pub(crate) fn has_clusters(gpu: &Gpu) -> bool {
     gpu.capability() >= (9, 0)
 }
 
+/// Whether the device is the stand-in driver's.
+pub(crate) fn is_emulated() -> bool {
+    gpu().is_some_and(|gpu| gpu.name() == "emulated device")
+}
+
 /// Runs one of the ignored tests in a process of its own, on the stand-in driver with this environment.
 #[track_caller]
 pub(crate) fn with(environment: &[(&str, &str)], test: &str) {
-    if gpu().is_none_or(|gpu| gpu.name() != "emulated device") {
+    if !is_emulated() {
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());

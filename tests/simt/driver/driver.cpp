@@ -6,8 +6,9 @@
 // copies to the host fail and spoil the capture.
 //
 // Environment: SIMT_LOG=FILE appends one line per call; SIMT_NO_DEVICE; SIMT_DRIVER_VERSION=11000;
-// SIMT_CAPABILITY=75; SIMT_SHARED=101376, the shared memory that a block may have; SIMT_PTX_ISA=70, the
-// newest PTX that is understood; SIMT_FAIL=alloc:3 or launch:1, the call that fails.
+// SIMT_CAPABILITY=75; SIMT_PROCESSORS=2; SIMT_CLUSTERS=1, how many run at the same time; SIMT_SHARED=101376,
+// the shared memory that a block may have; SIMT_PTX_ISA=70, the newest PTX that is understood;
+// SIMT_FAIL=alloc:3 or launch:1, the call that fails.
 #include <dlfcn.h>
 
 #include <atomic>
@@ -80,7 +81,6 @@ struct Config {
 };
 static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56);
 constexpr int CLUSTER_DIMENSION = 4;
-constexpr int PROCESSORS = 2;
 constexpr unsigned MOST_BLOCKS = 8;  // of a cluster, on every device that has them
 
 struct Graph {
@@ -126,6 +126,8 @@ void log(const char* format, ...) {
 
 // Bytes of shared memory that a block may have.
 int most_shared() { return number("SIMT_SHARED", 227 << 10); }
+
+int processors() { return number("SIMT_PROCESSORS", 2); }
 
 // The compute capability, 10 times the major number and the minor one.
 int capability() { return number("SIMT_CAPABILITY", 90); }
@@ -247,7 +249,7 @@ DRIVER cuDeviceGetName(char* name, int length, int) {
 }
 DRIVER cuDeviceGetAttribute(int* value, int attribute, int) {
   switch (attribute) {
-    case 16: *value = PROCESSORS; break;
+    case 16: *value = processors(); break;
     case 75: *value = capability() / 10; break;
     case 76: *value = capability() % 10; break;
     case 97: *value = most_shared(); break;
@@ -323,7 +325,7 @@ DRIVER cuLaunchKernelEx(const Config* config, Function* function, void** argumen
     if (cluster == 0 || cluster > MOST_BLOCKS || attribute.value[1] != 1 || attribute.value[2] != 1) return INVALID_VALUE;
   }
   if (gx % cluster != 0) return INVALID_VALUE;
-  log("cuLaunchKernel %s %u x %u", function->name.c_str(), gx, bx);
+  log("cuLaunchKernel %s %u x %u in clusters of %u", function->name.c_str(), gx, bx, cluster);
   if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
   const Launch launch{{gx, gy, gz}, {bx, by, bz}, cluster, shared, bound(*function, arguments)};
   Stream& target = stream_of(config->stream);
@@ -341,7 +343,7 @@ DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz,
 }
 DRIVER cuOccupancyMaxActiveClusters(int* count, Function*, const Config* config) {
   if (config->attribute_count != 1) return INVALID_VALUE;
-  *count = PROCESSORS / static_cast<int>(config->attributes[0].value[0]);
+  *count = number("SIMT_CLUSTERS", processors() / static_cast<int>(config->attributes[0].value[0]));
   return SUCCESS;
 }
 DRIVER cuFuncSetAttribute(Function* function, int attribute, int value) {
