@@ -77,9 +77,8 @@ pub(super) struct Arguments {
     /// environment variable FUSED_KD_ISA.
     #[arg(long, value_name = "NAME", value_parser = cases::isa())]
     isa: Option<Isa>,
-    /// The cuda engine's regime: group8, group16, warp, block, ring, cluster, stream, split or any; the one that
-    /// its table
-    /// suggests for the case unless given.
+    /// The cuda engine's regime: group8, group16, warp, block, ring, cluster, stream, split or any; the
+    /// one that its table suggests for the case unless given.
     #[cfg(feature = "cuda")]
     #[arg(long, value_name = "NAME", value_parser = cases::regime())]
     regime: Option<Regime>,
