@@ -17,6 +17,8 @@ struct Cluster : Block {
     Block::Partials of_warps;
     unsigned of_blocks[2][8][MOST_BLOCKS];
   };
+  // As in src/cuda/regime.rs.
+  static_assert(sizeof(Partials) == 2560);
   Partials& partials;
   unsigned turn = 0;
 
@@ -38,6 +40,7 @@ struct Cluster : Block {
 #pragma unroll
       for (int k = 0; k < K; ++k) store_to_peer(&half[k][cluster_rank()], threadIdx.x, bits(values[k]));
     }
+    __syncwarp(WHOLE_WARP);
     sync_cluster();
     combine<Op>(values, half, cluster_size());
   }

@@ -113,7 +113,8 @@ struct Gradient {
         if constexpr (!Rule::CENTRED) value[0] += rule.value(c);
         // Forward KL's q − p is a number whatever the factor is.
         if (ANY && kd == 0.0f) continue;
-        g[i] = kd * pull(rule.gradient(c, mean), s);
+        // A weight of 0 leaves +0.
+        g[i] = kd * pull(rule.gradient(c, mean), s) + 0.0f;
       }
       if (ce != 0.0f) {
 #pragma unroll

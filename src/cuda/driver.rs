@@ -2,7 +2,7 @@
 //! its functions that `cudarc` binds only where the build's CUDA is as new as they are.
 
 use super::error::Unavailable;
-use cudarc::driver::sys::{CUfunction, CUresult, CUstream};
+use cudarc::driver::sys::{CUfunction, CUstream};
 use libloading::Library;
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -24,11 +24,10 @@ pub(super) fn probe() -> Result<&'static Library, Unavailable> {
     DRIVER.get_or_init(load).as_ref().map_err(Clone::clone)
 }
 
-/// `CUlaunchAttribute`.
-#[repr(C)]
+/// `CUlaunchAttribute`, whose value may be an address.
+#[repr(C, align(8))]
 pub(super) struct LaunchAttribute {
     pub(super) id: u32,
-    /// At a multiple of 8.
     pub(super) _gap: u32,
     pub(super) value: [u32; 16],
 }
@@ -44,9 +43,11 @@ pub(super) struct LaunchConfig {
     pub(super) attribute_count: u32,
 }
 
-const _: () = assert!(size_of::<LaunchAttribute>() == 72 && size_of::<LaunchConfig>() == 56);
+const _: () = assert!(size_of::<LaunchAttribute>() == 72 && align_of::<LaunchAttribute>() == 8);
+const _: () = assert!(size_of::<LaunchConfig>() == 56);
 
-/// The driver's functions for clusters.
+/// The driver's functions for clusters. Their status is a number: it may be one that `cudarc` does not
+/// know.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clusters {
     /// `cuLaunchKernelEx`.
@@ -55,9 +56,9 @@ pub(super) struct Clusters {
         CUfunction,
         *mut *mut c_void,
         *mut *mut c_void,
-    ) -> CUresult,
+    ) -> u32,
     /// `cuOccupancyMaxActiveClusters`.
-    pub(super) at_once: unsafe extern "C" fn(*mut i32, CUfunction, *const LaunchConfig) -> CUresult,
+    pub(super) at_once: unsafe extern "C" fn(*mut i32, CUfunction, *const LaunchConfig) -> u32,
 }
 
 /// Finds them, once.

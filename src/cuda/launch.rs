@@ -48,21 +48,30 @@ pub(super) unsafe fn start(
             let (kernel, both) = (kernel.cu_function(), both.as_mut_ptr());
             launch(config, kernel, both, ptr::null_mut())
         };
-        Ok(status.result()?)
+        succeeded("cuLaunchKernelEx", status)
     })
 }
 
 /// How many clusters of this geometry the device runs at the same time: its multiprocessors come in
-/// groups, which a cluster does not leave.
+/// groups, which a cluster does not leave. None where partitions or limits leave too few.
 pub(super) fn clusters_at_once(kernel: &CudaFunction, geometry: Geometry) -> Result<u32, Error> {
     let at_once = driver::clusters()?.at_once;
     let mut count = 0;
     with_cluster(geometry, ptr::null_mut(), |config| {
         // SAFETY: the driver reads the configuration and writes a number; nothing is launched.
         let status = unsafe { at_once(&raw mut count, kernel.cu_function(), config) };
-        Ok(status.result()?)
+        succeeded("cuOccupancyMaxActiveClusters", status)
     })?;
-    Ok(u32::try_from(count).unwrap_or(0).max(1))
+    Ok(u32::try_from(count).unwrap_or(0))
+}
+
+fn succeeded(function: &str, status: u32) -> Result<(), Error> {
+    match status {
+        0 => Ok(()),
+        _ => Err(Error::Device {
+            message: format!("{function} failed with CUDA's error {status}"),
+        }),
+    }
 }
 
 /// The configuration of a launch with clusters, for as long as the call takes.

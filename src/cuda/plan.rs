@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, Scale};
 use super::driver;
 use super::error::Error;
-use super::kernels::Kernels;
+use super::kernels::{Kernels, Limits};
 use super::launch::{clusters_at_once, start};
 use super::options::{Options, Regime};
 use super::pointers::{Gradient, Pointers, Upstream, address, optional};
@@ -72,6 +72,14 @@ impl Plan {
         Self::sharing(&self.kernels, spec, classes, options)
     }
 
+    /// How many clusters that keep such rows run at the same time, unless it is none.
+    fn clusters(kernels: &Kernels, classes: u32, options: &Options) -> Result<Option<u32>, Error> {
+        let row = kernels.row(Regime::Cluster, options.student)?;
+        let vectors = regime::vectors(options.student, classes);
+        let all = Regime::Cluster.geometry(u32::MAX, classes, vectors, kernels.limits);
+        Ok(Some(clusters_at_once(&row, all)?).filter(|&count| count > 0))
+    }
+
     pub(super) fn sharing(
         kernels: &Arc<Kernels>,
         spec: &LossSpec,
@@ -79,7 +87,19 @@ impl Plan {
         options: Options,
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
-        let regime = regime::choose(spec, classes, &options, kernels.limits)?;
+        kernels.context.bind_to_thread()?;
+        let mut regime = regime::choose(spec, classes, &options, kernels.limits)?;
+        let mut clusters = None;
+        if regime == Regime::Cluster {
+            clusters = Self::clusters(kernels, classes, &options)?;
+            if clusters.is_none() {
+                let limits = Limits {
+                    clusters: false,
+                    ..kernels.limits
+                };
+                regime = regime::choose(spec, classes, &options, limits)?;
+            }
+        }
         let split = match regime::most_split_rows(spec, classes, &options, kernels.limits)? {
             0 => None,
             most_rows => Some(Split {
@@ -87,22 +107,12 @@ impl Plan {
                 phases: kernels.split(options.student)?,
             }),
         };
-        let row = kernels.row(regime, options.student)?;
-        let clusters = match regime {
-            Regime::Cluster => {
-                let vectors = regime::vectors(options.student, classes);
-                let all = regime.geometry(u32::MAX, classes, vectors, kernels.limits);
-                kernels.context.bind_to_thread()?;
-                Some(clusters_at_once(&row, all)?)
-            }
-            _ => None,
-        };
         Ok(Self {
             spec: *spec,
             classes,
             options,
             regime,
-            row,
+            row: kernels.row(regime, options.student)?,
             clusters,
             split,
             groups: kernels.batch("groups")?,

@@ -180,7 +180,7 @@ pub(super) fn choose(
     let special = is_forward_kl(spec) && options.student == options.teacher;
     let why = "it is for forward KL without standardisation and label smoothing, and for one type of logits";
     if options.regime == Some(Regime::Cluster) && !limits.clusters {
-        let why = "it needs compute capability 9.0 (Hopper) and a driver for CUDA 11.8";
+        let why = "it needs compute capability 9.0 (Hopper), a driver for CUDA 11.8, and as many multiprocessors together as hold a row";
         return Err(refuse(Regime::Cluster, why));
     }
     let unsplit = Options {

@@ -4,7 +4,9 @@ use super::device::{Batch, Memory, assert_close, gpu, has_clusters};
 use crate::support::schedule::schedule;
 use fused_kd::cuda::{Counts, Element, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
 use fused_kd::reference::{self, Output};
-use fused_kd::spec::{Format, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel};
+use fused_kd::spec::{
+    Format, IGNORE, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel, Temperature,
+};
 use half::bf16;
 
 fn launch(gpu: &Gpu, plan: &Plan, pointers: &Pointers) {
@@ -322,6 +324,46 @@ fn totals() {
         &none.total(empty.at()).workspace(workspace.at()),
     );
     assert_eq!(empty.read::<f32>(), [0.0]);
+}
+
+/// A finite logit may be so low that its class is as good as masked, without a logarithm that is a number;
+/// and where nothing weighs anything, the gradient is +0.
+#[test]
+fn the_lowest_logits() {
+    let Some(gpu) = gpu() else { return };
+    const CLASSES: usize = 20;
+    let spec = LossSpec::builder()
+        .temperature(Temperature::Fixed(0.5))
+        .build();
+    let spec = spec.unwrap();
+    let [mut student, mut teacher] = [vec![0.0_f32; 2 * CLASSES], vec![0.0_f32; 2 * CLASSES]];
+    for c in (3..2 * CLASSES).step_by(5) {
+        student[c] = f32::MIN;
+        teacher[c] = -50.0;
+    }
+    student[1] = 1.0;
+    student[CLASSES + 1] = 1.0;
+    let labels = [IGNORE, 0];
+    for regime in Regime::ALL {
+        if regime == Regime::Cluster && !has_clusters(gpu) {
+            continue;
+        }
+        let options = Options::default().regime(regime);
+        let plan = gpu.plan(&spec, CLASSES, options).unwrap();
+        let rows = Rows::new(&teacher, &labels).weight(&[1.0, 0.0]);
+        let (mut gradient, mut stats) = (student.clone(), [RowStats::default(); 2]);
+        let total = gpu
+            .run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
+            .unwrap();
+        assert!(total > 0.0 && total.is_finite(), "{regime:?}: {total}");
+        assert!(stats[0].kd.is_finite() && !stats[0].flags.contains(RowFlags::NONFINITE));
+        let weightless = &gradient[CLASSES..];
+        assert!(
+            weightless.iter().all(|g| g.to_bits() == 0),
+            "{regime:?}: {weightless:?}"
+        );
+        assert!(gradient.iter().all(|g| g.is_finite()) && gradient[1] > 0.0);
+    }
 }
 
 /// More rows than the grid has groups: some take several.

@@ -53,6 +53,26 @@ fn many_rows() {
     agrees_with::<f32>(gpu, forced, 10, 1003);
 }
 
+/// Where not even one fits, rows are read anew.
+#[test]
+fn none_at_the_same_time() {
+    if is_emulated() {
+        with(&[("SIMT_CLUSTERS", "0")], "clusters::no_room");
+    }
+}
+
+#[test]
+#[ignore = "needs an environment"]
+fn no_room() {
+    let gpu = gpu().expect("the stand-in driver");
+    let spec = Preset::Lr.spec();
+    let plan = gpu.plan(&spec, 30_000, Options::default()).unwrap();
+    assert_eq!(plan.regime(1000), Regime::Stream);
+    let forced = Options::default().regime(Regime::Cluster);
+    let refused = gpu.plan(&spec, 30_000, forced);
+    assert!(matches!(refused, Err(Error::Regime { .. })), "{refused:?}");
+}
+
 #[test]
 #[ignore = "needs an environment"]
 fn small_blocks() {

@@ -343,7 +343,8 @@ DRIVER cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz,
 }
 DRIVER cuOccupancyMaxActiveClusters(int* count, Function*, const Config* config) {
   if (config->attribute_count != 1) return INVALID_VALUE;
-  *count = number("SIMT_CLUSTERS", processors() / static_cast<int>(config->attributes[0].value[0]));
+  const int together = processors() / static_cast<int>(config->attributes[0].value[0]);
+  *count = number("SIMT_CLUSTERS", together > 0 ? together : 1);
   return SUCCESS;
 }
 DRIVER cuFuncSetAttribute(Function* function, int attribute, int value) {
