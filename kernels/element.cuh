@@ -1,7 +1,8 @@
 // The types that logits come in. Widening is exact, narrowing rounds to the nearest, ties to even.
 //
 // Of words, which hold one element or two: the larger ones, NaN if either is; the smaller ones, passing
-// over NaN; and a − ε·b, with an ε so small that it is −∞ only where a is (for b below +∞), and NaN where b is too.
+// over NaN; and a − ε·b, with an ε so small that it is −∞ only where a is (for b below +∞), and NaN where b
+// is −∞ too.
 #pragma once
 #include "device.cuh"
 

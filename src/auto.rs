@@ -109,38 +109,29 @@ impl EngineName {
     /// # Errors
     /// [`UnavailableEngine`] where an engine that was named cannot run here.
     pub fn resolve(self) -> Result<Choice, UnavailableEngine> {
+        if self != Self::Auto {
+            return self.opened(|what| format!("as asked for: {what}"));
+        }
         let mut missing = Vec::new();
-        if self == Self::Auto {
-            for engine in [Self::Cuda, Self::Wgpu] {
-                match engine.open() {
-                    Ok((device, what)) => {
-                        return Ok(Choice {
-                            engine,
-                            why: format!("there is a GPU, {what}"),
-                            what,
-                            device,
-                        });
-                    }
-                    Err(why) => missing.push(format!("{engine} cannot: {why}")),
-                }
+        for engine in [Self::Cuda, Self::Wgpu] {
+            match engine.opened(|what| format!("there is a GPU, {what}")) {
+                Ok(choice) => return Ok(choice),
+                Err(error) => missing.push(format!("{engine} cannot: {}", error.why)),
             }
         }
-        // Where there is no GPU, the choice is the CPU.
-        let engine = match self {
-            Self::Auto => Self::Cpu,
-            named => named,
-        };
-        match engine.open() {
+        Self::Cpu.opened(|_| missing.join("; "))
+    }
+
+    /// This engine as the choice, for a reason that may name what it runs on.
+    fn opened(self, why: impl FnOnce(&str) -> String) -> Result<Choice, UnavailableEngine> {
+        match self.open() {
             Ok((device, what)) => Ok(Choice {
-                engine,
-                why: match self {
-                    Self::Auto => missing.join("; "),
-                    _ => format!("as asked for: {what}"),
-                },
+                engine: self,
+                why: why(&what),
                 what,
                 device,
             }),
-            Err(why) => Err(UnavailableEngine { engine, why }),
+            Err(why) => Err(UnavailableEngine { engine: self, why }),
         }
     }
 
@@ -152,6 +143,7 @@ impl EngineName {
     /// What this engine runs on, and what that is; or why it cannot run here.
     fn open(self) -> Result<(Device, String), String> {
         match self {
+            // Where there is no GPU, the choice is the CPU.
             Self::Auto | Self::Cpu => match (cpu::Isa::chosen(), rayon::current_num_threads()) {
                 (Ok(isa), 1) => Ok((Device::Cpu, format!("{}, 1 thread", isa.name()))),
                 (Ok(isa), n) => Ok((Device::Cpu, format!("{}, {n} threads", isa.name()))),
@@ -246,7 +238,7 @@ const AT_ONCE: usize = 4;
 /// # Errors
 /// [`TrainError`] names the file, the setting or the argument.
 pub fn compare(
-    engine: &Choice,
+    choice: &Choice,
     setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
@@ -261,8 +253,8 @@ pub fn compare(
             train::compare(engines, name, self.0, self.1)
         }
     }
-    let compare = || on(engine, Compare(setting, progress));
-    if !engine.engine.is_gpu() {
+    let compare = || on(choice, Compare(setting, progress));
+    if !choice.engine.is_gpu() {
         return compare();
     }
     let threads = rayon::current_num_threads().min(AT_ONCE);
@@ -276,7 +268,7 @@ pub fn compare(
 /// # Errors
 /// [`TrainError`] names the file, the setting or the argument.
 pub fn train(
-    engine: &Choice,
+    choice: &Choice,
     config: &RunConfig,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
@@ -287,7 +279,7 @@ pub fn train(
             train::run(engines, name, self.0, self.1)
         }
     }
-    on(engine, Train(config, progress))
+    on(choice, Train(config, progress))
 }
 
 /// What a student makes of these rows of a data set, on an engine: the bits of the run that
@@ -296,7 +288,7 @@ pub fn train(
 /// # Errors
 /// [`TrainError::Data`] for data with another number of features, and for rows that do not exist.
 pub fn predict(
-    engine: &Choice,
+    choice: &Choice,
     model: &Model,
     dataset: &Dataset,
     rows: &[u32],
@@ -312,7 +304,7 @@ pub fn predict(
             train::predict(engines, self.0, self.1, self.2)
         }
     }
-    on(engine, Predict(model, dataset, rows))
+    on(choice, Predict(model, dataset, rows))
 }
 
 /// All engines of this build, and whether they can run here.

@@ -113,8 +113,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = Model::load(&arguments.model).map_err(Report::from_err)?;
     let dataset = arguments.data.load().map_err(Report::from_err)?;
     let rows = rows(arguments.rows, &dataset, model.about())?;
-    let engine = terminal::chosen(arguments.engine)?;
-    let predictions = auto::predict(&engine, &model, &dataset, &rows)
+    let choice = terminal::chosen(arguments.engine)?;
+    let predictions = auto::predict(&choice, &model, &dataset, &rows)
         .map_err(Report::from_err)
         .wrap_err_with(|| format!("`{}` cannot predict these rows", arguments.model.display()))?;
     let beyond = unknown_labels(&predictions);
@@ -125,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
              as wrong"
         ));
     }
-    let summary = Summary::new(&model, &dataset, engine.engine.name(), &rows, &predictions);
+    let summary = Summary::new(&model, &dataset, choice.engine.name(), &rows, &predictions);
     if let Some(out) = &out {
         out.fill(|path| fs::write(path, csv(&summary.predictions)))?;
     }

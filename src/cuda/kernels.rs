@@ -157,6 +157,8 @@ impl Kernels {
                 message: format!("there is no text \"{text}\""),
             });
         };
+        // Whichever thread asks: what follows is of the current context.
+        self.context.bind_to_thread().map_err(refused)?;
         let module = match module.get() {
             Some(module) => module,
             None => {

@@ -72,12 +72,30 @@ impl Plan {
         Self::sharing(&self.kernels, spec, classes, options)
     }
 
-    /// How many clusters that keep such rows run at the same time, unless it is none.
-    fn clusters(kernels: &Kernels, classes: u32, options: &Options) -> Result<Option<u32>, Error> {
-        let row = kernels.row(Regime::Cluster, options.student)?;
+    /// The regime of such rows, and how many of their clusters run at the same time. Where not even one
+    /// does, they go where they would go without clusters.
+    fn regime_and_clusters(
+        kernels: &Kernels,
+        spec: &LossSpec,
+        classes: u32,
+        options: &Options,
+    ) -> Result<(Regime, Option<u32>), Error> {
+        let regime = regime::choose(spec, classes, options, kernels.limits)?;
+        if regime != Regime::Cluster {
+            return Ok((regime, None));
+        }
+        let row = kernels.row(regime, options.student)?;
         let vectors = regime::vectors(options.student, classes);
-        let all = Regime::Cluster.geometry(u32::MAX, classes, vectors, kernels.limits);
-        Ok(Some(clusters_at_once(&row, all)?).filter(|&count| count > 0))
+        let all = regime.geometry(u32::MAX, classes, vectors, kernels.limits);
+        let at_once = clusters_at_once(&row, all)?;
+        if at_once > 0 {
+            return Ok((regime, Some(at_once)));
+        }
+        let limits = Limits {
+            clusters: false,
+            ..kernels.limits
+        };
+        Ok((regime::choose(spec, classes, options, limits)?, None))
     }
 
     pub(super) fn sharing(
@@ -87,19 +105,7 @@ impl Plan {
         options: Options,
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
-        kernels.context.bind_to_thread()?;
-        let mut regime = regime::choose(spec, classes, &options, kernels.limits)?;
-        let mut clusters = None;
-        if regime == Regime::Cluster {
-            clusters = Self::clusters(kernels, classes, &options)?;
-            if clusters.is_none() {
-                let limits = Limits {
-                    clusters: false,
-                    ..kernels.limits
-                };
-                regime = regime::choose(spec, classes, &options, limits)?;
-            }
-        }
+        let (regime, clusters) = Self::regime_and_clusters(kernels, spec, classes, &options)?;
         let split = match regime::most_split_rows(spec, classes, &options, kernels.limits)? {
             0 => None,
             most_rows => Some(Split {

@@ -20,7 +20,7 @@ pub(crate) const SGD: Optimiser = Optimiser::Sgd {
 pub(crate) const ADAMW: Optimiser = Optimiser::AdamW { decay: 0.01 };
 
 /// So many rows of the digits, and a teacher that has seen their labels.
-pub(crate) fn digits(rows: usize) -> HostSamples {
+fn digits(rows: usize) -> HostSamples {
     let dataset = Source::Digits.load().unwrap();
     let parts = Parts::new(&dataset, 0).unwrap();
     let scaling = Scaling::fit(&dataset, &parts.train).unwrap();
@@ -45,7 +45,6 @@ pub(crate) fn digits(rows: usize) -> HostSamples {
 }
 
 /// A small student's training on the digits.
-#[derive(Clone, Copy)]
 pub(crate) struct Small {
     pub(crate) rows: usize,
     pub(crate) batch: usize,

@@ -137,6 +137,7 @@ impl Engine for Harness {
             rows: 1,
             ..Operation::zeroed()
         };
+        // It writes numbers by value: here one, which is 0.
         self.operate(Kernel::Vary, 1, operation);
     }
 

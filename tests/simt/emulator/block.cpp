@@ -209,33 +209,42 @@ void Block::complete_meeting(Thread* lanes, unsigned mask) {
   }
 }
 
-// Opens the block's barrier when all threads have reached it.
-bool Block::open_block_barrier(bool stuck) {
+bool open_barrier(std::span<Block* const> blocks, State at, const char* kind, bool stuck) {
   const Thread* first = nullptr;
-  unsigned waiting = 0;
-  for (const Thread& thread : threads_) {
-    if (thread.state != State::AtBlock) continue;
-    waiting += 1;
-    if (!first) first = &thread;
-    if (std::strcmp(thread.operation, first->operation) != 0) {
-      fail("divergent barriers: threads wait at %s and at %s", first->operation, thread.operation);
+  unsigned waiting = 0, alive = 0, all = 0;
+  bool copies = false;
+  for (Block* block : blocks) {
+    alive += block->alive();
+    all += static_cast<unsigned>(block->threads().size());
+    for (const Thread& thread : block->threads()) {
+      copies |= thread.state == State::AtMbarrier;
+      if (thread.state != at) continue;
+      waiting += 1;
+      if (!first) first = &thread;
+      if (std::strcmp(thread.operation, first->operation) != 0) {
+        fail("divergent %ss: threads wait at %s and at %s", kind, first->operation, thread.operation);
+      }
     }
   }
   if (waiting == 0) return false;
-  const auto all = static_cast<unsigned>(threads_.size());
-  if (waiting == alive_ && alive_ != all) {
-    fail("divergent barrier: %u of %u threads reach %s, the others have returned", waiting, all,
+  if (waiting == alive && alive != all) {
+    fail("divergent %s: %u of %u threads reach %s, the others have returned", kind, waiting, all,
          first->operation);
   }
-  if (waiting == all) {
-    for (Thread& thread : threads_) thread.state = State::Ready;
-    return true;
+  if (waiting < all) {
+    // A copy may yet land and free others.
+    if (stuck && !copies) fail("divergent %s: %u of %u threads reach %s", kind, waiting, all, first->operation);
+    return false;
   }
-  if (!stuck) return false;
-  for (const Thread& thread : threads_) {
-    if (thread.state == State::AtMbarrier) return false;  // a copy may yet land and free it
+  for (Block* block : blocks) {
+    for (Thread& thread : block->threads()) thread.state = State::Ready;
   }
-  fail("divergent barrier: %u of %u threads reach %s", waiting, all, first->operation);
+  return true;
+}
+
+bool Block::open_block_barrier(bool stuck) {
+  Block* const self[] = {this};
+  return open_barrier(self, State::AtBlock, "barrier", stuck);
 }
 
 void Block::deadlock() {

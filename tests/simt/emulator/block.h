@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "fiber.h"
@@ -66,6 +67,12 @@ struct Thread : Position {
   std::deque<std::vector<Copy>> groups;
   std::vector<Copy> open_group;
 };
+
+class Block;
+
+// Opens a barrier of this kind when all threads of these blocks have reached it, and says whether it did;
+// where all are stuck, one that only some have reached is an error.
+bool open_barrier(std::span<Block* const> blocks, State at, const char* kind, bool stuck);
 
 class Block {
  public:

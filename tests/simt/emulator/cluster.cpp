@@ -1,7 +1,8 @@
 // The scheduler above blocks: those of a cluster in turns, in a seeded order.
 #include "cluster.h"
 
-#include <cstring>
+#include <algorithm>
+#include <array>
 
 #include "sanitizer.h"
 
@@ -57,35 +58,10 @@ bool Cluster::wake() {
   return any;
 }
 
-// Opens the cluster's barrier when all threads have reached it.
 bool Cluster::open_barrier(bool stuck) {
-  const Thread* first = nullptr;
-  unsigned waiting = 0, alive = 0, all = 0;
-  for (const auto& block : blocks_) {
-    alive += block->alive();
-    all += static_cast<unsigned>(block->threads().size());
-    for (const Thread& thread : block->threads()) {
-      if (thread.state != State::AtCluster) continue;
-      waiting += 1;
-      if (!first) first = &thread;
-      if (std::strcmp(thread.operation, first->operation) != 0) {
-        fail("divergent cluster barriers: threads wait at %s and at %s", first->operation, thread.operation);
-      }
-    }
-  }
-  if (waiting == 0) return false;
-  if (waiting == alive && alive != all) {
-    fail("divergent cluster barrier: %u of %u threads reach %s, the others have returned", waiting, all,
-         first->operation);
-  }
-  if (waiting == all) {
-    for (const auto& block : blocks_) {
-      for (Thread& thread : block->threads()) thread.state = State::Ready;
-    }
-    return true;
-  }
-  if (stuck) fail("divergent cluster barrier: %u of %u threads reach %s", waiting, all, first->operation);
-  return false;
+  std::array<Block*, MOST_BLOCKS> blocks;
+  std::ranges::transform(blocks_, blocks.begin(), [](const auto& block) { return block.get(); });
+  return simt::open_barrier({blocks.data(), blocks_.size()}, State::AtCluster, "cluster barrier", stuck);
 }
 
 void Cluster::wait(Thread& thread, const char* operation) {
