@@ -1,14 +1,15 @@
 //! Rows without masks under forward KL, several at a time: sweeps go row by row, and what is done
 //! once per row is done for all of them together, one row per lane.
 
-use super::blend::{self, Blend};
+use super::beside::{Besides, Carried, Foreseen, Late, Writer};
+use super::blend;
 use super::divergence::factors;
 use super::extremes::{Extremes, Side};
-use super::layout::{Formats, GROUP, Layout, RowGradient, Sink, Tile, Wide};
+use super::layout::{Formats, GROUP, Layout, Tile, Wide};
 use super::revised::{Revised, Tempered};
 use super::row::Inputs;
 use super::simd::{MOST_LANES, Mask, Task, Vector, map};
-use super::stretch::{Stretch, label_class};
+use super::stretch::Stretch;
 use super::sums::{Apart, Exponentials, Power, Raise, Scratch, Squared, Stats, Sums};
 use crate::spec::{Divergence, LossSpec, Revision, StatsLevel, Temperature};
 use std::marker::PhantomData;
@@ -41,6 +42,9 @@ pub(super) fn rows<V: Vector>(classes: usize) -> usize {
 fn room<V: Vector>(classes: usize) -> usize {
     classes.next_multiple_of(V::LANES)
 }
+
+/// Shorter rows come from memory with the ones before them.
+const LONG: usize = 512;
 
 /// What has been found out about rows, one per lane.
 pub(super) struct Cleaned {
@@ -77,14 +81,15 @@ pub(super) fn run<V: Vector, F: Formats>(
     rows: Range<usize>,
     given: &Given<V>,
     scratch: &mut Scratch,
+    carried: &mut Carried,
 ) -> Cleaned {
     match Power::of(stretch.spec) {
         // What is slower anyway is compiled once.
-        power if !F::IS_KNOWN => by::<V, F, _>(stretch, rows, given, scratch, power),
-        Power::One => by::<V, F, _>(stretch, rows, given, scratch, Squared::<0>),
-        Power::Two => by::<V, F, _>(stretch, rows, given, scratch, Squared::<1>),
-        Power::Four => by::<V, F, _>(stretch, rows, given, scratch, Squared::<2>),
-        Power::Other => by::<V, F, _>(stretch, rows, given, scratch, Apart),
+        power if !F::IS_KNOWN => by::<V, F, _>(stretch, rows, given, scratch, carried, power),
+        Power::One => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<0>),
+        Power::Two => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<1>),
+        Power::Four => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<2>),
+        Power::Other => by::<V, F, _>(stretch, rows, given, scratch, carried, Apart),
     }
 }
 
@@ -94,12 +99,14 @@ fn by<V: Vector, F: Formats, P: Raise>(
     rows: Range<usize>,
     given: &Given<V>,
     scratch: &mut Scratch,
+    carried: &mut Carried,
     power: P,
 ) -> Cleaned {
     let seen = V::enter(Sweep::<V, F, P> {
         stretch,
         rows: rows.clone(),
-        scratch: scratch.from(0),
+        scratch,
+        carried,
         power,
         kinds: PhantomData,
     });
@@ -108,36 +115,62 @@ fn by<V: Vector, F: Formats, P: Raise>(
         given,
         seen: &seen,
     });
-    if cleaned.done != 0 && stretch.gradient.is_some() {
-        V::enter(Write::<V, F, P> {
-            stretch,
-            rows,
-            scratch: scratch.from(0),
-            power,
-            seen: &seen,
-            cleaned: &cleaned,
-            kinds: PhantomData,
-        });
+    if stretch.gradient.is_some() {
+        for (lane, row) in rows.enumerate() {
+            if cleaned.done >> lane & 1 == 1 {
+                let factors = map(cleaned.factors.each_ref(), |of_rows| of_rows[lane]);
+                carried.late[lane] = Some(Late { row, factors });
+            }
+        }
     }
     cleaned
 }
 
+/// Writes the gradients that are still late.
+#[inline(always)]
+pub(super) fn finish<V: Vector, F: Formats>(
+    stretch: &mut Stretch,
+    scratch: &mut Scratch,
+    carried: &Carried,
+) {
+    let classes = stretch.classes;
+    for (lane, late) in carried.late.iter().enumerate() {
+        if let Some(late) = *late {
+            let gradient = stretch.gradient.as_mut();
+            let power = Power::of(stretch.spec);
+            let writer = Writer::<V, F, _>::new(gradient, stretch.labels, late, power);
+            // SAFETY: all of a late row has been kept.
+            unsafe { writer.write_kept(&place::<V>(scratch, lane, classes), classes) };
+        }
+    }
+}
+
+/// A lane's part of the scratch.
+#[inline(always)]
+fn place<'a, V: Vector>(scratch: &'a mut Scratch, lane: usize, classes: usize) -> Scratch<'a> {
+    scratch.from(lane * room::<V>(classes))
+}
+
 /// Maxima, tops and sums of each row; its exponentials are kept where there is room for them.
-struct Sweep<'a, 'b, V, F, P> {
-    stretch: &'a Stretch<'b>,
+struct Sweep<'a, 'b, 'c, V, F, P> {
+    stretch: &'a mut Stretch<'b>,
     rows: Range<usize>,
-    scratch: Scratch<'a>,
+    scratch: &'a mut Scratch<'c>,
+    carried: &'a mut Carried,
     power: P,
     kinds: PhantomData<(V, F)>,
 }
 
-impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
+impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
     type Output = Seen;
 
     #[inline(always)]
-    fn run(mut self) -> Seen {
-        let (stretch, power) = (self.stretch, self.power);
+    fn run(self) -> Seen {
+        let (stretch, carried, power) = (self.stretch, self.carried, self.power);
+        let (classes, labels) = (stretch.classes, stretch.labels);
         let full = stretch.level == StatsLevel::Full;
+        let foresees = classes >= LONG;
+        let keeps = stretch.gradient.is_some();
         let together = self.rows.len();
         let zeros = [0.0; MOST_LANES];
         let mut seen = Seen {
@@ -150,7 +183,9 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
         };
         for (lane, i) in self.rows.enumerate() {
             let layout = stretch.wide::<V, F>(i);
-            let Extremes { student, teacher } = layout.extremes();
+            let foreseen = carried.foreseen[lane].take().filter(|seen| seen.row == i);
+            let extremes = foreseen.map(|seen| seen.extremes);
+            let Extremes { student, teacher } = extremes.unwrap_or_else(|| layout.extremes());
             let labelled = student.labelled;
             let of = |f: fn(&Side<f32, usize>) -> f32| [f(&student), f(&teacher)];
             let (max, label) = (of(|side| side.max), of(|side| side.label));
@@ -158,25 +193,29 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, V, F, P> {
             if !finite(max) || labelled && !finite(label) {
                 continue;
             }
-            let kept = self
-                .scratch
-                .holds(stretch.classes)
-                .then(|| self.scratch.from(lane * room::<V>(stretch.classes)));
             let tau = stretch.tau_of(i);
-            // The next rows are fetched in both sweeps, and so is what this one writes: memory is
-            // the limit of neither alone.
-            let meanwhile = Some(match &stretch.gradient {
-                Some(gradient) => gradient.ahead(i),
-                None => stretch.teacher.ahead(i + together),
-            });
-            let stats = Stats {
+            let ahead = stretch.foresight::<V, F>(i + together, foresees);
+            let late = carried.late[lane].take();
+            let gradient = stretch.gradient.as_mut();
+            let mut stats = Stats {
                 exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / tau; 2]),
                 power,
                 full,
-                kept,
-                ahead: [Some(stretch.student.ahead(i + together)), meanwhile],
+                beside: Besides {
+                    ahead,
+                    kept: keeps.then(|| place::<V>(self.scratch, lane, classes)),
+                    late: late.map(|late| Writer::new(gradient, labels, late, power)),
+                    power,
+                },
             };
             let sums = stats.of::<false, _>(&layout).to_array();
+            carried.foreseen[lane] = stats.beside.ahead.map(|ahead| Foreseen {
+                row: i + together,
+                extremes: ahead.extremes(),
+            });
+            if let Some(late) = stats.beside.late {
+                late.end();
+            }
             // What is no number makes the contrast none, and D with it: no more work for such a row.
             if !sums[7].is_finite() {
                 continue;
@@ -262,53 +301,6 @@ impl<V: Vector> Task for Lanes<'_, '_, V> {
             floats: map(floats, V::to_lanes),
             tops: [seen.top[1], seen.top[0]],
             factors: map(of_gradient, V::to_lanes),
-        }
-    }
-}
-
-/// Writes the gradient of each row.
-struct Write<'a, 'b, V, F, P> {
-    stretch: &'a mut Stretch<'b>,
-    rows: Range<usize>,
-    scratch: Scratch<'a>,
-    power: P,
-    seen: &'a Seen,
-    cleaned: &'a Cleaned,
-    kinds: PhantomData<(V, F)>,
-}
-
-impl<V: Vector, F: Formats, P: Raise> Task for Write<'_, '_, V, F, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        let (stretch, seen, cleaned) = (self.stretch, self.seen, self.cleaned);
-        let classes = stretch.classes;
-        let together = self.rows.len();
-        for (lane, i) in self.rows.enumerate() {
-            if cleaned.done >> lane & 1 == 0 {
-                continue;
-            }
-            let layout = stretch.wide::<V, F>(i);
-            let y = label_class(stretch.labels[i]);
-            let [a, b, c, at_label] = map(cleaned.factors.each_ref(), |of_rows| of_rows[lane]);
-            let next = i + together;
-            let max = [seen.max[0][lane], seen.max[1][lane]];
-            let blend = Blend {
-                exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / stretch.tau_of(i); 2]),
-                power: self.power,
-                factors: map([a, b, c], V::splat),
-                ahead: stretch.teacher.ahead(next),
-            };
-            let mut sink = RowGradient::<F>::new(stretch.gradient.as_mut(), i, y);
-            if self.scratch.holds(classes) {
-                let kept = self.scratch.from(lane * room::<V>(classes));
-                // SAFETY: the sweep has kept every row that is done.
-                unsafe { blend.write_kept::<f32>(&kept, classes, &mut sink) };
-            } else {
-                blend.write(&layout, &mut sink);
-            }
-            Sink::<V, f32>::put_label(&mut sink, at_label, true);
         }
     }
 }

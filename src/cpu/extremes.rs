@@ -4,12 +4,14 @@ use super::layout::{Layout, Terms};
 use super::simd::{Mask, Vector};
 
 /// Student and teacher of a row.
+#[derive(Clone, Copy)]
 pub(super) struct Extremes<R: Vector, C> {
     pub(super) student: Side<R, C>,
     pub(super) teacher: Side<R, C>,
 }
 
 /// One row of the two.
+#[derive(Clone, Copy)]
 pub(super) struct Side<R: Vector, C> {
     /// The label's logit; −∞ if there is no label.
     pub(super) label: R,

@@ -26,6 +26,7 @@
 //! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
 //! bits with the same instructions ([`Isa`]), whatever the number of threads.
 
+mod beside;
 mod blend;
 mod clean;
 mod copy;

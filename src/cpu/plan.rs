@@ -11,7 +11,8 @@ use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, Stats
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Parallelism {
-    /// The caller's thread alone; such a call allocates nothing.
+    /// The caller's thread alone; such a call allocates nothing, but for a thread's first one with
+    /// rows as long: see [`Plan::run`].
     #[default]
     Serial,
     /// The rayon pool in which the call is made (`pool.install(|| plan.run(…))`), or the global
@@ -29,8 +30,12 @@ pub struct Plan {
     isa: Isa,
 }
 
-/// Logits per stretch of rows that one thread works on; rows are never split.
-const STRETCH: usize = 65_536;
+/// Logits whose rows are summed one after the other; rows are never split.
+const LEAF: usize = 65_536;
+
+/// Stretches of rows per thread: what one leaves to the next is done for nothing else meanwhile.
+#[cfg(feature = "rayon")]
+const PER_THREAD: usize = 4;
 
 impl Plan {
     /// A plan for rows of `classes` classes whose records are written as far as `level` says.
@@ -90,8 +95,9 @@ impl Plan {
     /// [`Rows::counts`], a mean counts this call's rows; per group that reads the teacher's logits
     /// once more.
     ///
-    /// Built with optimisation, a thread needs 448 KiB of stack for rows of 4,097 to 32,768 classes and
-    /// 96 KiB for others; without, up to 2 MiB, which is what Rust gives a thread.
+    /// A thread that works on rows of at least 16 classes keeps room for the exponentials of three
+    /// rows, and of 4,096 classes at least: 48 KiB, or 12 bytes per class, 12 MiB at most, allocated
+    /// when they are first needed.
     ///
     /// # Errors
     /// [`ArgumentError`] names the argument, before anything is written.
@@ -193,20 +199,32 @@ struct Batch<'a, S> {
 }
 
 impl<T: Element> Call<'_, T> {
-    /// The stretch's part of the total. Stretches are halved at places that depend on the shape
-    /// alone and summed pairwise, so that threads change nothing.
+    /// The rows that are summed one after the other.
+    fn leaf(&self) -> usize {
+        (LEAF / self.plan.classes).max(1)
+    }
+
+    /// The batch's part of the total.
     fn total<S: Element>(&self, batch: Batch<S>) -> f64 {
-        let rows = (STRETCH / self.plan.classes).max(1);
-        if batch.rows <= rows {
+        match self.parallelism {
+            Parallelism::Serial => self.stretch(batch),
+            #[cfg(feature = "rayon")]
+            Parallelism::Rayon => {
+                let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
+                self.shared(batch, most.max(self.leaf()))
+            }
+        }
+    }
+
+    /// The same, shared between threads by halves of more than `most` rows.
+    #[cfg(feature = "rayon")]
+    fn shared<S: Element>(&self, batch: Batch<S>, most: usize) -> f64 {
+        if batch.rows <= most {
             return self.stretch(batch);
         }
-        let middle = (batch.rows / 2).next_multiple_of(rows);
+        let middle = stretch::middle(batch.rows, self.leaf());
         let (a, b) = batch.split(middle, self.strides);
-        let (a, b) = match self.parallelism {
-            Parallelism::Serial => (self.total(a), self.total(b)),
-            #[cfg(feature = "rayon")]
-            Parallelism::Rayon => rayon::join(|| self.total(a), || self.total(b)),
-        };
+        let (a, b) = rayon::join(|| self.shared(a, most), || self.shared(b, most));
         a + b
     }
 
@@ -225,6 +243,7 @@ impl<T: Element> Call<'_, T> {
             Stretch {
                 spec: &plan.spec,
                 classes: plan.classes,
+                leaf: self.leaf(),
                 level: plan.level,
                 labels: &self.rows.labels[here.clone()],
                 weight: self.rows.weight.map(|w| &w[here.clone()]),
@@ -248,6 +267,7 @@ impl<T: Element> Call<'_, T> {
 
 impl<S: Element> Batch<'_, S> {
     /// The first `rows` rows, and the others.
+    #[cfg(feature = "rayon")]
     fn split(self, rows: usize, strides: Strides) -> (Self, Self) {
         let logits = self
             .student

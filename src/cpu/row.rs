@@ -71,13 +71,11 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
         let (power, full) = (Power::of(spec), self.level == StatsLevel::Full);
         let mut fast = None;
         if !counted {
-            let kept = None;
-            let stats = Stats {
+            let mut stats = Stats {
                 exponentials,
                 power,
                 full,
-                kept,
-                ahead: [None; 2],
+                beside: (),
             };
             let sums = stats.of::<false, L>(layout);
             if is_below_infinity([sums.contrast.abs(), of_s.label, of_t.label]) {
@@ -157,12 +155,11 @@ impl<L: Layout> Task for Masked<'_, L> {
 
     #[inline(always)]
     fn run(self) -> Sums<L::R> {
-        let stats = Stats {
+        let mut stats = Stats {
             exponentials: self.0,
             power: self.1,
             full: self.2,
-            kept: None,
-            ahead: [None; 2],
+            beside: (),
         };
         stats.of::<true, L>(self.3)
     }

@@ -1,26 +1,28 @@
 //! A stretch of rows, one after the other or side by side. It knows types as values, so that it is
 //! compiled once per instruction set.
 
+use super::beside::Carried;
 use super::clean::{self, Given};
 use super::layout::{
-    Any, Bf16s, Formats, GROUP, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, TILE_CLASSES,
-    Tile, TileGradient, Wide,
+    Any, Bf16s, Foresight, Formats, GROUP, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles,
+    TILE_CLASSES, Tile, TileGradient, Wide,
 };
 use super::row::{Inputs, Row};
 use super::simd::{Isa, MOST_LANES, Mask, Program, Task, Vector, map};
-use super::sums::{Room, Scratch};
+use super::sums::{Scratch, with_room};
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Rows of more classes compute exponentials twice, because twice as much no longer lies in the
-/// second-level cache; and 384 KiB are as much as a stack should give.
-const KEPT: usize = 32_768;
+/// Rows of more classes go one at a time, so that no thread keeps more than 12 MiB for them.
+const KEPT: usize = 1 << 20;
 
 /// A stretch of rows.
 pub(super) struct Stretch<'a> {
     pub(super) spec: &'a LossSpec,
     pub(super) classes: usize,
+    /// How many rows are summed one after the other.
+    pub(super) leaf: usize,
     pub(super) level: StatsLevel,
     pub(super) labels: &'a [i32],
     pub(super) weight: Option<&'a [f32]>,
@@ -57,6 +59,31 @@ impl Program for Stretch<'_> {
     }
 }
 
+/// Where rows are cut whose parts are summed pairwise, beyond `leaf` rows.
+pub(super) fn middle(rows: usize, leaf: usize) -> usize {
+    rows.div_ceil(leaf).next_power_of_two() / 2 * leaf
+}
+
+/// The rows' parts of the total, each of a leaf's rows in their order, summed as a tree that depends
+/// on their number alone: threads may cut it at any [`middle`].
+#[inline(always)]
+fn tree(rows: Range<usize>, leaf: usize, mut part: impl FnMut(Range<usize>) -> f64) -> f64 {
+    // A sum of as many leaves for each bit of their number.
+    let (mut sums, mut leaves) = ([0.0; usize::BITS as usize], 0_usize);
+    for first in rows.clone().step_by(leaf) {
+        let mut sum = part(first..rows.end.min(first.saturating_add(leaf)));
+        let mut level = 0;
+        while leaves >> level & 1 == 1 {
+            sum += sums[level];
+            level += 1;
+        }
+        sums[level] = sum;
+        leaves += 1;
+    }
+    let open = (0..sums.len()).filter(|level| leaves >> level & 1 == 1);
+    open.fold(0.0, |total, level| sums[level] + total)
+}
+
 /// The class of a label.
 pub(super) fn label_class(label: i32) -> usize {
     if label == IGNORE {
@@ -78,6 +105,16 @@ impl<'a> Stretch<'a> {
     pub(super) fn wide<V: Vector, F: Formats>(&self, i: usize) -> Wide<'a, V, F> {
         let y = label_class(self.labels[i]);
         Wide::new(self.student.row(i), self.teacher.row(i), y)
+    }
+
+    /// What looks for the extremes of a row ahead, if there is one here.
+    #[inline(always)]
+    pub(super) fn foresight<V: Vector, F: Formats>(
+        &self,
+        i: usize,
+        wanted: bool,
+    ) -> Option<Foresight<'a, V, F>> {
+        (wanted && i < self.labels.len()).then(|| Foresight::new(self.wide(i)))
     }
 
     /// A row's label, weights and temperature.
@@ -119,37 +156,41 @@ impl<'a> Stretch<'a> {
     /// All rows, each across many lanes.
     #[inline(always)]
     fn groups<V: Vector, F: Formats>(&mut self) -> f64 {
-        if !clean::applies(self.spec) {
-            let rows = 0..self.labels.len();
-            return rows.fold(0.0, |total, i| self.one::<V>(i, total));
+        if self.classes > KEPT || !clean::applies(self.spec) {
+            return self.one_by_one::<V>();
         }
-        match self.classes {
-            classes if classes <= GROUP => self.in_room::<V, F, GROUP>(),
-            classes if classes <= KEPT => self.in_room::<V, F, KEPT>(),
-            _ => self.in_room::<V, F, 0>(),
-        }
+        with_room(self.classes.max(GROUP), |room| match room {
+            None => self.one_by_one::<V>(),
+            Some(scratch) => V::enter(Groups::<V, F> {
+                stretch: self,
+                scratch,
+                kinds: PhantomData,
+            }),
+        })
     }
 
-    /// The same with room for the exponentials of so many classes. Not inlined, so that short rows
-    /// need no more of the stack than they use.
-    #[inline(never)]
-    fn in_room<V: Vector, F: Formats, const CLASSES: usize>(&mut self) -> f64 {
-        V::enter(Groups::<V, F> {
-            stretch: self,
-            scratch: Room::<CLASSES>::new().scratch(),
-            kinds: PhantomData,
+    /// All rows, whatever they are.
+    #[inline(always)]
+    fn one_by_one<V: Vector>(&mut self) -> f64 {
+        tree(0..self.labels.len(), self.leaf, |rows| {
+            rows.fold(0.0, |total, i| self.one::<V>(i, total))
         })
     }
 
     /// Several rows at a time.
     #[inline(always)]
-    fn together<V: Vector, F: Formats>(&mut self, scratch: &mut Scratch) -> f64 {
-        let (rows, mut total) = (self.labels.len(), 0.0);
+    fn together<V: Vector, F: Formats>(
+        &mut self,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        carried: &mut Carried,
+    ) -> f64 {
+        let mut total = 0.0;
         let together = clean::rows::<V>(self.classes);
-        for first in (0..rows).step_by(together) {
-            let group = first..rows.min(first + together);
+        for first in rows.clone().step_by(together) {
+            let group = first..rows.end.min(first + together);
             let given = self.given::<V>(group.clone());
-            let cleaned = clean::run::<V, F>(self, group.clone(), &given, scratch);
+            let cleaned = clean::run::<V, F>(self, group.clone(), &given, scratch, carried);
             for (lane, i) in group.enumerate() {
                 if cleaned.done >> lane & 1 == 0 {
                     total = self.one::<V>(i, total);
@@ -201,11 +242,12 @@ impl<'a> Stretch<'a> {
     /// Rows of few classes, side by side.
     #[inline(always)]
     fn tiles<V: Vector>(&mut self) -> f64 {
-        let (rows, mut total) = (self.labels.len(), 0.0);
-        for first in (0..rows).step_by(V::LANES) {
-            total = self.tile::<V>(first..rows.min(first + V::LANES), total);
-        }
-        total
+        tree(0..self.labels.len(), self.leaf, |rows| {
+            let firsts = rows.clone().step_by(V::LANES);
+            firsts.fold(0.0, |total, first| {
+                self.tile::<V>(first..rows.end.min(first + V::LANES), total)
+            })
+        })
     }
 
     /// At most as many rows as there are lanes.
@@ -317,18 +359,23 @@ impl<'a> Stretch<'a> {
 }
 
 /// All rows, several at a time.
-struct Groups<'a, 'b, V, F> {
+struct Groups<'a, 'b, 'c, V, F> {
     stretch: &'a mut Stretch<'b>,
-    scratch: Scratch<'a>,
+    scratch: &'a mut Scratch<'c>,
     kinds: PhantomData<(V, F)>,
 }
 
-impl<V: Vector, F: Formats> Task for Groups<'_, '_, V, F> {
+impl<V: Vector, F: Formats> Task for Groups<'_, '_, '_, V, F> {
     type Output = f64;
 
     #[inline(always)]
-    fn run(mut self) -> f64 {
-        self.stretch.together::<V, F>(&mut self.scratch)
+    fn run(self) -> f64 {
+        let (stretch, scratch, mut carried) = (self.stretch, self.scratch, Carried::default());
+        let total = tree(0..stretch.labels.len(), stretch.leaf, |rows| {
+            stretch.together::<V, F>(rows, scratch, &mut carried)
+        });
+        clean::finish::<V, F>(stretch, scratch, &carried);
+        total
     }
 }
 

@@ -1,11 +1,13 @@
 //! The stats sweep: every sum that the row program needs of a row's exponentials, in one go.
 
-use super::layout::{Ahead, LOWEST, Layout, Terms};
+use super::layout::{LOWEST, Layout, Terms};
 use super::math::{NOTHING, exp};
 use super::simd::{Vector, map};
 use crate::spec::{LossSpec, Temperature};
+use std::cell::Cell;
 use std::f32::consts::LOG2_E;
 use std::mem::MaybeUninit;
+use std::slice;
 
 /// Sums over the classes besides the label; `d` is a logit less the shift, `e = exp(k d)`.
 #[derive(Clone, Copy)]
@@ -153,18 +155,40 @@ impl<V: Vector> Exponentials<V> {
     }
 }
 
-/// Room for the exponentials of rows of at most so many classes together, on the caller's stack.
+/// A line of the cache.
+#[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Room<const CLASSES: usize>([[MaybeUninit<f32>; CLASSES]; 3]);
+struct Line(#[expect(dead_code, reason = "read as floats")] [MaybeUninit<f32>; 16]);
 
-impl<const CLASSES: usize> Room<CLASSES> {
-    pub(super) const fn new() -> Self {
-        Self([[MaybeUninit::uninit(); CLASSES]; 3])
-    }
+thread_local! {
+    /// What a thread that has worked on rows keeps for the next ones.
+    static ROOM: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
 
-    pub(super) fn scratch(&mut self) -> Scratch<'_> {
-        Scratch(self.0.each_mut().map(|row| &mut row[..]))
+/// The same floats one by one.
+fn floats(lines: &mut [Line]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: a line is its floats, and they are borrowed as the lines are.
+    unsafe { slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), 16 * lines.len()) }
+}
+
+/// Runs with room for the exponentials of rows of so many classes together, unless there is no
+/// memory.
+pub(super) fn with_room<R>(classes: usize, run: impl FnOnce(Option<&mut Scratch>) -> R) -> R {
+    let lines = classes.div_ceil(16);
+    let mut room = ROOM.try_with(Cell::take).unwrap_or_default();
+    if room.len() < 3 * lines && room.try_reserve_exact(3 * lines - room.len()).is_ok() {
+        room.resize(3 * lines, Line([MaybeUninit::uninit(); 16]));
     }
+    let result = if room.len() < 3 * lines {
+        run(None)
+    } else {
+        let (a, rest) = room.split_at_mut(lines);
+        let (b, c) = rest.split_at_mut(lines);
+        run(Some(&mut Scratch([a, b, c].map(floats))))
+    };
+    // A thread that ends keeps nothing.
+    let _ = ROOM.try_with(|kept| kept.set(room));
+    result
 }
 
 /// Room for exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of
@@ -172,12 +196,6 @@ impl<const CLASSES: usize> Room<CLASSES> {
 pub(super) struct Scratch<'a>([&'a mut [MaybeUninit<f32>]; 3]);
 
 impl Scratch<'_> {
-    /// Whether a row of so many classes fits.
-    #[inline(always)]
-    pub(super) fn holds(&self, classes: usize) -> bool {
-        classes <= self.0[0].len()
-    }
-
     /// The places from `start` on.
     #[inline(always)]
     pub(super) fn from(&mut self, start: usize) -> Scratch<'_> {
@@ -185,7 +203,7 @@ impl Scratch<'_> {
     }
 
     #[inline(always)]
-    fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
+    pub(super) fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
         let room: &mut [_] = &mut self.0[which][at..at + V::LANES];
         // SAFETY: the slice has LANES places.
         unsafe { values.store(room.as_mut_ptr().cast()) };
@@ -201,20 +219,30 @@ impl Scratch<'_> {
     }
 }
 
+/// What is done beside the sweep with a vector's exponentials: `e_s`, `e_t`, and the student's at
+/// τ = 1. Each vector of the row comes once, in their order.
+pub(super) trait Beside<V> {
+    fn beside(&mut self, at: usize, exponentials: [V; 3]);
+}
+
+/// Nothing.
+impl<V> Beside<V> for () {
+    #[inline(always)]
+    fn beside(&mut self, _: usize, _: [V; 3]) {}
+}
+
 /// The sweep.
-pub(super) struct Stats<'a, V, P> {
+pub(super) struct Stats<V, P, B> {
     pub(super) exponentials: Exponentials<V>,
     pub(super) power: P,
     pub(super) full: bool,
-    pub(super) kept: Option<Scratch<'a>>,
-    /// What comes nearer meanwhile.
-    pub(super) ahead: [Option<Ahead>; 2],
+    pub(super) beside: B,
 }
 
-impl<V: Vector, P: Raise> Stats<'_, V, P> {
+impl<V: Vector, P: Raise, B: Beside<V>> Stats<V, P, B> {
     #[inline(always)]
-    pub(super) fn of<const MASKED: bool, L: Layout<V = V>>(mut self, layout: &L) -> Sums<L::R> {
-        Sums::from_array(layout.sum::<MASKED, 8>(&mut self))
+    pub(super) fn of<const MASKED: bool, L: Layout<V = V>>(&mut self, layout: &L) -> Sums<L::R> {
+        Sums::from_array(layout.sum::<MASKED, 8>(self))
     }
 }
 
@@ -239,24 +267,15 @@ impl<R: Copy> Sums<R> {
     }
 }
 
-impl<V: Vector, P: Raise> Terms<V, 8> for Stats<'_, V, P> {
+impl<V: Vector, P: Raise, B: Beside<V>> Terms<V, 8> for Stats<V, P, B> {
     const ABSENT: f32 = LOWEST;
 
     #[inline(always)]
     fn add<const MASKED: bool>(&mut self, at: usize, s: V, t: V, sums: &mut [V; 8]) {
         let power = self.power;
-        for ahead in self.ahead.iter().flatten() {
-            ahead.fetch::<V>(at);
-        }
         let Both { d, e } = self.exponentials.at::<MASKED>(s, t);
         let raw = power.raise(e[0], d[0]);
-        if let Some(kept) = &mut self.kept {
-            kept.keep(0, at, e[0]);
-            kept.keep(1, at, e[1]);
-            if power.is_apart() {
-                kept.keep(2, at, raw);
-            }
-        }
+        self.beside.beside(at, [e[0], e[1], raw]);
         sums[0] = sums[0] + e[0];
         sums[1] = sums[1] + e[1];
         sums[2] = sums[2] + raw;

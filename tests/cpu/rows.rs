@@ -182,3 +182,41 @@ fn a_small_divergence_has_digits() {
         assert!((kd / truth - 1.0).abs() < 0.02, "{isa:?}: {kd} {truth}");
     }
 }
+
+/// Rows longer than any whose exponentials are kept: classes without probability change nothing.
+#[test]
+fn the_longest_rows_are_as_right() {
+    let most = 1 << 20;
+    let logit = |c: usize, step: usize| (c * step % 1009) as f32 * 0.01;
+    let run = |classes: usize| {
+        let row = |step| -> Vec<f32> {
+            let shown = (0..most).map(|c| logit(c, step));
+            shown.chain((most..classes).map(|_| -500.0)).collect()
+        };
+        let (student, teacher) = (row(37), row(61));
+        let mut gradient = vec![0.0; classes];
+        let mut stats = [RowStats::default()];
+        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
+        let place = Student::with_gradient(&student, &mut gradient);
+        plan.run(
+            &Rows::new(&teacher, &[5]),
+            place,
+            &mut stats,
+            Parallelism::Serial,
+        )
+        .unwrap();
+        (stats[0], gradient)
+    };
+    let ((kept, kept_gradient), (stats, gradient)) = (run(most), run(most + 3));
+    let near = |a: f32, b: f32| (a - b).abs() <= 1e-5 * b.abs();
+    assert!(near(stats.loss, kept.loss), "{} {}", stats.loss, kept.loss);
+    assert!(near(stats.kd, kept.kd), "{} {}", stats.kd, kept.kd);
+    let largest = kept_gradient.iter().fold(0.0_f32, |a, g| a.max(g.abs()));
+    for (c, (a, b)) in gradient.iter().zip(&kept_gradient).enumerate() {
+        assert!(
+            (a - b).abs() <= 1e-5 * (b.abs() + largest * 1e-3),
+            "class {c}: {a} {b}"
+        );
+    }
+    assert!(gradient[most..].iter().all(|&g| g == 0.0));
+}

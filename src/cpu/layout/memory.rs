@@ -68,27 +68,6 @@ pub(in crate::cpu) struct Matrix<'a> {
     matrix: PhantomData<&'a [u8]>,
 }
 
-/// A row that will be read soon, or written.
-#[derive(Clone, Copy)]
-pub(in crate::cpu) struct Ahead {
-    start: *const u8,
-    bytes: usize,
-    is_written: bool,
-}
-
-impl Ahead {
-    /// Asks for the vector from class `at` on.
-    #[inline(always)]
-    pub(in crate::cpu) fn fetch<V: Vector>(&self, at: usize) {
-        let at = self.start.wrapping_add(at * self.bytes);
-        if self.is_written {
-            V::prefetch_to_write(at);
-        } else {
-            V::prefetch(at);
-        }
-    }
-}
-
 /// The same, written.
 pub(in crate::cpu) struct MatrixMut<'a> {
     start: *mut u8,
@@ -153,17 +132,6 @@ impl<'a> Matrix<'a> {
             format: self.format,
             len: self.classes,
             row: PhantomData,
-        }
-    }
-
-    /// A row that will be read soon; it may be another stretch's, or none.
-    #[inline(always)]
-    pub(in crate::cpu) fn ahead(&self, row: usize) -> Ahead {
-        let offset = row.wrapping_mul(self.stride * self.format.bytes());
-        Ahead {
-            start: self.start.wrapping_add(offset),
-            bytes: self.format.bytes(),
-            is_written: false,
         }
     }
 
@@ -238,16 +206,6 @@ impl<'a> MatrixMut<'a> {
         (of, Some(Self { start, of }))
     }
 
-    /// A row that will be written soon.
-    #[inline(always)]
-    pub(in crate::cpu) fn ahead(&self, row: usize) -> Ahead {
-        Ahead {
-            start: self.start.wrapping_add(self.of.offset(row)),
-            is_written: true,
-            ..self.of.ahead(row)
-        }
-    }
-
     /// Writes lanes as rows.
     #[inline(always)]
     pub(in crate::cpu) fn turn_back<V: Vector>(&mut self, rows: Range<usize>, values: &[V]) {
@@ -286,6 +244,12 @@ impl<'a, F: Formats> Source<'a, F> {
         }
     }
 
+    /// Asks for the logits from class `at` on; they may be another row's, or none.
+    #[inline(always)]
+    pub(super) fn fetch<V: Vector>(&self, at: usize) {
+        V::prefetch(address(self.start, F::known(self.format), at));
+    }
+
     /// How many logits.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
@@ -322,6 +286,12 @@ impl<'a, F: Formats> Source<'a, F> {
     }
 }
 
+/// Where the value of a class is, or would be.
+#[inline(always)]
+fn address(start: *const u8, format: Format, class: usize) -> *const u8 {
+    start.wrapping_add(class * format.bytes())
+}
+
 /// The gradient of one row: nowhere, apart, or over the logits.
 pub(in crate::cpu) struct RowGradient<'a, F> {
     start: Option<*mut u8>,
@@ -348,6 +318,14 @@ impl<'a, F: Formats> RowGradient<'a, F> {
             len,
             y,
             row: PhantomData,
+        }
+    }
+
+    /// Asks for the room from class `at` on; it may be another row's, or none.
+    #[inline(always)]
+    pub(in crate::cpu) fn fetch<V: Vector>(&self, at: usize) {
+        if let Some(start) = self.start {
+            V::prefetch_to_write(address(start, F::known(self.format), at + 512));
         }
     }
 

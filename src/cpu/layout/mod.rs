@@ -9,10 +9,10 @@ mod tile;
 mod wide;
 
 pub(super) use memory::{
-    Ahead, Any, Bf16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
+    Any, Bf16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
 };
 pub(super) use tile::{TILE_CLASSES, Tile, TileGradient};
-pub(super) use wide::{GROUP, NO_LABEL, Wide};
+pub(super) use wide::{Foresight, GROUP, NO_LABEL, Wide};
 
 use super::extremes::Extremes;
 use super::simd::Vector;

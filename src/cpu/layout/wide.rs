@@ -16,6 +16,9 @@ pub(in crate::cpu) const GROUP: usize = 4096;
 /// Vectors whose maximum is found before the next ones are looked at.
 const BLOCK: usize = 16;
 
+/// How far ahead of a sweep its row is asked for.
+const AHEAD: usize = 256;
+
 /// Groups in the longest row are fewer than 2²⁰.
 const LEVELS: usize = 20;
 
@@ -70,6 +73,17 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
                 step.step::<MASKED>(at, s, t);
                 at += V::LANES;
             }
+        }
+    }
+
+    #[inline(always)]
+    fn of_peaks(&self, peaks: &Peaks<V>) -> Extremes<f32, usize> {
+        let is_one_block = self.s.len() <= BLOCK * V::LANES;
+        let (s, of_s) = peaks.of(0, is_one_block);
+        let (t, of_t) = peaks.of(1, is_one_block);
+        Extremes {
+            student: self.side(&self.s, s, of_s),
+            teacher: self.side(&self.t, t, of_t),
         }
     }
 
@@ -167,22 +181,13 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
 
     #[inline(always)]
     fn extremes(&self) -> Extremes<f32, usize> {
-        // Tops are looked for in the blocks that hold them, instead of in the whole row.
-        let (mut max, mut blocks) = ([f32::NEG_INFINITY; 2], [0; 2]);
+        let mut peaks = Peaks::new();
         for from in (0..self.s.len()).step_by(BLOCK * V::LANES) {
             let to = self.s.len().min(from + BLOCK * V::LANES);
-            let mut maxima = Maxima([V::splat(f32::NEG_INFINITY); 2]);
-            self.range::<false, _>(from, to, &mut maxima);
-            for (i, of_block) in map(maxima.0, V::maximum).into_iter().enumerate() {
-                if of_block > max[i] {
-                    (max[i], blocks[i]) = (of_block, from);
-                }
-            }
+            self.range::<false, _>(from, to, &mut peaks);
+            peaks.close(from);
         }
-        Extremes {
-            student: self.side(&self.s, max[0], blocks[0]),
-            teacher: self.side(&self.t, max[1], blocks[1]),
-        }
+        self.of_peaks(&peaks)
     }
 
     #[inline(always)]
@@ -295,13 +300,99 @@ impl<const N: usize> Tree<N> {
     }
 }
 
-/// Maxima of both rows.
-struct Maxima<V>([V; 2]);
+/// The maxima of both rows so far, lane by lane, and the block in which each of them was found
+/// first: tops are looked for there, instead of in the whole row.
+struct Peaks<V> {
+    of_block: [V; 2],
+    max: [V; 2],
+    found: [V; 2],
+}
 
-impl<V: Vector> Step<V> for Maxima<V> {
+impl<V: Vector> Peaks<V> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self {
+            of_block: [V::splat(f32::NEG_INFINITY); 2],
+            max: [V::splat(f32::NEG_INFINITY); 2],
+            found: [V::splat(0.0); 2],
+        }
+    }
+
+    /// Ends the block that holds class `at`.
+    #[inline(always)]
+    fn close(&mut self, at: usize) {
+        // A float counts blocks exactly, 2²⁴ of them.
+        let block = V::splat((at / (BLOCK * V::LANES)) as f32);
+        for i in 0..2 {
+            let higher = self.max[i].lt(self.of_block[i]);
+            self.max[i] = V::select(higher, self.of_block[i], self.max[i]);
+            self.found[i] = V::select(higher, block, self.found[i]);
+        }
+        self.of_block = [V::splat(f32::NEG_INFINITY); 2];
+    }
+
+    /// One row's maximum, and where the first block that holds it begins.
+    #[inline(always)]
+    fn of(&self, which: usize, is_one_block: bool) -> (f32, usize) {
+        let max = self.max[which].maximum();
+        if is_one_block {
+            return (max, 0);
+        }
+        let here = self.max[which].eq(V::splat(max));
+        let (zero, none) = (V::splat(0.0), V::splat(f32::NEG_INFINITY));
+        let first = V::select(here, zero - self.found[which], none).maximum();
+        (max, -first as usize * BLOCK * V::LANES)
+    }
+}
+
+impl<V: Vector> Step<V> for Peaks<V> {
     #[inline(always)]
     fn step<const MASKED: bool>(&mut self, _: usize, s: V, t: V) {
-        self.0 = [s.max(self.0[0]), t.max(self.0[1])];
+        self.of_block = [s.max(self.of_block[0]), t.max(self.of_block[1])];
+    }
+}
+
+/// Looks for the extremes of one row while another is swept over.
+pub(in crate::cpu) struct Foresight<'a, V, F> {
+    row: Wide<'a, V, F>,
+    peaks: Peaks<V>,
+    /// The vectors that hold the label, and what is left of the row after whole ones.
+    special: [usize; 2],
+}
+
+impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
+    #[inline(always)]
+    pub(in crate::cpu) fn new(row: Wide<'a, V, F>) -> Self {
+        let special = map([row.y, row.s.len()], |class| class - class % V::LANES);
+        Self {
+            row,
+            peaks: Peaks::new(),
+            special,
+        }
+    }
+
+    #[inline(always)]
+    pub(in crate::cpu) fn extremes(mut self) -> Extremes<f32, usize> {
+        self.peaks.close(self.row.s.len() - 1);
+        self.row.of_peaks(&self.peaks)
+    }
+
+    /// Looks at the vector from class `at` on. Each is to be looked at once, in their order.
+    #[inline(always)]
+    pub(in crate::cpu) fn look(&mut self, at: usize) {
+        self.row.s.fetch::<V>(at + AHEAD);
+        self.row.t.fetch::<V>(at + AHEAD);
+        if self.special.contains(&at) {
+            let to = self.row.s.len().min(at + V::LANES);
+            self.row.range::<false, _>(at, to, &mut self.peaks);
+        } else {
+            // SAFETY: the vectors of a row are whole, but for the special ones.
+            let (s, t) = unsafe { (self.row.s.load(at), self.row.t.load(at)) };
+            self.peaks.step::<false>(at, s, t);
+        }
+        if at / V::LANES % BLOCK == BLOCK - 1 {
+            self.peaks.close(at);
+        }
     }
 }
 
