@@ -57,7 +57,7 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
 
     #[inline(always)]
     fn put(&mut self, at: usize, [e_s, e_t, raw]: [V; 3]) {
-        self.sink.fetch::<V>(at);
+        self.sink.fetch_ahead::<V>(at);
         let [a, b, c] = self.factors;
         let g = e_s.mul_add(a, e_t.mul_add(b, raw * c));
         self.sink.put(at, g, true);

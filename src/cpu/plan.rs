@@ -211,7 +211,7 @@ impl<T: Element> Call<'_, T> {
             #[cfg(feature = "rayon")]
             Parallelism::Rayon => {
                 let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
-                self.shared(batch, most.max(self.leaf()))
+                self.shared(batch, most + self.leaf())
             }
         }
     }

@@ -48,6 +48,9 @@ impl Formats for Any {
     }
 }
 
+/// How many classes ahead of a sweep memory is asked for what it needs.
+const AHEAD: usize = 256;
+
 /// A row of logits. The gradient may be written over it between two reads.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Source<'a, F> {
@@ -244,10 +247,10 @@ impl<'a, F: Formats> Source<'a, F> {
         }
     }
 
-    /// Asks for the logits from class `at` on; they may be another row's, or none.
+    /// Asks for logits ahead of class `at`; they may be another row's, or none.
     #[inline(always)]
-    pub(super) fn fetch<V: Vector>(&self, at: usize) {
-        V::prefetch(address(self.start, F::known(self.format), at));
+    pub(super) fn fetch_ahead<V: Vector>(&self, at: usize) {
+        V::prefetch(ahead(self.start, F::known(self.format), at));
     }
 
     /// How many logits.
@@ -286,10 +289,10 @@ impl<'a, F: Formats> Source<'a, F> {
     }
 }
 
-/// Where the value of a class is, or would be.
+/// Where what a sweep at class `at` asks for is, or would be.
 #[inline(always)]
-fn address(start: *const u8, format: Format, class: usize) -> *const u8 {
-    start.wrapping_add(class * format.bytes())
+fn ahead(start: *const u8, format: Format, at: usize) -> *const u8 {
+    start.wrapping_add((at + AHEAD) * format.bytes())
 }
 
 /// The gradient of one row: nowhere, apart, or over the logits.
@@ -321,11 +324,11 @@ impl<'a, F: Formats> RowGradient<'a, F> {
         }
     }
 
-    /// Asks for the room from class `at` on; it may be another row's, or none.
+    /// Asks for room ahead of class `at`; it may be another row's, or none.
     #[inline(always)]
-    pub(in crate::cpu) fn fetch<V: Vector>(&self, at: usize) {
+    pub(in crate::cpu) fn fetch_ahead<V: Vector>(&self, at: usize) {
         if let Some(start) = self.start {
-            V::prefetch_to_write(address(start, F::known(self.format), at + 512));
+            V::prefetch_to_write(ahead(start, F::known(self.format), at));
         }
     }
 

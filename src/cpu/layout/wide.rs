@@ -16,9 +16,6 @@ pub(in crate::cpu) const GROUP: usize = 4096;
 /// Vectors whose maximum is found before the next ones are looked at.
 const BLOCK: usize = 16;
 
-/// How far ahead of a sweep its row is asked for.
-const AHEAD: usize = 256;
-
 /// Groups in the longest row are fewer than 2²⁰.
 const LEVELS: usize = 20;
 
@@ -380,8 +377,8 @@ impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
     /// Looks at the vector from class `at` on. Each is to be looked at once, in their order.
     #[inline(always)]
     pub(in crate::cpu) fn look(&mut self, at: usize) {
-        self.row.s.fetch::<V>(at + AHEAD);
-        self.row.t.fetch::<V>(at + AHEAD);
+        self.row.s.fetch_ahead::<V>(at);
+        self.row.t.fetch_ahead::<V>(at);
         if self.special.contains(&at) {
             let to = self.row.s.len().min(at + V::LANES);
             self.row.range::<false, _>(at, to, &mut self.peaks);
