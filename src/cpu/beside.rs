@@ -114,11 +114,12 @@ impl<V: Vector, F: Formats, P: Raise> Beside<V> for Besides<'_, V, F, P> {
     #[inline(always)]
     fn beside(&mut self, at: usize, [e_s, e_t, raw]: [V; 3]) {
         if let Some(ahead) = &mut self.ahead {
-            ahead.look(at);
+            // SAFETY: the rows are of one length.
+            unsafe { ahead.look(at) };
         }
         let Some(kept) = &mut self.kept else { return };
         if let Some(late) = &mut self.late {
-            // SAFETY: a row is late where all of it has been kept, and the rows are of one length.
+            // SAFETY: a row is late where all of it has been kept.
             unsafe { late.put_kept(at, kept) };
         }
         kept.keep(0, at, e_s);

@@ -43,8 +43,12 @@ fn room<V: Vector>(classes: usize) -> usize {
     classes.next_multiple_of(V::LANES)
 }
 
-/// Shorter rows come from memory with the ones before them.
-const LONG: usize = 512;
+/// From how many classes on the extremes of later rows are looked for: shorter rows come from memory
+/// with the ones before them, and where vectors are short, registers are few.
+#[inline(always)]
+fn long<V: Vector>() -> usize {
+    if V::LANES < 16 { 4096 } else { 512 }
+}
 
 /// What has been found out about rows, one per lane.
 pub(super) struct Cleaned {
@@ -169,7 +173,7 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
         let (stretch, carried, power) = (self.stretch, self.carried, self.power);
         let (classes, labels) = (stretch.classes, stretch.labels);
         let full = stretch.level == StatsLevel::Full;
-        let foresees = classes >= LONG;
+        let foresees = classes >= long::<V>();
         let keeps = stretch.gradient.is_some();
         let together = self.rows.len();
         let zeros = [0.0; MOST_LANES];

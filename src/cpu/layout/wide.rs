@@ -375,15 +375,18 @@ impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
     }
 
     /// Looks at the vector from class `at` on. Each is to be looked at once, in their order.
+    ///
+    /// # Safety
+    /// A vector of a row as long begins there.
     #[inline(always)]
-    pub(in crate::cpu) fn look(&mut self, at: usize) {
+    pub(in crate::cpu) unsafe fn look(&mut self, at: usize) {
         self.row.s.fetch_ahead::<V>(at);
         self.row.t.fetch_ahead::<V>(at);
         if self.special.contains(&at) {
             let to = self.row.s.len().min(at + V::LANES);
             self.row.range::<false, _>(at, to, &mut self.peaks);
         } else {
-            // SAFETY: the vectors of a row are whole, but for the special ones.
+            // SAFETY: the caller's promise; the row's vectors are whole, but for the special ones.
             let (s, t) = unsafe { (self.row.s.load(at), self.row.t.load(at)) };
             self.peaks.step::<false>(at, s, t);
         }
