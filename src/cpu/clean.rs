@@ -78,7 +78,7 @@ pub(super) struct Given<V> {
     pub(super) inputs: Inputs<V>,
 }
 
-/// Takes the rows that can go this way, and writes their gradient.
+/// Takes the rows that can go this way. Their gradient is written beside later rows, or by [`finish`].
 #[inline(always)]
 pub(super) fn run<V: Vector, F: Formats>(
     stretch: &mut Stretch,
@@ -155,7 +155,7 @@ fn place<'a, V: Vector>(scratch: &'a mut Scratch, lane: usize, classes: usize) -
     scratch.from(lane * room::<V>(classes))
 }
 
-/// Maxima, tops and sums of each row; its exponentials are kept where there is room for them.
+/// Maxima, tops and sums of each row; its exponentials are kept for its gradient.
 struct Sweep<'a, 'b, 'c, V, F, P> {
     stretch: &'a mut Stretch<'b>,
     rows: Range<usize>,

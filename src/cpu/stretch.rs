@@ -60,12 +60,13 @@ impl Program for Stretch<'_> {
 }
 
 /// Where rows are cut whose parts are summed pairwise, beyond `leaf` rows.
+#[cfg(feature = "rayon")]
 pub(super) fn middle(rows: usize, leaf: usize) -> usize {
     rows.div_ceil(leaf).next_power_of_two() / 2 * leaf
 }
 
 /// The rows' parts of the total, each of a leaf's rows in their order, summed as a tree that depends
-/// on their number alone: threads may cut it at any [`middle`].
+/// on their number alone: threads may cut it where its two largest parts meet.
 #[inline(always)]
 fn tree(rows: Range<usize>, leaf: usize, mut part: impl FnMut(Range<usize>) -> f64) -> f64 {
     // A sum of as many leaves for each bit of their number.
