@@ -3,7 +3,6 @@
 //!
 //! - `cargo run -- DIR` puts `libcuda.so.1`, with every kernel of `kernels/` in it, into `DIR`. Then
 //!   `LD_LIBRARY_PATH=DIR cargo test --features cuda` in the root runs the CUDA engine on it.
-//!   `SIMT_OPTIMIZE=-O1` compiles in half the time what is to run once.
 //! - `cargo test` shows that the emulator finds what it is there to find: `programs/defects.cpp` is
 //!   full of defects. `programs/rows.cpp` and `programs/operations.cpp` run the kernels under
 //!   AddressSanitizer and ThreadSanitizer.
@@ -61,8 +60,7 @@ pub fn kernels() -> PathBuf {
 fn compile(source: &Path, object: &Path, flags: &[&str]) -> io::Result<()> {
     let mut command = Command::new("g++");
     // Fused multiply-adds and vectors wherever they fit, as the CUDA compiler has them.
-    let level = std::env::var("SIMT_OPTIMIZE").unwrap_or_else(|_| "-O2".into());
-    command.args(["-std=c++20", &level, "-g1", "-march=x86-64-v3", "-fPIC"]);
+    command.args(["-std=c++20", "-O2", "-g1", "-march=x86-64-v3", "-fPIC"]);
     command.args(["-ftls-model=initial-exec", "-fvisibility=hidden"]);
     command.args([
         "-Wall",
