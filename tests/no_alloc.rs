@@ -18,7 +18,7 @@ fn logits<E: Element>(rows: usize, classes: usize, seed: usize) -> Vec<E> {
     (0..rows * classes).map(|i| E::from_f32(value(i))).collect()
 }
 
-/// A thread's first call with rows as long makes room for their exponentials.
+/// A thread's first gradient of rows as long makes room for their exponentials.
 fn make_room(classes: usize) {
     let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::None).unwrap();
     let student = vec![0.0_f32; classes];
@@ -39,7 +39,8 @@ fn serial_calls_allocate_nothing<S: Element, T: Element>() {
     make_room(1000);
     make_room(5000);
     for preset in Preset::ALL {
-        // 5000 classes are more than one group of a long sum; 40 · 5000 more than one stretch.
+        // 5000 classes are more than one group of a long sum; 40 · 5000 more than one leaf
+        // of the total.
         for (rows, classes) in [(0, 3), (1, 1), (7, 10), (4000, 10), (40, 5000)] {
             for level in [StatsLevel::None, StatsLevel::Loss, StatsLevel::Full] {
                 let plan = Plan::new(&preset.spec(), classes, level).unwrap();

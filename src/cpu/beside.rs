@@ -55,15 +55,7 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
         }
     }
 
-    #[inline(always)]
-    fn put(&mut self, at: usize, [e_s, e_t, raw]: [V; 3]) {
-        self.sink.fetch_ahead::<V>(at);
-        let [a, b, c] = self.factors;
-        let g = e_s.mul_add(a, e_t.mul_add(b, raw * c));
-        self.sink.put(at, g, true);
-    }
-
-    /// From what the stats sweep has kept.
+    /// The vector from class `at` on, from what the stats sweep has kept.
     ///
     /// # Safety
     /// It has kept these classes of the row.
@@ -77,7 +69,10 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
         } else {
             self.power.raise(e_s, e_s)
         };
-        self.put(at, [e_s, e_t, raw]);
+        let [a, b, c] = self.factors;
+        let g = e_s.mul_add(a, e_t.mul_add(b, raw * c));
+        self.sink.fetch_ahead::<V>(at);
+        self.sink.put(at, g, true);
     }
 
     /// All that has been kept.

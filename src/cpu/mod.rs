@@ -50,6 +50,7 @@ mod standardise;
 mod stretch;
 mod sums;
 mod target;
+mod tree;
 
 pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
 #[doc(hidden)]

@@ -95,7 +95,7 @@ impl Plan {
     /// [`Rows::counts`], a mean counts this call's rows; per group that reads the teacher's logits
     /// once more.
     ///
-    /// A thread that works on rows of at least 16 classes keeps room for the exponentials of three
+    /// A thread that writes gradients of at least 16 classes keeps room for the exponentials of three
     /// rows, and of 4,096 classes at least: 48 KiB, or 12 bytes per class, 12 MiB at most, allocated
     /// when they are first needed.
     ///

@@ -10,6 +10,7 @@ use super::layout::{
 use super::row::{Inputs, Row};
 use super::simd::{Isa, MOST_LANES, Mask, Program, Task, Vector, map};
 use super::sums::{Scratch, with_room};
+use super::tree::Tree;
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -68,21 +69,13 @@ pub(super) fn middle(rows: usize, leaf: usize) -> usize {
 /// The rows' parts of the total, each of a leaf's rows in their order, summed as a tree that depends
 /// on their number alone: threads may cut it where its two largest parts meet.
 #[inline(always)]
-fn tree(rows: Range<usize>, leaf: usize, mut part: impl FnMut(Range<usize>) -> f64) -> f64 {
-    // A sum of as many leaves for each bit of their number.
-    let (mut sums, mut leaves) = ([0.0; usize::BITS as usize], 0_usize);
+fn by_leaves(rows: Range<usize>, leaf: usize, mut part: impl FnMut(Range<usize>) -> f64) -> f64 {
+    let mut sums = Tree::<f64, 1>::new();
     for first in rows.clone().step_by(leaf) {
-        let mut sum = part(first..rows.end.min(first.saturating_add(leaf)));
-        let mut level = 0;
-        while leaves >> level & 1 == 1 {
-            sum += sums[level];
-            level += 1;
-        }
-        sums[level] = sum;
-        leaves += 1;
+        sums.push([part(first..rows.end.min(first.saturating_add(leaf)))]);
     }
-    let open = (0..sums.len()).filter(|level| leaves >> level & 1 == 1);
-    open.fold(0.0, |total, level| sums[level] + total)
+    let [total] = sums.total();
+    total
 }
 
 /// The class of a label.
@@ -160,7 +153,10 @@ impl<'a> Stretch<'a> {
         if self.classes > KEPT || !clean::applies(self.spec) {
             return self.one_by_one::<V>();
         }
-        with_room(self.classes.max(GROUP), |room| match room {
+        // Without a gradient nothing is kept.
+        let keeps = self.gradient.is_some();
+        let room = if keeps { self.classes.max(GROUP) } else { 0 };
+        with_room(room, |room| match room {
             None => self.one_by_one::<V>(),
             Some(scratch) => V::enter(Groups::<V, F> {
                 stretch: self,
@@ -173,7 +169,7 @@ impl<'a> Stretch<'a> {
     /// All rows, whatever they are.
     #[inline(always)]
     fn one_by_one<V: Vector>(&mut self) -> f64 {
-        tree(0..self.labels.len(), self.leaf, |rows| {
+        by_leaves(0..self.labels.len(), self.leaf, |rows| {
             rows.fold(0.0, |total, i| self.one::<V>(i, total))
         })
     }
@@ -243,7 +239,7 @@ impl<'a> Stretch<'a> {
     /// Rows of few classes, side by side.
     #[inline(always)]
     fn tiles<V: Vector>(&mut self) -> f64 {
-        tree(0..self.labels.len(), self.leaf, |rows| {
+        by_leaves(0..self.labels.len(), self.leaf, |rows| {
             let firsts = rows.clone().step_by(V::LANES);
             firsts.fold(0.0, |total, first| {
                 self.tile::<V>(first..rows.end.min(first + V::LANES), total)
@@ -372,7 +368,7 @@ impl<V: Vector, F: Formats> Task for Groups<'_, '_, '_, V, F> {
     #[inline(always)]
     fn run(self) -> f64 {
         let (stretch, scratch, mut carried) = (self.stretch, self.scratch, Carried::default());
-        let total = tree(0..stretch.labels.len(), stretch.leaf, |rows| {
+        let total = by_leaves(0..stretch.labels.len(), stretch.leaf, |rows| {
             stretch.together::<V, F>(rows, scratch, &mut carried)
         });
         clean::finish::<V, F>(stretch, scratch, &carried);

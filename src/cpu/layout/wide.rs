@@ -5,6 +5,7 @@ use super::{Layout, Step, Terms};
 use crate::cpu::extremes::{Extremes, Side};
 use crate::cpu::simd::{MOST_LANES, Mask, Vector, map};
 use crate::cpu::softmax::Softmax;
+use crate::cpu::tree::Tree;
 use std::marker::PhantomData;
 
 /// Where the label's class is if there is no label: outside every row.
@@ -15,9 +16,6 @@ pub(in crate::cpu) const GROUP: usize = 4096;
 
 /// Vectors whose maximum is found before the next ones are looked at.
 const BLOCK: usize = 16;
-
-/// Groups in the longest row are fewer than 2²⁰.
-const LEVELS: usize = 20;
 
 /// Student and teacher of one row.
 pub(in crate::cpu) struct Wide<'a, V, F> {
@@ -255,45 +253,6 @@ impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Group<'_, V, K, N> {
     #[inline(always)]
     fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
         self.terms.add::<MASKED>(at, s, t, &mut self.sums);
-    }
-}
-
-/// Sums of groups, combined two by two: of equally many groups as long as there are.
-struct Tree<const N: usize> {
-    levels: [[f32; N]; LEVELS],
-    groups: usize,
-}
-
-impl<const N: usize> Tree<N> {
-    #[inline(always)]
-    fn new() -> Self {
-        Self {
-            levels: [[0.0; N]; LEVELS],
-            groups: 0,
-        }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, mut sums: [f32; N]) {
-        let mut level = 0;
-        while self.groups >> level & 1 == 1 {
-            sums = std::array::from_fn(|i| self.levels[level][i] + sums[i]);
-            level += 1;
-        }
-        self.levels[level] = sums;
-        self.groups += 1;
-    }
-
-    #[inline(always)]
-    fn total(&self) -> [f32; N] {
-        let mut total = [0.0; N];
-        let mut left = self.groups;
-        while left != 0 {
-            let sums = &self.levels[left.trailing_zeros() as usize];
-            total = std::array::from_fn(|i| sums[i] + total[i]);
-            left &= left - 1;
-        }
-        total
     }
 }
 
