@@ -58,9 +58,9 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
     /// The vector from class `at` on, from what the stats sweep has kept.
     ///
     /// # Safety
-    /// It has kept these classes of the row.
+    /// There is a place for it.
     #[inline(always)]
-    unsafe fn put_kept(&mut self, at: usize, kept: &Scratch) {
+    pub(super) unsafe fn put_kept(&mut self, at: usize, kept: &Scratch) {
         // SAFETY: the caller's promise.
         let load = |which| unsafe { kept.load::<V>(which, at) };
         let (e_s, e_t) = (load(0), load(1));
@@ -78,7 +78,7 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
     /// All that has been kept.
     ///
     /// # Safety
-    /// It is all of the row, of `classes` classes.
+    /// There is a place for each of the row's vectors, of `classes` classes.
     #[inline(always)]
     pub(super) unsafe fn write_kept(mut self, kept: &Scratch, classes: usize) {
         for at in (0..classes).step_by(V::LANES) {
@@ -98,7 +98,7 @@ impl<'a, V: Vector, F: Formats, P: Raise> Writer<'a, V, F, P> {
 /// Beside the stats sweep of a row.
 pub(super) struct Besides<'a, V, F, P> {
     pub(super) ahead: Option<Foresight<'a, V, F>>,
-    /// Where exponentials are kept.
+    /// Where exponentials are kept: a place for each vector of the row.
     pub(super) kept: Option<Scratch<'a>>,
     /// The row whose exponentials lie there now.
     pub(super) late: Option<Writer<'a, V, F, P>>,
@@ -113,14 +113,16 @@ impl<V: Vector, F: Formats, P: Raise> Beside<V> for Besides<'_, V, F, P> {
             unsafe { ahead.look(at) };
         }
         let Some(kept) = &mut self.kept else { return };
-        if let Some(late) = &mut self.late {
-            // SAFETY: a row is late where all of it has been kept.
-            unsafe { late.put_kept(at, kept) };
-        }
-        kept.keep(0, at, e_s);
-        kept.keep(1, at, e_t);
-        if self.power.is_apart() {
-            kept.keep(2, at, raw);
+        // SAFETY: there is a place for each vector of the row, and rows are of one length.
+        unsafe {
+            if let Some(late) = &mut self.late {
+                late.put_kept(at, kept);
+            }
+            kept.keep(0, at, e_s);
+            kept.keep(1, at, e_t);
+            if self.power.is_apart() {
+                kept.keep(2, at, raw);
+            }
         }
     }
 }

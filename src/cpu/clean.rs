@@ -8,6 +8,7 @@ use super::extremes::{Extremes, Side};
 use super::layout::{Formats, GROUP, Layout, Tile, Wide};
 use super::revised::{Revised, Tempered};
 use super::row::Inputs;
+use super::short::{self, is_short};
 use super::simd::{MOST_LANES, Mask, Task, Vector, map};
 use super::stretch::Stretch;
 use super::sums::{Apart, Exponentials, Power, Raise, Scratch, Squared, Stats, Sums};
@@ -35,11 +36,11 @@ fn is_proportional(spec: &LossSpec) -> bool {
 
 /// How many rows go together.
 pub(super) fn rows<V: Vector>(classes: usize) -> usize {
-    (GROUP / room::<V>(classes)).clamp(1, V::LANES)
+    (GROUP / width::<V>(classes)).clamp(1, V::LANES)
 }
 
 /// Places of a row in the scratch.
-fn room<V: Vector>(classes: usize) -> usize {
+pub(super) fn width<V: Vector>(classes: usize) -> usize {
     classes.next_multiple_of(V::LANES)
 }
 
@@ -64,12 +65,12 @@ pub(super) struct Cleaned {
 }
 
 /// What the sweeps see of rows, one per lane; student and teacher.
-struct Seen {
-    rows: u32,
-    label: [[f32; MOST_LANES]; 2],
-    max: [[f32; MOST_LANES]; 2],
-    top: [[usize; MOST_LANES]; 2],
-    sums: [[f32; MOST_LANES]; 8],
+pub(super) struct Seen {
+    pub(super) rows: u32,
+    pub(super) label: [[f32; MOST_LANES]; 2],
+    pub(super) max: [[f32; MOST_LANES]; 2],
+    pub(super) top: [[usize; MOST_LANES]; 2],
+    pub(super) sums: [[f32; MOST_LANES]; 8],
 }
 
 /// The rows as lanes: labels' classes (no label: less than 0), and the rest.
@@ -143,7 +144,7 @@ pub(super) fn finish<V: Vector, F: Formats>(
             let gradient = stretch.gradient.as_mut();
             let power = Power::of(stretch.spec);
             let writer = Writer::<V, F, _>::new(gradient, stretch.labels, late, power);
-            // SAFETY: all of a late row has been kept.
+            // SAFETY: that is the row's place.
             unsafe { writer.write_kept(&place::<V>(scratch, lane, classes), classes) };
         }
     }
@@ -151,17 +152,22 @@ pub(super) fn finish<V: Vector, F: Formats>(
 
 /// A lane's part of the scratch.
 #[inline(always)]
-fn place<'a, V: Vector>(scratch: &'a mut Scratch, lane: usize, classes: usize) -> Scratch<'a> {
-    scratch.from(lane * room::<V>(classes))
+pub(super) fn place<'a, V: Vector>(
+    scratch: &'a mut Scratch,
+    lane: usize,
+    classes: usize,
+) -> Scratch<'a> {
+    let width = width::<V>(classes);
+    scratch.part(lane * width, width)
 }
 
 /// Maxima, tops and sums of each row; its exponentials are kept for its gradient.
-struct Sweep<'a, 'b, 'c, V, F, P> {
-    stretch: &'a mut Stretch<'b>,
-    rows: Range<usize>,
-    scratch: &'a mut Scratch<'c>,
-    carried: &'a mut Carried,
-    power: P,
+pub(super) struct Sweep<'a, 'b, 'c, V, F, P> {
+    pub(super) stretch: &'a mut Stretch<'b>,
+    pub(super) rows: Range<usize>,
+    pub(super) scratch: &'a mut Scratch<'c>,
+    pub(super) carried: &'a mut Carried,
+    pub(super) power: P,
     kinds: PhantomData<(V, F)>,
 }
 
@@ -170,6 +176,9 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
 
     #[inline(always)]
     fn run(self) -> Seen {
+        if is_short(self.stretch.classes) {
+            return short::sweep(self);
+        }
         let (stretch, carried, power) = (self.stretch, self.carried, self.power);
         let (classes, labels) = (stretch.classes, stretch.labels);
         let full = stretch.level == StatsLevel::Full;

@@ -44,6 +44,7 @@ mod prologue;
 mod revised;
 mod row;
 mod scores;
+mod short;
 mod simd;
 mod softmax;
 mod standardise;

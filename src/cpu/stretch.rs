@@ -8,6 +8,7 @@ use super::layout::{
     TILE_CLASSES, Tile, TileGradient, Wide,
 };
 use super::row::{Inputs, Row};
+use super::short::is_short;
 use super::simd::{Isa, MOST_LANES, Mask, Program, Task, Vector, map};
 use super::sums::{Scratch, with_room};
 use super::tree::Tree;
@@ -153,8 +154,8 @@ impl<'a> Stretch<'a> {
         if self.classes > KEPT || !clean::applies(self.spec) {
             return self.one_by_one::<V>();
         }
-        // Without a gradient nothing is kept.
-        let keeps = self.gradient.is_some();
+        // Without a gradient nothing is kept, and long rows stay where they are.
+        let keeps = self.gradient.is_some() || is_short(self.classes);
         let room = if keeps { self.classes.max(GROUP) } else { 0 };
         with_room(room, |room| match room {
             None => self.one_by_one::<V>(),
@@ -194,7 +195,7 @@ impl<'a> Stretch<'a> {
                     continue;
                 }
                 let floats = cleaned.floats.each_ref().map(|lanes| lanes[lane]);
-                let tops = cleaned.tops.map(|lanes| lanes[lane]);
+                let tops = cleaned.tops.each_ref().map(|lanes| lanes[lane]);
                 let marks = Marks {
                     wrong: cleaned.wrong >> lane & 1 == 1,
                     agree: tops[0] == tops[1],
@@ -236,13 +237,14 @@ impl<'a> Stretch<'a> {
         self.count(i, stats, total)
     }
 
-    /// Rows of few classes, side by side.
+    /// All rows, of few classes, side by side.
     #[inline(always)]
     fn tiles<V: Vector>(&mut self) -> f64 {
         by_leaves(0..self.labels.len(), self.leaf, |rows| {
-            let firsts = rows.clone().step_by(V::LANES);
-            firsts.fold(0.0, |total, first| {
-                self.tile::<V>(first..rows.end.min(first + V::LANES), total)
+            V::enter(Tiles::<V> {
+                stretch: self,
+                rows,
+                kind: PhantomData,
             })
         })
     }
@@ -372,6 +374,27 @@ impl<V: Vector, F: Formats> Task for Groups<'_, '_, '_, V, F> {
             stretch.together::<V, F>(rows, scratch, &mut carried)
         });
         clean::finish::<V, F>(stretch, scratch, &carried);
+        total
+    }
+}
+
+/// Rows of few classes, side by side.
+struct Tiles<'a, 'b, V> {
+    stretch: &'a mut Stretch<'b>,
+    rows: Range<usize>,
+    kind: PhantomData<V>,
+}
+
+impl<V: Vector> Task for Tiles<'_, '_, V> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut total = 0.0;
+        for first in self.rows.clone().step_by(V::LANES) {
+            let rows = first..self.rows.end.min(first + V::LANES);
+            total = self.stretch.tile::<V>(rows, total);
+        }
         total
     }
 }

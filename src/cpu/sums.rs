@@ -6,7 +6,6 @@ use super::simd::{Vector, map};
 use crate::spec::{LossSpec, Temperature};
 use std::cell::Cell;
 use std::f32::consts::LOG2_E;
-use std::mem::MaybeUninit;
 use std::slice;
 
 /// Sums over the classes besides the label; `d` is a logit less the shift, `e = exp(k d)`.
@@ -158,17 +157,19 @@ impl<V: Vector> Exponentials<V> {
 /// A line of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read as floats")] [MaybeUninit<f32>; 16]);
+struct Line(#[expect(dead_code, reason = "read as floats")] [f32; 16]);
 
 thread_local! {
     /// What a thread that has worked on rows keeps for the next ones.
     static ROOM: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
-/// The same floats one by one.
-fn floats(lines: &mut [Line]) -> &mut [MaybeUninit<f32>] {
+/// The first lines as floats, and the others.
+fn take(lines: &mut [Line], n: usize) -> (&mut [f32], &mut [Line]) {
+    let (first, others) = lines.split_at_mut(n);
     // SAFETY: a line is its floats, and they are borrowed as the lines are.
-    unsafe { slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), 16 * lines.len()) }
+    let floats = unsafe { slice::from_raw_parts_mut(first.as_mut_ptr().cast(), 16 * n) };
+    (floats, others)
 }
 
 /// Runs with room for the exponentials of rows of so many classes together, unless there is no
@@ -177,14 +178,15 @@ pub(super) fn with_room<R>(classes: usize, run: impl FnOnce(Option<&mut Scratch>
     let lines = classes.div_ceil(16);
     let mut room = ROOM.try_with(Cell::take).unwrap_or_default();
     if room.len() < 3 * lines && room.try_reserve_exact(3 * lines - room.len()).is_ok() {
-        room.resize(3 * lines, Line([MaybeUninit::uninit(); 16]));
+        room.resize(3 * lines, Line([0.0; 16]));
     }
     let result = if room.len() < 3 * lines {
         run(None)
     } else {
-        let (a, rest) = room.split_at_mut(lines);
-        let (b, c) = rest.split_at_mut(lines);
-        run(Some(&mut Scratch([a, b, c].map(floats))))
+        let (a, rest) = take(&mut room, lines);
+        let (b, rest) = take(rest, lines);
+        let (c, _) = take(rest, lines);
+        run(Some(&mut Scratch([a, b, c])))
     };
     // A thread that ends keeps nothing.
     let _ = ROOM.try_with(|kept| kept.set(room));
@@ -193,29 +195,43 @@ pub(super) fn with_room<R>(classes: usize, run: impl FnOnce(Option<&mut Scratch>
 
 /// Room for exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of
 /// `e_s`, the student's at τ = 1.
-pub(super) struct Scratch<'a>([&'a mut [MaybeUninit<f32>]; 3]);
+pub(super) struct Scratch<'a>([&'a mut [f32]; 3]);
 
 impl Scratch<'_> {
-    /// The places from `start` on.
+    /// One of the three.
     #[inline(always)]
-    pub(super) fn from(&mut self, start: usize) -> Scratch<'_> {
-        Scratch(self.0.each_mut().map(|row| &mut row[start..]))
+    pub(super) fn floats(&mut self, which: usize) -> &mut [f32] {
+        self.0[which]
     }
 
+    /// So many places from `start` on.
     #[inline(always)]
-    pub(super) fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
-        let room: &mut [_] = &mut self.0[which][at..at + V::LANES];
-        // SAFETY: the slice has LANES places.
-        unsafe { values.store(room.as_mut_ptr().cast()) };
+    pub(super) fn part(&mut self, start: usize, len: usize) -> Scratch<'_> {
+        let [a, b, c] = &mut self.0;
+        let places = start..start + len;
+        Scratch([
+            &mut a[places.clone()],
+            &mut b[places.clone()],
+            &mut c[places],
+        ])
     }
 
     /// # Safety
-    /// These classes have been kept.
+    /// These places are there.
+    #[inline(always)]
+    pub(super) unsafe fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
+        debug_assert!(at + V::LANES <= self.0[which].len());
+        // SAFETY: the caller's promise.
+        unsafe { values.store(self.0[which].as_mut_ptr().add(at)) };
+    }
+
+    /// # Safety
+    /// These places are there.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(&self, which: usize, at: usize) -> V {
-        let kept: &[_] = &self.0[which][at..at + V::LANES];
-        // SAFETY: the slice has LANES values, which the caller has kept.
-        unsafe { V::load(kept.as_ptr().cast()) }
+        debug_assert!(at + V::LANES <= self.0[which].len());
+        // SAFETY: the caller's promise.
+        unsafe { V::load(self.0[which].as_ptr().add(at)) }
     }
 }
 

@@ -37,6 +37,25 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
         }
     }
 
+    /// The label's logits.
+    #[inline(always)]
+    pub(in crate::cpu) fn labels(&self) -> [Option<f32>; 2] {
+        [self.s.get(self.y), self.t.get(self.y)]
+    }
+
+    /// Asks for both rows' class `at`.
+    #[inline(always)]
+    pub(in crate::cpu) fn fetch(&self, at: usize) {
+        self.s.fetch::<V>(at);
+        self.t.fetch::<V>(at);
+    }
+
+    /// Both rows from class `at` on, then `absent`.
+    #[inline(always)]
+    pub(in crate::cpu) fn vectors(&self, at: usize, absent: f32) -> [V; 2] {
+        [self.s.load_rest(at, absent), self.t.load_rest(at, absent)]
+    }
+
     /// Goes over the classes `from..to`; `from` is where a vector starts.
     #[inline(always)]
     fn range<const MASKED: bool, K: Step<V>>(&self, from: usize, to: usize, step: &mut K) {

@@ -145,6 +145,84 @@ impl F32x16 {
     }
 }
 
+/// Sixteen vectors' lanes brought together, each vector's in the lane of its number: halves go with
+/// halves, as in one vector's own tree, and what is left of two vectors goes on in one.
+macro_rules! gathered {
+    ($($name:ident $instruction:ident)*) => {$(
+        #[inline(always)]
+        fn $name(of: &[F32x16; 16]) -> F32x16 {
+            let mut rest = [of[0].0; 16];
+            // Those that end in one group of four lanes come together first.
+            for (i, vector) in rest.iter_mut().enumerate() {
+                *vector = of[i / 4 + i % 4 * 4].0;
+            }
+            // SAFETY: the instructions are there.
+            unsafe {
+                for i in 0..8 {
+                    let (a, b) = (rest[2 * i], rest[2 * i + 1]);
+                    let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
+                    rest[i] = $instruction(low, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
+                }
+                for i in 0..4 {
+                    let (a, b) = (rest[2 * i], rest[2 * i + 1]);
+                    let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
+                    rest[i] = $instruction(even, _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+                }
+                for i in 0..2 {
+                    let (a, b) = (rest[2 * i], rest[2 * i + 1]);
+                    let low = _mm512_shuffle_ps::<0b01_00_01_00>(a, b);
+                    rest[i] = $instruction(low, _mm512_shuffle_ps::<0b11_10_11_10>(a, b));
+                }
+                let even = _mm512_shuffle_ps::<0b10_00_10_00>(rest[0], rest[1]);
+                let odd = _mm512_shuffle_ps::<0b11_01_11_01>(rest[0], rest[1]);
+                F32x16($instruction(even, odd))
+            }
+        }
+    )*};
+}
+
+gathered!(sums _mm512_add_ps maxima _mm512_max_ps);
+
+/// Rows as columns: pairs of lanes, fours of them, and then the fours themselves.
+#[inline(always)]
+fn transpose(of: &mut [F32x16; 16]) {
+    // SAFETY: the instructions are there.
+    unsafe {
+        let mut fours = [_mm512_setzero_ps(); 16];
+        for i in 0..4 {
+            let (a, b) = (of[4 * i].0, of[4 * i + 1].0);
+            let (c, d) = (of[4 * i + 2].0, of[4 * i + 3].0);
+            let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+            fours[i] = _mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
+            fours[4 + i] = _mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
+            let (ab, cd) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+            fours[8 + i] = _mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
+            fours[12 + i] = _mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
+        }
+        // Group q of `fours[4 * k + i]` is column 4q + k of rows 4i to 4i + 3.
+        for k in 0..4 {
+            let (a, b, c, d) = (
+                fours[4 * k],
+                fours[4 * k + 1],
+                fours[4 * k + 2],
+                fours[4 * k + 3],
+            );
+            let (ab, cd) = (
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b),
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d),
+            );
+            of[k].0 = _mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd);
+            of[8 + k].0 = _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd);
+            let (ab, cd) = (
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d),
+            );
+            of[4 + k].0 = _mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd);
+            of[12 + k].0 = _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd);
+        }
+    }
+}
+
 // SAFETY of every block below that says no more: the type exists only where its instructions do.
 impl Vector for F32x16 {
     const LANES: usize = 16;
@@ -243,9 +321,30 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn sums(of: &[Self; 16]) -> Self {
+        sums(of)
+    }
+
+    #[inline(always)]
+    fn maxima(of: &[Self; 16]) -> Self {
+        maxima(of)
+    }
+
+    #[inline(always)]
+    fn transpose(of: &mut [Self; 16]) {
+        transpose(of);
+    }
+
+    #[inline(always)]
     fn prefetch(at: *const u8) {
         // SAFETY: nothing is read.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch_near(at: *const u8) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]

@@ -104,9 +104,44 @@ pub(in crate::cpu) trait Vector:
     /// The largest lane, for lanes that are numbers.
     fn maximum(self) -> f32;
 
+    /// The sums of the first `LANES` of these vectors, each in the lane of its number.
+    #[inline(always)]
+    fn sums(of: &[Self; MOST_LANES]) -> Self {
+        let mut lanes = [0.0; MOST_LANES];
+        for (lane, vector) in lanes[..Self::LANES].iter_mut().zip(of) {
+            *lane = vector.sum();
+        }
+        Self::from_lanes(&lanes)
+    }
+    /// Their maxima likewise.
+    #[inline(always)]
+    fn maxima(of: &[Self; MOST_LANES]) -> Self {
+        let mut lanes = [0.0; MOST_LANES];
+        for (lane, vector) in lanes[..Self::LANES].iter_mut().zip(of) {
+            *lane = vector.maximum();
+        }
+        Self::from_lanes(&lanes)
+    }
+
+    /// Rows as columns: lane i of vector j becomes lane j of vector i, for as many as there are lanes.
+    #[inline(always)]
+    fn transpose(of: &mut [Self; MOST_LANES]) {
+        let lanes = map(*of, Self::to_lanes);
+        for (i, vector) in of[..Self::LANES].iter_mut().enumerate() {
+            let mut column = [0.0; MOST_LANES];
+            for (value, row) in column[..Self::LANES].iter_mut().zip(&lanes) {
+                *value = row[i];
+            }
+            *vector = Self::from_lanes(&column);
+        }
+    }
+
     /// Asks for what lies at an address, readable or not, to be brought nearer.
     #[inline(always)]
     fn prefetch(_: *const u8) {}
+    /// The same, as near as can be.
+    #[inline(always)]
+    fn prefetch_near(_: *const u8) {}
     /// The same for what will be written.
     #[inline(always)]
     fn prefetch_to_write(_: *const u8) {}
