@@ -5,7 +5,7 @@ use super::beside::{Besides, Carried, Foreseen, Late, Writer};
 use super::blend;
 use super::divergence::factors;
 use super::extremes::{Extremes, Side};
-use super::layout::{Formats, GROUP, Layout, Tile, Wide};
+use super::layout::{Formats, GROUP, LOWEST, Layout, Tile, Wide};
 use super::revised::{Revised, Tempered};
 use super::row::Inputs;
 use super::short::{self, is_short};
@@ -202,8 +202,9 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
             let labelled = student.labelled;
             let of = |f: fn(&Side<f32, usize>) -> f32| [f(&student), f(&teacher)];
             let (max, label) = (of(|side| side.max), of(|side| side.label));
-            let finite = |z: [f32; 2]| z[0].is_finite() & z[1].is_finite();
-            if !finite(max) || labelled && !finite(label) {
+            let within = |z: f32| (LOWEST < z) & (z < f32::INFINITY);
+            let labels_are_finite = label[0].is_finite() & label[1].is_finite();
+            if !(within(max[0]) & within(max[1]) & (labels_are_finite | !labelled)) {
                 continue;
             }
             let tau = stretch.tau_of(i);

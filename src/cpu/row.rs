@@ -6,7 +6,7 @@ use super::divergence::{
 };
 use super::extremes::{Census, Extremes};
 use super::gradient::{Gradient, Run};
-use super::layout::{Layout, Sink};
+use super::layout::{LOWEST, Layout, Sink};
 use super::revised::{Revised, Tempered};
 use super::simd::{Mask, Task, Vector, map};
 use super::standardise::Standardised;
@@ -78,10 +78,11 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
                 beside: (),
             };
             let sums = stats.of::<false, L>(layout);
-            if is_below_infinity([sums.contrast.abs(), of_s.label, of_t.label]) {
+            let below_infinity = [sums.contrast.abs(), of_s.label, of_t.label];
+            if is_clean(shift, below_infinity) {
                 fast = Some(sums);
             } else {
-                // Somewhere a logit is no number.
+                // Somewhere a logit is no number, or all of them are as low as what is absent.
                 census = count(layout, &extremes);
                 if nonfinite(&census).any() {
                     return refused(&extremes);
@@ -166,10 +167,11 @@ impl<L: Layout> Task for Masked<'_, L> {
 }
 
 #[inline(always)]
-fn is_below_infinity<R: Vector>(values: [R; 3]) -> bool {
-    let infinity = R::splat(f32::INFINITY);
-    let [a, b, c] = map(values, |x| x.lt(infinity));
-    !(!(a & b & c)).any()
+fn is_clean<R: Vector>(above_lowest: [R; 2], below_infinity: [R; 3]) -> bool {
+    let (lowest, infinity) = (R::splat(LOWEST), R::splat(f32::INFINITY));
+    let [a, b] = map(above_lowest, |x| lowest.lt(x));
+    let [c, d, e] = map(below_infinity, |x| x.lt(infinity));
+    !(!(a & b & c & d & e)).any()
 }
 
 #[inline(always)]

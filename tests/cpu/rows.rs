@@ -35,8 +35,8 @@ fn a_row_that_is_not_finite_touches_no_other() {
             .reduction(Reduction::Sum)
             .build()
             .unwrap();
-        for classes in [1, 3, 10, 1003] {
-            let mut case = Case::new(&mut rng, &spec, 8, classes, &Kind::TAME);
+        for classes in [1, 3, 10, 100, 1003] {
+            let mut case = Case::new(&mut rng, &spec, 20, classes, &Kind::TAME);
             let clean = by_row(&case);
             let dirt = [
                 (0, f32::NAN),
@@ -127,27 +127,58 @@ fn probabilities_may_underflow() {
 /// Of equal maxima the lowest class is the top, however far apart they are and whatever the label is.
 #[test]
 fn the_first_of_equal_maxima_is_the_top() {
-    let classes = 1003;
-    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+    let long = [[0, 1002], [5, 6], [100, 900], [127, 128], [990, 1001]];
+    let short = [[0, 299], [5, 6], [15, 16], [100, 282], [31, 47]];
+    for (classes, pairs) in [(1003, long), (300, short)] {
         let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
-        let plan = plan.with_isa(isa).unwrap();
-        for [first, last] in [[0, 1002], [5, 6], [100, 900], [127, 128], [990, 1001]] {
-            let mut row = vec![0.5_f32; classes];
-            (row[first], row[last]) = (2.0, 2.0);
-            for label in [0, 5, 100, 500, 900, 1002, -100] {
-                let mut stats = [RowStats::default()];
-                let place = Student::without_gradient(&row);
-                plan.run(
-                    &Rows::new(&row, &[label]),
-                    place,
-                    &mut stats,
-                    Parallelism::Serial,
-                )
-                .unwrap();
-                let tops = [stats[0].teacher_top, stats[0].student_top];
-                assert_eq!(tops, [first as u32; 2], "{isa:?}, label {label}, {last}");
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let plan = plan.with_isa(isa).unwrap();
+            for [first, last] in pairs {
+                let mut row = vec![0.5_f32; classes];
+                (row[first], row[last]) = (2.0, 2.0);
+                for label in [0, 5, 100, first as i32, last as i32, -100] {
+                    let mut stats = [RowStats::default()];
+                    let place = Student::without_gradient(&row);
+                    plan.run(
+                        &Rows::new(&row, &[label]),
+                        place,
+                        &mut stats,
+                        Parallelism::Serial,
+                    )
+                    .unwrap();
+                    let tops = [stats[0].teacher_top, stats[0].student_top];
+                    assert_eq!(tops, [first as u32; 2], "{isa:?}, label {label}, {last}");
+                }
             }
         }
+    }
+}
+
+/// Every logit but the label's may lie below what stands for an absent one.
+#[test]
+fn logits_may_be_the_lowest_numbers() {
+    for classes in [10, 20, 100, 600, 5000] {
+        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
+        let run = |label: f32, high: f32, low: f32| {
+            let mut row = vec![low; classes];
+            (row[2], row[5]) = (label, high);
+            let mut gradient = vec![1.0; classes];
+            let mut stats = [RowStats::default()];
+            let place = Student::with_gradient(&row, &mut gradient);
+            plan.run(
+                &Rows::new(&row, &[2]),
+                place,
+                &mut stats,
+                Parallelism::Serial,
+            )
+            .unwrap();
+            (stats[0], gradient)
+        };
+        // The same gaps, as far as exponentials can tell.
+        let (lowest, gradient) = run(-2e38, -2e38, -3e38);
+        let (expected, expected_gradient) = run(0.0, 0.0, -1e6);
+        assert_eq!(lowest, expected, "{classes} classes");
+        assert_eq!(gradient, expected_gradient, "{classes} classes");
     }
 }
 

@@ -366,6 +366,34 @@ fn the_lowest_logits() {
     }
 }
 
+/// Every logit but the label's may be lower than any that a kernel stands in for an absent one.
+#[test]
+fn nothing_but_the_lowest_logits() {
+    let Some(gpu) = gpu() else { return };
+    const CLASSES: usize = 20;
+    let spec = Preset::Lr.spec();
+    for regime in Regime::ALL {
+        if regime == Regime::Cluster && !has_clusters(gpu) {
+            continue;
+        }
+        let plan = gpu
+            .plan(&spec, CLASSES, Options::default().regime(regime))
+            .unwrap();
+        let run = |label: f32, high: f32, low: f32| {
+            let mut row = vec![low; CLASSES];
+            (row[2], row[5]) = (label, high);
+            let (mut gradient, mut stats) = (vec![1.0; CLASSES], [RowStats::default()]);
+            let place = Student::with_gradient(&row, &mut gradient);
+            gpu.run(&plan, &Rows::new(&row, &[2]), place, &mut stats)
+                .unwrap();
+            (stats[0], gradient)
+        };
+        // The same gaps, as far as exponentials can tell.
+        let (lowest, expected) = (run(-2e38, -2e38, -3e38), run(0.0, 0.0, -1e6));
+        assert_eq!(lowest, expected, "{regime:?}");
+    }
+}
+
 /// More rows than the grid has groups: some take several.
 #[test]
 fn many_rows() {

@@ -39,3 +39,22 @@ fn every_regime_gives_the_same_numbers() {
         assert_eq!(run(options.checks(Checks::Unchecked)), usual);
     }
 }
+
+/// Every logit but the label's may be lower than any that a kernel stands in for an absent one.
+#[test]
+fn nothing_but_the_lowest_logits() {
+    let Some(rig) = Rig::usual() else { return };
+    for classes in [20, 301, 2000] {
+        let [lowest, expected] = [[-2e38, -3e38], [0.0, -1e6]].map(|[high, low]| {
+            let (spec, plain) = (Preset::Lr.spec(), [Kind::Plain]);
+            let mut case = Case::new(&mut Rng::new(3), &spec, 1, classes, &plain);
+            case.student.fill(low);
+            (case.student[2], case.student[5]) = (high, high);
+            case.teacher.clone_from(&case.student);
+            case.labels[0] = 2;
+            let plan = rig.plan::<f32, f32>(&case, Options::default());
+            OnDevice::dense::<f32, f32>(rig, &case).run::<f32>(&plan)
+        });
+        assert_eq!(lowest, expected, "{classes} classes");
+    }
+}
