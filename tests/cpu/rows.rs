@@ -135,7 +135,7 @@ fn the_first_of_equal_maxima_is_the_top() {
             let plan = plan.with_isa(isa).unwrap();
             for [first, last] in pairs {
                 // Far enough apart for the divergence's short way.
-                let [student, teacher] = [0.5, -3.0].map(|others| {
+                let [student, teacher] = [0.5, -40.0].map(|others| {
                     let mut row = vec![others; classes];
                     (row[first], row[last]) = (2.0_f32, 2.0);
                     row
