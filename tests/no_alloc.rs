@@ -18,7 +18,7 @@ fn logits<E: Element>(rows: usize, classes: usize, seed: usize) -> Vec<E> {
     (0..rows * classes).map(|i| E::from_f32(value(i))).collect()
 }
 
-/// A thread's first gradient of rows as long makes room for their exponentials.
+/// A thread's first call with rows as long makes room for them.
 fn make_room(classes: usize) {
     let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::None).unwrap();
     let student = vec![0.0_f32; classes];

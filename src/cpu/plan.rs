@@ -95,9 +95,9 @@ impl Plan {
     /// [`Rows::counts`], a mean counts this call's rows; per group that reads the teacher's logits
     /// once more.
     ///
-    /// A thread that writes gradients of at least 16 classes keeps room for the exponentials of three
-    /// rows, and of 4,096 classes at least: 48 KiB, or 12 bytes per class, 12 MiB at most, allocated
-    /// when they are first needed.
+    /// A thread that writes gradients of at least 16 classes, or has rows of 16 to 512, keeps room for
+    /// three rows of exponentials, of 4,096 classes at least: 48 KiB, or 12 bytes per class, 12 MiB at
+    /// most, allocated when they are first needed.
     ///
     /// # Errors
     /// [`ArgumentError`] names the argument, before anything is written.

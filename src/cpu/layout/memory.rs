@@ -2,7 +2,7 @@
 
 use super::{NO_LABEL, Sink, TILE_CLASSES};
 use crate::batch::{Element, RowLogits};
-use crate::cpu::simd::{MOST_LANES, Vector};
+use crate::cpu::simd::{MOST_LANES, Vector, map};
 use crate::spec::Format;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -149,17 +149,26 @@ impl<'a> Matrix<'a> {
 
     #[inline(always)]
     fn turned_by<V: Vector, F: Formats>(&self, rows: Range<usize>) -> [V; TILE_CLASSES] {
-        let mut turned = [V::splat(0.0); TILE_CLASSES];
-        // One vector holds a whole row, or half of one.
-        for first in (0..self.classes).step_by(V::LANES) {
-            let mut part = [V::splat(0.0); MOST_LANES];
-            for (lane, row) in rows.clone().enumerate() {
-                part[lane] = self.row::<F>(row).load_rest(first, 0.0);
+        if V::LANES == TILE_CLASSES {
+            // A vector holds a whole row.
+            let mut turned = [V::splat(0.0); TILE_CLASSES];
+            for (lane, row) in rows.enumerate() {
+                turned[lane] = self.row::<F>(row).load_rest(0, 0.0);
             }
-            V::transpose(&mut part);
-            turned[first..first + V::LANES].copy_from_slice(&part[..V::LANES]);
+            V::transpose(&mut turned);
+            return turned;
         }
-        turned
+        let format = F::known(self.format);
+        let mut lanes = [[0.0; MOST_LANES]; TILE_CLASSES];
+        for (lane, row) in rows.enumerate() {
+            // SAFETY: the row is one of the matrix.
+            let start = unsafe { self.start.add(self.offset(row)) };
+            for (class, lanes) in lanes[..self.classes].iter_mut().enumerate() {
+                // SAFETY: the class is within the row.
+                lanes[lane] = unsafe { format.get(start, class) };
+            }
+        }
+        map(lanes.each_ref(), V::from_lanes)
     }
 }
 
@@ -220,14 +229,25 @@ impl<'a> MatrixMut<'a> {
 
     #[inline(always)]
     fn turn_back_by<V: Vector, F: Formats>(&mut self, rows: Range<usize>, values: &[V]) {
-        for first in (0..values.len()).step_by(V::LANES) {
-            let mut part = [V::splat(0.0); MOST_LANES];
-            let classes = &values[first..values.len().min(first + V::LANES)];
-            part[..classes.len()].copy_from_slice(classes);
-            V::transpose(&mut part);
-            for (lane, row) in rows.clone().enumerate() {
-                let mut row = RowGradient::<F>::new(Some(self), row, NO_LABEL);
-                row.put(first, part[lane], true);
+        if V::LANES == TILE_CLASSES {
+            let mut turned = [V::splat(0.0); TILE_CLASSES];
+            turned[..values.len()].copy_from_slice(values);
+            V::transpose(&mut turned);
+            for (lane, row) in rows.enumerate() {
+                RowGradient::<F>::new(Some(self), row, NO_LABEL).put(0, turned[lane], true);
+            }
+            return;
+        }
+        let format = F::known(self.of.format);
+        let mut lanes = [[0.0; MOST_LANES]; TILE_CLASSES];
+        for (lanes, values) in lanes.iter_mut().zip(values) {
+            *lanes = values.to_lanes();
+        }
+        for (lane, row) in rows.enumerate() {
+            let offset = self.of.offset(row);
+            for (class, lanes) in lanes[..values.len()].iter().enumerate() {
+                // SAFETY: the row is one of the matrix, the class within it.
+                unsafe { format.store(lanes[lane], self.start.add(offset), class) };
             }
         }
     }

@@ -123,16 +123,13 @@ pub(in crate::cpu) trait Vector:
         Self::from_lanes(&lanes)
     }
 
-    /// Rows as columns: lane i of vector j becomes lane j of vector i, for as many as there are lanes.
+    /// Rows as columns: lane i of vector j becomes lane j of vector i.
     #[inline(always)]
     fn transpose(of: &mut [Self; MOST_LANES]) {
-        let lanes = map(*of, Self::to_lanes);
-        for (i, vector) in of[..Self::LANES].iter_mut().enumerate() {
-            let mut column = [0.0; MOST_LANES];
-            for (value, row) in column[..Self::LANES].iter_mut().zip(&lanes) {
-                *value = row[i];
-            }
-            *vector = Self::from_lanes(&column);
+        assert!(Self::LANES == MOST_LANES, "there are as many rows as lanes");
+        let rows = map(*of, Self::to_lanes);
+        for (i, vector) in of.iter_mut().enumerate() {
+            *vector = Self::from_lanes(&map(rows.each_ref(), |row| row[i]));
         }
     }
 
