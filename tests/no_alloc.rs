@@ -41,7 +41,7 @@ fn serial_calls_allocate_nothing<S: Element, T: Element>() {
     for preset in Preset::ALL {
         // 5000 classes are more than one group of a long sum; 40 · 5000 more than one leaf
         // of the total.
-        for (rows, classes) in [(0, 3), (1, 1), (7, 10), (4000, 10), (40, 5000)] {
+        for (rows, classes) in [(0, 3), (1, 1), (7, 10), (4000, 10), (40, 100), (40, 5000)] {
             for level in [StatsLevel::None, StatsLevel::Loss, StatsLevel::Full] {
                 let plan = Plan::new(&preset.spec(), classes, level).unwrap();
                 let mut student = logits::<S>(rows, classes, 1);
@@ -90,7 +90,7 @@ fn half_calls_allocate_nothing() {
 fn feature_calls_allocate_nothing() {
     for distance in Distance::ALL {
         let relation = Relation::Explore;
-        for (rows, width) in [(0, 3), (7, 10), (4000, 10), (40, 5000)] {
+        for (rows, width) in [(0, 3), (7, 10), (4000, 10), (40, 100), (40, 5000)] {
             let plan = FeaturePlan::new(&FeatureSpec { distance, relation }, width).unwrap();
             let mut student = logits::<f32>(rows, width, 1);
             let target = logits::<bf16>(rows, width, 2);

@@ -3,7 +3,7 @@
 //!
 //! - `cargo run -- DIR` puts `libcuda.so.1`, with every kernel of `kernels/` in it, into `DIR`. Then
 //!   `LD_LIBRARY_PATH=DIR cargo test --features cuda` in the root runs the CUDA engine on it.
-//!   With `SIMT_QUICK=1` it compiles in two thirds of the time, and runs half as long again.
+//!   With `SIMT_QUICK=1` it compiles in two thirds of the time, and runs 1.4 times as long.
 //! - `cargo test` shows that the emulator finds what it is there to find: `programs/defects.cpp` is
 //!   full of defects. `programs/rows.cpp` and `programs/operations.cpp` run the kernels under
 //!   AddressSanitizer and ThreadSanitizer.
