@@ -2,10 +2,9 @@
 //! the value comes with the stats sweep wherever that is exact enough, else with a sweep of its own.
 
 use super::gradient::Gradient;
-use super::layout::Formats;
-use super::layout::{LOWEST, Layout, Terms, Wide};
-use super::math::kl_term;
-use super::simd::{MOST_LANES, Vector, map};
+use super::layout::{Formats, LOWEST, Layout, Terms, Wide};
+use super::math::{is_near, kl_near, kl_term};
+use super::simd::{MOST_LANES, Mask, Vector, map};
 use super::sums::{Exponentials, Sums};
 
 /// Where the textbook sum `Σ p' (log p' − log q)` is less than this part of its terms, it cancels
@@ -49,7 +48,8 @@ pub(super) struct Near {
     k: [f32; MOST_LANES],
     shift: [[f32; MOST_LANES]; 2],
     scale: [[f32; MOST_LANES]; 2],
-    log_norm: [[f32; MOST_LANES]; 2],
+    /// `log p − log q` beyond that of the exponentials.
+    offset: [f32; MOST_LANES],
 }
 
 impl Near {
@@ -61,10 +61,7 @@ impl Near {
             k: q.k.to_lanes(),
             shift: [q.shift.to_lanes(), p.shift.to_lanes()],
             scale: [q.scale.to_lanes(), (p.scale * target.beta).to_lanes()],
-            log_norm: [
-                q.log_norm.to_lanes(),
-                (p.log_norm - target.log_beta).to_lanes(),
-            ],
+            offset: (q.log_norm - p.log_norm + target.log_beta).to_lanes(),
         }
     }
 
@@ -77,7 +74,7 @@ impl Near {
             exponentials: Exponentials::new::<Wide<V, F>>(of(&self.shift), [k; 2]),
             k: V::splat(k),
             scale: map(of(&self.scale), V::splat),
-            log_norm: map(of(&self.log_norm), V::splat),
+            offset: V::splat(self.offset[lane]),
         };
         let [value] = row.sum::<false, 1>(&mut terms);
         value
@@ -88,7 +85,8 @@ struct NearTerms<V> {
     exponentials: Exponentials<V>,
     k: V,
     scale: [V; 2],
-    log_norm: [V; 2],
+    /// `log p − log q` beyond that of the exponentials.
+    offset: V,
 }
 
 impl<V: Vector> Terms<V, 1> for NearTerms<V> {
@@ -96,12 +94,18 @@ impl<V: Vector> Terms<V, 1> for NearTerms<V> {
 
     #[inline(always)]
     fn add<const MASKED: bool>(&mut self, _: usize, s: V, t: V, sums: &mut [V; 1]) {
-        let both = self.exponentials.at::<MASKED>(s, t);
-        let p = both.e[1] * self.scale[1];
-        let q = both.e[0] * self.scale[0];
-        let log_p = both.d[1].mul_sub(self.k, self.log_norm[1]);
-        let log_q = both.d[0].mul_sub(self.k, self.log_norm[0]);
-        sums[0] = sums[0] + kl_term(p, log_p, q, log_q);
+        let (of_s, of_t) = (self.exponentials.below(0, s), self.exponentials.below(1, t));
+        let p = self.exponentials.power(1, of_t) * self.scale[1];
+        let delta = (of_t - of_s).mul_add(self.k, self.offset);
+        let near = is_near(delta);
+        let mut term = kl_near(p, delta);
+        // Most vectors have no other classes.
+        if (!near).any() {
+            let q = self.exponentials.power(0, of_s) * self.scale[0];
+            let far = V::select(p.eq(V::splat(0.0)), q, p * delta - p + q);
+            term = V::select(near, term, far);
+        }
+        sums[0] = sums[0] + term;
     }
 }
 
