@@ -115,10 +115,12 @@ fn by<V: Vector, F: Formats, P: Raise>(
         power,
         kinds: PhantomData,
     });
-    let cleaned = V::enter(Lanes {
+    let cleaned = V::enter(Lanes::<V, F> {
         stretch,
         given,
         seen: &seen,
+        first: rows.start,
+        formats: PhantomData,
     });
     if stretch.gradient.is_some() {
         for (lane, row) in rows.enumerate() {
@@ -250,13 +252,16 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
 }
 
 /// Revises all rows at once.
-struct Lanes<'a, 'b, V> {
+struct Lanes<'a, 'b, V, F> {
     stretch: &'a Stretch<'b>,
     given: &'a Given<V>,
     seen: &'a Seen,
+    /// The row in the first lane.
+    first: usize,
+    formats: PhantomData<F>,
 }
 
-impl<V: Vector> Task for Lanes<'_, '_, V> {
+impl<V: Vector, F: Formats> Task for Lanes<'_, '_, V, F> {
     type Output = Cleaned;
 
     #[inline(always)]
@@ -299,14 +304,27 @@ impl<V: Vector> Task for Lanes<'_, '_, V> {
         };
         let by = (spec, revision);
         let revised = Revised::new(&nothing, by, inputs, &extremes, tempered, &sums, unmasked);
-        let (value, exact) = blend::value(&revised.gradient, &sums);
+        let forward = |wrong| V::Mask::splat(is_forward(spec, wrong));
+        let wrong = revised.wrong;
+        let goes = (wrong & forward(true)) | (!wrong & forward(false));
+        let (mut value, [exact, near]) = blend::value(&revised.gradient, &sums);
+        let nears = (near & goes).bits() & seen.rows;
+        if nears != 0 {
+            let of_row = blend::Near::new(&revised.gradient);
+            let mut values = [0.0; MOST_LANES];
+            for (lane, value) in values[..V::LANES].iter_mut().enumerate() {
+                if nears >> lane & 1 == 1 {
+                    *value = of_row.of(&stretch.wide::<V, F>(self.first + lane), lane);
+                }
+            }
+            let of_label = V::select(labelled, blend::label_value(&revised.gradient), zero);
+            value = V::select(near, V::from_lanes(&values) + of_label, value);
+        }
         let (value_factor, slope) = factors(spec, Divergence::ForwardKl, inputs.tau, classes);
         let full = stretch.level == StatsLevel::Full;
         let (floats, infinite) =
             revised.floats(value_factor * value, full, classes, &extremes, &sums);
-        let forward = |wrong| V::Mask::splat(is_forward(spec, wrong));
-        let wrong = revised.wrong;
-        let goes = exact & ((wrong & forward(true)) | (!wrong & forward(false)));
+        let goes = goes & (exact | near);
         let of_gradient = blend::factors(&revised.gradient, revised.factor * slope);
         Cleaned {
             done: seen.rows & goes.bits(),

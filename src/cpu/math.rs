@@ -75,13 +75,16 @@ pub(super) fn softplus<V: Vector>(x: V) -> V {
     V::splat(0.0).max(x) + ln_1p(exp(V::splat(0.0) - x.abs()))
 }
 
-/// One term of `KL(a‖b) = Σ a φ(log a − log b)` with `φ(δ) = e^{−δ} − 1 + δ ≥ 0`: never negative,
-/// and right where `a ≈ b`. `a = 0` leaves `b`.
-///
-/// For |δ| < 1, `φ(δ)/δ²` is a minimax polynomial with a relative error of 2e-7.
+/// Whether [`kl_near`] is right for this `δ`.
 #[inline(always)]
-pub(super) fn kl_term<V: Vector>(a: V, log_a: V, b: V, log_b: V) -> V {
-    let delta = log_a - log_b;
+pub(super) fn is_near<V: Vector>(delta: V) -> V::Mask {
+    delta.abs().lt(V::splat(1.0))
+}
+
+/// `a φ(δ)` with `φ(δ) = e^{−δ} − 1 + δ ≥ 0`, for |δ| < 1: `φ(δ)/δ²` is a minimax polynomial with a
+/// relative error of 2e-7.
+#[inline(always)]
+pub(super) fn kl_near<V: Vector>(a: V, delta: V) -> V {
     let series = V::splat(2.496_081_5e-5)
         .mul_add(delta, V::splat(-2.032_548_5e-4))
         .mul_add(delta, V::splat(1.389_133_5e-3))
@@ -89,9 +92,16 @@ pub(super) fn kl_term<V: Vector>(a: V, log_a: V, b: V, log_b: V) -> V {
         .mul_add(delta, V::splat(4.166_651_5e-2))
         .mul_add(delta, V::splat(-1.666_669_5e-1))
         .mul_add(delta, V::splat(0.5));
-    let near = a * (delta * delta * series);
+    a * (delta * delta * series)
+}
+
+/// One term of `KL(a‖b) = Σ a φ(log a − log b)`: never negative, and right where `a ≈ b`. `a = 0`
+/// leaves `b`.
+#[inline(always)]
+pub(super) fn kl_term<V: Vector>(a: V, log_a: V, b: V, log_b: V) -> V {
+    let delta = log_a - log_b;
     let far = a * delta - a + b;
-    let term = V::select(delta.abs().lt(V::splat(1.0)), near, far);
+    let term = V::select(is_near(delta), kl_near(a, delta), far);
     V::select(a.eq(V::splat(0.0)), b, term)
 }
 

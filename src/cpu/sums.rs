@@ -139,8 +139,20 @@ impl<V: Vector> Exponentials<V> {
         // A masked class keeps numbers, so that 0 times them is 0; NaN stays.
         let bounded = |x: V| if MASKED { V::splat(LOWEST).max(x) } else { x };
         let d = [bounded(s - self.shift[0]), bounded(t - self.shift[1])];
-        let e = |i: usize| d[i].exp2_times(self.rate[i], self.floor[i]);
-        Both { d, e: [e(0), e(1)] }
+        let e = [self.power(0, d[0]), self.power(1, d[1])];
+        Both { d, e }
+    }
+
+    /// A logit less the shift, of either row.
+    #[inline(always)]
+    pub(super) fn below(&self, which: usize, z: V) -> V {
+        z - self.shift[which]
+    }
+
+    /// `exp(k d)`.
+    #[inline(always)]
+    pub(super) fn power(&self, which: usize, d: V) -> V {
+        d.exp2_times(self.rate[which], self.floor[which])
     }
 
     /// `(k_t d_t − k_s d_s) / k_s`.
