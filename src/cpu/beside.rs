@@ -107,7 +107,7 @@ pub(super) struct Besides<'a, V, F, P> {
 
 impl<V: Vector, F: Formats, P: Raise> Beside<V> for Besides<'_, V, F, P> {
     #[inline(always)]
-    fn beside(&mut self, at: usize, [e_s, e_t, raw]: [V; 3]) {
+    fn beside(&mut self, at: usize, exponentials: [V; 3]) {
         if let Some(ahead) = &mut self.ahead {
             // SAFETY: the rows are of one length.
             unsafe { ahead.look(at) };
@@ -118,11 +118,7 @@ impl<V: Vector, F: Formats, P: Raise> Beside<V> for Besides<'_, V, F, P> {
             if let Some(late) = &mut self.late {
                 late.put_kept(at, kept);
             }
-            kept.keep(0, at, e_s);
-            kept.keep(1, at, e_t);
-            if self.power.is_apart() {
-                kept.keep(2, at, raw);
-            }
+            kept.keep_exponentials(at, exponentials, self.power);
         }
     }
 }

@@ -110,6 +110,7 @@ fn by<V: Vector, F: Formats, P: Raise>(
     let seen = V::enter(Sweep::<V, F, P> {
         stretch,
         rows: rows.clone(),
+        given,
         scratch,
         carried,
         power,
@@ -167,6 +168,7 @@ pub(super) fn place<'a, V: Vector>(
 pub(super) struct Sweep<'a, 'b, 'c, V, F, P> {
     pub(super) stretch: &'a mut Stretch<'b>,
     pub(super) rows: Range<usize>,
+    pub(super) given: &'a Given<V>,
     pub(super) scratch: &'a mut Scratch<'c>,
     pub(super) carried: &'a mut Carried,
     pub(super) power: P,

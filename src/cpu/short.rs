@@ -8,7 +8,7 @@ use super::layout::{Formats, LOWEST, Terms, Wide};
 use super::simd::{MOST_LANES, Mask, Vector};
 use super::stretch::label_class;
 use super::sums::{Beside, Exponentials, Raise, Scratch, Stats};
-use crate::spec::{IGNORE, StatsLevel};
+use crate::spec::StatsLevel;
 
 /// Whether rows go this way. Longer ones lose more by being copied than they gain.
 pub(super) fn is_short(classes: usize) -> bool {
@@ -21,7 +21,7 @@ pub(super) fn is_short(classes: usize) -> bool {
 pub(super) fn sweep<V: Vector, F: Formats, P: Raise>(mut sweep: Sweep<V, F, P>) -> Seen {
     let label = copy(&mut sweep);
     let (rows, width) = (sweep.rows.clone(), width::<V>(sweep.stretch.classes));
-    let y = labels::<V>(&sweep.stretch.labels[rows.clone()]);
+    let y = sweep.given.y;
     let all = rows.len() * width;
     let s = Peaks::<V>::of(&sweep.scratch.floats(0)[..all], width, label[0], y);
     let t = Peaks::<V>::of(&sweep.scratch.floats(1)[..all], width, label[1], y);
@@ -73,18 +73,6 @@ fn copy<V: Vector, F: Formats, P: Raise>(sweep: &mut Sweep<V, F, P>) -> [[f32; M
         }
     }
     label
-}
-
-/// Labels' classes; no label: −1.
-#[inline(always)]
-fn labels<V: Vector>(labels: &[i32]) -> V {
-    let mut lanes = [-1.0; MOST_LANES];
-    for (lane, &label) in lanes.iter_mut().zip(labels) {
-        if label != IGNORE {
-            *lane = label as f32;
-        }
-    }
-    V::from_lanes(&lanes)
 }
 
 /// What is highest in rows of one side, one row per lane.
@@ -158,17 +146,10 @@ struct Place<'a, P> {
 
 impl<V: Vector, P: Raise> Beside<V> for Place<'_, P> {
     #[inline(always)]
-    fn beside(&mut self, at: usize, [e_s, e_t, raw]: [V; 3]) {
-        if !self.keeps {
-            return;
-        }
-        // SAFETY: there is a place for each vector of the row.
-        unsafe {
-            self.scratch.keep(0, at, e_s);
-            self.scratch.keep(1, at, e_t);
-            if self.power.is_apart() {
-                self.scratch.keep(2, at, raw);
-            }
+    fn beside(&mut self, at: usize, exponentials: [V; 3]) {
+        if self.keeps {
+            // SAFETY: there is a place for each vector of the row.
+            unsafe { self.scratch.keep_exponentials(at, exponentials, self.power) };
         }
     }
 }

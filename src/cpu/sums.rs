@@ -237,6 +237,27 @@ impl Scratch<'_> {
         unsafe { values.store(self.0[which].as_mut_ptr().add(at)) };
     }
 
+    /// What the stats sweep has made of a vector.
+    ///
+    /// # Safety
+    /// These places are there.
+    #[inline(always)]
+    pub(super) unsafe fn keep_exponentials<V: Vector>(
+        &mut self,
+        at: usize,
+        [e_s, e_t, raw]: [V; 3],
+        power: impl Raise,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.keep(0, at, e_s);
+            self.keep(1, at, e_t);
+            if power.is_apart() {
+                self.keep(2, at, raw);
+            }
+        }
+    }
+
     /// # Safety
     /// These places are there.
     #[inline(always)]
