@@ -331,11 +331,17 @@ fn speeds_are_measured() {
     }
     let lean = measured("--shape 4x10 --dtype f16 --stats none --no-gradient --set temperature=2");
     assert_eq!(lean["cases"][0]["bytes"], 4 * (2 * 10 * 2 + 4));
+    assert!(lean["cases"][0]["noise"].is_null());
+    let near = measured("--shape 4x100 --noise 0.125");
+    assert_eq!(near["cases"][1]["noise"], 0.125);
     let table = succeed(Path::new("."), "bench --samples 2 --shape 16x10");
     assert!(
         table.contains("16x10") && table.contains("of the copy's speed"),
         "{table}"
     );
+    assert!(!table.contains("noise"), "{table}");
+    let table = succeed(Path::new("."), "bench --samples 2 --shape 16x10 --noise 0");
+    assert!(table.contains("noise 0"), "{table}");
 }
 
 #[test]
@@ -445,7 +451,8 @@ fn speeds_on_cuda_are_measured() {
         cases.iter().map(|case| case["regime"].clone()).collect()
     };
     assert_eq!(regimes(cases), ["group16", "group16"]);
-    let forced = measured("--engine cuda --shape 8x100 --dtype f32,bf16 --regime stream");
+    let forced = "--engine cuda --shape 8x100 --dtype f32,bf16 --regime stream --noise 0.5";
+    let forced = measured(forced);
     assert_eq!(
         regimes(forced["cases"].as_array().unwrap()),
         ["stream", "stream"]
@@ -457,7 +464,8 @@ fn speeds_on_wgpu_are_measured() {
     if !runs_here("wgpu-software", "wgpu") {
         return;
     }
-    let results = measured("--engine wgpu-software --shape 3x7,64x100 --dtype f32,bf16");
+    let shapes = "--shape 3x7,64x100 --dtype f32,bf16 --noise 0.5";
+    let results = measured(&format!("--engine wgpu-software {shapes}"));
     assert_eq!(results["engine"], "wgpu-software");
     assert!(results["device"].is_string());
     assert_eq!(results["cases"].as_array().unwrap().len(), 4);
@@ -474,8 +482,11 @@ fn what_cannot_be_measured_is_refused() {
         ("--isa mmx", &["mmx", "avx512", "portable"]),
         ("--samples 0", &["0"]),
         ("--engine reference", &["reference", "--engine cpu"]),
+        ("--noise=-1", &["-1", "from 0 to 1000"]),
+        ("--noise nan", &["nan", "from 0 to 1000"]),
         ("--batch 8", &["--batch", "--what step"]),
         ("--what step --shape 8x8", &["--shape"]),
+        ("--what step --noise 0.1", &["--noise"]),
         ("--what step --network 8", &["64-32-10"]),
         ("--what step --threads 2", &["--threads 2"]),
     ] {

@@ -11,10 +11,18 @@ pub(super) struct Batch<S> {
 }
 
 impl<S: Element> Batch<S> {
-    pub(super) fn new(Shape { rows, classes }: Shape) -> Self {
+    /// With noise the student is the teacher plus so many times its own draw, else that draw alone.
+    pub(super) fn new(Shape { rows, classes }: Shape, noise: Option<f32>) -> Self {
+        let mut student: Vec<S> = logits(rows * classes, 1);
+        let teacher: Vec<S> = logits(rows * classes, 2);
+        if let Some(noise) = noise {
+            for (s, t) in student.iter_mut().zip(&teacher) {
+                *s = S::from_f32(t.to_f32() + noise * s.to_f32());
+            }
+        }
         Self {
-            student: logits(rows * classes, 1),
-            teacher: logits(rows * classes, 2),
+            student,
+            teacher,
             labels: (0..rows).map(|row| (row * 7 % classes) as i32).collect(),
         }
     }

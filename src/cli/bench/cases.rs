@@ -20,6 +20,8 @@ pub(super) struct Case {
     pub(super) spec: LossSpec,
     pub(super) level: StatsLevel,
     pub(super) gradient: bool,
+    /// How far the student is from the teacher, where it is not independent.
+    pub(super) noise: Option<f32>,
 }
 
 /// Rows × classes.
@@ -100,6 +102,14 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
         let known = ALL.into_iter().find(|format| format.name() == name);
         known.expect("one of the possible values")
     })
+}
+
+/// Reads how far the student is from the teacher.
+pub(super) fn noise(given: &str) -> Result<f32, String> {
+    let noise = given.parse().ok();
+    // Logits stay finite in every type.
+    let noise = noise.filter(|noise| (0.0..=1000.0).contains(noise));
+    noise.ok_or_else(|| "it must be a number from 0 to 1000, such as 0.1".to_owned())
 }
 
 /// Reads a set of instructions by its name.
@@ -201,6 +211,7 @@ mod tests {
             spec: Preset::Lr.spec(),
             level: StatsLevel::Full,
             gradient: true,
+            noise: None,
         };
         assert_eq!(case.bytes(), 2 * (18 + 4 + 64));
         case.level = StatsLevel::None;

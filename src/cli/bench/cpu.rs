@@ -105,7 +105,7 @@ struct Call<S> {
 
 impl<S: Element> Call<S> {
     fn new(case: &Case) -> Self {
-        let batch = Batch::new(case.shape);
+        let batch = Batch::new(case.shape, case.noise);
         let elements = if case.gradient {
             batch.student.len()
         } else {

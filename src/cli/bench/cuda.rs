@@ -79,7 +79,7 @@ impl Cuda {
         }
         let plan = self.gpu.plan(&case.spec, case.shape.classes, options)?;
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
-        let batch = Batch::<S>::new(case.shape.at_most(MADE));
+        let batch = Batch::<S>::new(case.shape.at_most(MADE), case.noise);
         let mut sets = (0..sets)
             .map(|_| Set::new(stream, case, &plan, &batch))
             .collect::<Result<Vec<_>, _>>()?;

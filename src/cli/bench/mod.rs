@@ -43,6 +43,7 @@ Examples:
   fused-kd bench                                   the usual shapes, on all cores
   fused-kd bench --threads 1 --shape 1024x1000     one shape, on one core
   fused-kd bench --engine cuda --dtype bf16 --preset kd,lr,dkd
+  fused-kd bench --preset kd --noise 0.1           rows in which student and teacher nearly agree
   fused-kd bench --what step                       a training step of small networks
   fused-kd bench --what step --engine wgpu         the same on the GPU
   fused-kd bench --json > bench.json               for programs")]
@@ -73,6 +74,10 @@ pub(super) struct Arguments {
     /// Compute the loss alone, without its gradient.
     #[arg(long)]
     no_gradient: bool,
+    /// Make the student the teacher plus X times an independent draw, as late in a distillation; both
+    /// are independent unless given.
+    #[arg(long, value_name = "X", value_parser = cases::noise)]
+    noise: Option<f32>,
     /// The cpu engine's instructions: avx512, avx2 or portable; the best unless given, here or in the
     /// environment variable FUSED_KD_ISA.
     #[arg(long, value_name = "NAME", value_parser = cases::isa())]
@@ -158,6 +163,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
         ("--dtype", !arguments.formats.is_empty()),
         ("--stats", arguments.stats.is_some()),
         ("--no-gradient", arguments.no_gradient),
+        ("--noise", arguments.noise.is_some()),
         ("--isa", arguments.isa.is_some()),
         ("--regime", arguments.regime().is_some()),
     ];
@@ -328,6 +334,7 @@ fn cases(arguments: &Arguments, engine: EngineName) -> Result<Vec<Case>, Failure
                 spec,
                 level,
                 gradient: !arguments.no_gradient,
+                noise: arguments.noise,
             }));
         }
     }

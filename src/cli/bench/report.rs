@@ -28,6 +28,8 @@ pub(super) struct Measured {
     dtype: &'static str,
     spec: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    noise: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     regime: Option<&'static str>,
     median_s: f64,
     bytes: usize,
@@ -45,6 +47,7 @@ impl Measured {
             v: case.shape.classes,
             dtype: case.format.name(),
             spec: case.preset.name(),
+            noise: case.noise,
             regime: timing.regime,
             median_s: timing.call,
             bytes,
@@ -65,6 +68,10 @@ impl fmt::Display for Results {
         }
         if let Some(device) = &self.device {
             write!(f, ", {device}")?;
+        }
+        // The same in all cases.
+        if let Some(noise) = self.cases.first().and_then(|case| case.noise) {
+            write!(f, ", noise {noise}")?;
         }
         let header = [
             "shape",

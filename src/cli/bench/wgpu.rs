@@ -61,7 +61,7 @@ impl Wgpu {
             .formats(case.format, case.format)
             .level(case.level);
         let plan = self.gpu.plan(&case.spec, case.shape.classes, options)?;
-        let batch = Batch::<S>::new(case.shape);
+        let batch = Batch::<S>::new(case.shape, case.noise);
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
         let calls = (0..sets)
             .map(|_| self.bound(&plan, case, &batch))
