@@ -123,14 +123,11 @@ pub(in crate::cpu) trait Vector:
         Self::from_lanes(&lanes)
     }
 
-    /// Rows as columns: lane i of vector j becomes lane j of vector i.
+    /// Rows as columns: lane i of vector j becomes lane j of vector i. Vectors of fewer lanes do not
+    /// have it: where two of them make a row, going value by value is as fast.
     #[inline(always)]
-    fn transpose(of: &mut [Self; MOST_LANES]) {
-        assert!(Self::LANES == MOST_LANES, "there are as many rows as lanes");
-        let rows = map(*of, Self::to_lanes);
-        for (i, vector) in of.iter_mut().enumerate() {
-            *vector = Self::from_lanes(&map(rows.each_ref(), |row| row[i]));
-        }
+    fn transpose(_: &mut [Self; MOST_LANES]) {
+        unreachable!("there are more rows than lanes");
     }
 
     /// Asks for what lies at an address, readable or not, to be brought nearer.
