@@ -153,8 +153,24 @@ IN_PAIRS(min, bf16, "min.bf16x2 %0, %1, %2;", min_number(a, b))
 IN_PAIRS(less_a_little, f16, "{.reg .b32 e; mov.b32 e, 0x80108010; fma.rn.f16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
 IN_PAIRS(less_a_little, bf16, "{.reg .b32 e; mov.b32 e, 0xb580b580; fma.rn.bf16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
 
-// Holds a value through loops, which otherwise compute it anew in every round.
+// Hides where a value comes from: loops do not compute it anew in every round, and what was made of
+// it before is not kept for later.
 DEVICE void keep(int& x) { asm volatile("" : "+r"(x)); }
+DEVICE void keep(float& x) {
+#ifdef SIMT
+  asm volatile("" : "+x"(x));
+#else
+  asm volatile("" : "+f"(x));
+#endif
+}
+template <class T>
+DEVICE void keep(T*& at) {
+#ifdef SIMT
+  asm volatile("" : "+r"(at));
+#else
+  asm volatile("" : "+l"(at));
+#endif
+}
 
 // Two 32-bit words as one of 64, moved right by `bits` < 32: the lower word.
 DEVICE unsigned funnel(unsigned low, unsigned high, unsigned bits) {

@@ -57,6 +57,20 @@ struct Gradient {
     return value + of_label;
   }
 
+  // The label's gradient, of the divergence's.
+  DEVICE float at_label_with_ce(float of_divergence) const {
+    if (!labelled) return 0.0f;
+    return (kd == 0.0f ? 0.0f : kd * of_divergence) - ce * raw.y.rest;
+  }
+
+  // A chunk of the gradient; the label's class lies in one lane's.
+  template <class Span, class Chunk, int N>
+  DEVICE void store(const Span& span, const Chunk& chunk, const float (&g)[N], float at_y) const {
+    span.store(chunk.first, g);
+    const int y = span.y;
+    if (labelled && unsigned(y - chunk.first) < unsigned(N)) span.store(y, at_y);
+  }
+
  private:
   // D and Σ_k q_k h_k over the classes besides the label.
   template <class Rule, class Span>
@@ -97,11 +111,8 @@ struct Gradient {
   // Returns D over the classes besides the label, where that takes no sweep of its own.
   template <class Rule, class Span, class Pull>
   DEVICE float write(const Rule& rule, Span& span, float mean, Pull pull) const {
-    float at_y = 0.0f;
-    if (labelled) {
-      const float of_kd = kd == 0.0f ? 0.0f : kd * pull(rule.label_gradient(at_label(), mean), label);
-      at_y = of_kd - ce * raw.y.rest;
-    }
+    const float of_label = labelled && kd != 0.0f ? pull(rule.label_gradient(at_label(), mean), label) : 0.0f;
+    const float at_y = at_label_with_ce(of_label);
     const float ce_scale = ce * raw.scale;
     float value[1] = {};
     span.last([&](const auto& chunk) {
@@ -120,12 +131,7 @@ struct Gradient {
 #pragma unroll
         for (int i = 0; i < chunk.SIZE; ++i) g[i] += ce_scale * raw.power(chunk.s[i] - raw.shift, raw.k_log2);
       }
-      if (span.has_gradient()) {
-        span.store(chunk.first, g);
-        // The label's class lies in one lane's chunk.
-        const int y = span.y;
-        if (labelled && unsigned(y - chunk.first) < unsigned(chunk.SIZE)) span.store(y, at_y);
-      }
+      if (span.has_gradient()) store(span, chunk, g, at_y);
     });
     if constexpr (!Rule::CENTRED) {
       span.lanes.template recall<Sum>(value);

@@ -36,36 +36,67 @@ struct Ring : Together {
     fetch_next();
   }
 
-  // This lane's chunk of a step: its place in the row, and in this block's memory.
-  DEVICE int chunk(int step) const {
-    return step * static_cast<int>(Together::lanes()) + static_cast<int>(Together::lane());
+  // This lane's chunk of a step: where this block's memory has it, and its first class.
+  struct Place {
+    uint4 *student, *teacher;
+    int first;
+  };
+  DEVICE Place place(const Vectors<E>& rows, int step) const {
+    const int at = step * kept() + static_cast<int>(threadIdx.x);
+    const int chunk = step * static_cast<int>(Together::lanes()) + static_cast<int>(Together::lane());
+    return {student + at, teacher + at + at / static_cast<int>(WARP), chunk * N - rows.offset};
   }
-  DEVICE int place(int step) const { return step * kept() + static_cast<int>(threadIdx.x); }
+  // That of the next step. Of the teacher's a warp has one vector more, for rows that lie otherwise
+  // than the student's.
+  static DEVICE void advance(Place& at) {
+    at.student += kept();
+    at.teacher += kept() + kept() / static_cast<int>(WARP);
+    at.first += static_cast<int>(Together::lanes()) * N;
+  }
   // Chunks of a step that this block keeps.
   static DEVICE int kept() { return static_cast<int>(blockDim.x); }
-  // A warp's 32 vectors of the teacher, and one more for rows that lie otherwise than the student's.
-  DEVICE uint4* of_teacher(int place) const { return teacher + place + place / static_cast<int>(WARP); }
+
+  // The row that is to be copied next. Where there is none, its end lies before all chunks.
+  struct Source {
+    Vectors<E> rows;
+    int end;
+    bool whole;
+  };
+  DEVICE Source next_row() const {
+    const Vectors<E> rows(params, buffers, next, -1);
+    Source source{rows, next < params.rows ? rows.classes() : -N, rows.in_whole_vectors()};
+    keep(source.end);
+    keep(source.rows.student.row);
+    keep(source.rows.teacher.row);
+    return source;
+  }
 
   // Asks for this lane's chunk, as a group of copies.
-  DEVICE void fetch(const Vectors<E>& rows, int step) const {
-    const int at = place(step), first = chunk(step) * N - rows.offset;
-    if (first < rows.classes()) {
-      const int shift = rows.teacher_shift;
-      copy(student + at, rows.student, first);
-      copy(of_teacher(at), rows.teacher, first - shift);
-      const bool last = threadIdx.x % WARP == WARP - 1 || first + N >= rows.classes();
-      if (shift != 0 && last) copy(of_teacher(at) + 1, rows.teacher, first - shift + N);
+  DEVICE void fetch(const Source& source, const Place& at) const {
+    const Vectors<E>& rows = source.rows;
+    if (at.first < source.end) {
+      const int shift = rows.teacher_shift, of_teacher = at.first - shift;
+      const bool last = threadIdx.x % WARP == WARP - 1 || at.first + N >= source.end;
+      const bool more = shift != 0 && last;
+      if (source.whole) {
+        copy_async(at.student, rows.student.row + at.first);
+        const auto* const teacher = rows.teacher.row + of_teacher;
+        copy_async(at.teacher, teacher);
+        if (more) copy_async(at.teacher + 1, teacher + N);
+      } else {
+        copy(at.student, rows.student, at.first);
+        copy(at.teacher, rows.teacher, of_teacher);
+        if (more) copy(at.teacher + 1, rows.teacher, of_teacher + N);
+      }
     }
     commit_copies();
   }
 
   // The lanes of a warp have done what they did with this chunk: the next row's takes its place.
-  DEVICE void replace(const Vectors<E>& rows, int step) const {
+  DEVICE void replace(const Source& source, const Place& at) const {
     __syncwarp(WHOLE_WARP);
-    if (next < params.rows) fetch(rows, step);
+    fetch(source, at);
   }
-
-  DEVICE Vectors<E> next_rows() const { return Vectors<E>(params, buffers, next, -1); }
 
   // Waits until the lanes of this warp may look at this chunk of each.
   DEVICE void wait_for(int step) {
@@ -103,9 +134,10 @@ struct Ring : Together {
  private:
   DEVICE void fetch_next() const {
     if (next >= params.rows) return;
-    const Vectors<E> rows = next_rows();
+    const Source source = next_row();
+    Place at = place(source.rows, 0);
 #pragma unroll 1
-    for (int step = 0; step < steps; ++step) fetch(rows, step);
+    for (int step = 0; step < steps; ++step, advance(at)) fetch(source, at);
   }
 
   // A vector of a row; at the matrix's edges only the row's own elements.
@@ -132,22 +164,24 @@ struct Staged : Vectors<E> {
 
   template <class F>
   DEVICE void each(F f) const {
-    sweep([&](const Place& at, int) { look(at, f); });
+    sweep([&](const Place& at) { look(at, f); });
   }
 
   template <class F>
   DEVICE void last(F f) const {
-    const Rows next = lanes.next_rows();
-    sweep([&](const Place& at, int step) {
+    const auto source = lanes.next_row();
+    const int later = Rows::offset - source.rows.offset;
+    sweep([&](const Place& at) {
       look(at, f);
-      lanes.replace(next, step);
+      lanes.replace(source, {at.student, at.teacher, at.first + later});
     });
     lanes.handed_over = true;
   }
 
   template <class F>
   DEVICE void again(int first, F f) const {
-    look(place((first + Rows::offset) / Rows::N / static_cast<int>(Lanes::lanes())), f);
+    const int step = (first + Rows::offset) / Rows::N / static_cast<int>(Lanes::lanes());
+    look(lanes.place(*this, step), f);
   }
 
   DEVICE void shift(int top, float label) {
@@ -156,31 +190,16 @@ struct Staged : Vectors<E> {
   }
 
  private:
-  // A chunk: where it lies, and its first class.
-  struct Place {
-    const uint4 *student, *teacher;
-    int first;
-  };
-
-  DEVICE Place place(int step) const {
-    const int at = lanes.place(step);
-    return {lanes.student + at, lanes.of_teacher(at), lanes.chunk(step) * Rows::N - Rows::offset};
-  }
+  using Place = typename Lanes::Place;
 
   // All chunks of this lane, as they arrive.
   template <class F>
   DEVICE void sweep(F f) const {
-    const int kept = Lanes::kept(), all = static_cast<int>(Lanes::lanes());
-    Place at = place(0);
+    Place at = lanes.place(*this, 0);
     for (int step = 0; step < lanes.steps;) {
       lanes.wait_for(step);
 #pragma unroll 1
-      for (; step < lanes.landed; ++step) {
-        f(at, step);
-        at.student += kept;
-        at.teacher += kept + kept / static_cast<int>(WARP);
-        at.first += all * Rows::N;
-      }
+      for (; step < lanes.landed; ++step, Lanes::advance(at)) f(at);
     }
   }
 

@@ -1,7 +1,6 @@
 // The row program: stats → revise → gradient, for one row.
 #pragma once
-#include "gradient.cuh"
-#include "scores.cuh"
+#include "blend.cuh"
 
 // What a row comes with besides its logits.
 struct Inputs {
@@ -120,19 +119,19 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
     k[0] *= standardised[0].inverse;
     k[1] *= standardised[1].inverse;
   }
-  Sums sums_[2];
-  sums(span, extremes_, k, full, sums_);
+  const Raise raise(inputs.tau, standard);
+  const Sums sums_ = sums(span, extremes_, k, raise, full);
   if (!span.lanes.goes_on()) return;
-  const Softmax raw(1.0f, of_s.shift(), sums_[0].ones, labelled, of_s.label);
+  const Softmax raw(1.0f, of_s.shift(), sums_.student.ones, labelled, of_s.label);
   const float ce = negative_log(raw, of_s);
   RowStats* const out = record(params, buffers, index, span.lanes);
   // Written now, so that nothing has to hold them through the last sweep.
   if (out) out->scores = scores(extremes_, raw, sums_, labelled && params.classes > 1, full);
-  const Softmax student(k[0], of_s.shift(), sums_[0].tempered, labelled, of_s.label);
+  const Softmax student(k[0], of_s.shift(), sums_.student.tempered, labelled, of_s.label);
 
   // Revise. Probability shift is an exchange of two logits: the label takes the maximum.
   float target_label = of_t.label, target_max = of_t.max, target_shift = of_t.shift();
-  float target_sum = sums_[1].tempered;
+  float target_sum = sums_.teacher.tempered;
   OnlyMasked only = extremes_.only;
   if (shifted) {
     span.shift(static_cast<int>(of_t.top), of_t.label);
@@ -177,7 +176,13 @@ DEVICE void row(const RowParams& params, const Buffers& buffers, unsigned index,
                           labelled ? scale * ce_factor : 0.0f};
   float value;
   if constexpr (!ANY) {
-    value = gradient.run(ForwardKl(), span);
+    const Textbook textbook(student, target, sums_.contrast);
+    if (!shifted && textbook.exact) {
+      value = textbook.value;
+      if (span.has_gradient()) blend(gradient, raise, span);
+    } else {
+      value = gradient.run(ForwardKl(), span);
+    }
   } else {
     const bool decoupled = divergence == DECOUPLED;
     const float beta_of_others = !decoupled || (masks.s_others && masks.p_others) ? beta : 0.0f;

@@ -59,7 +59,7 @@ DEVICE void rows_of_parts(const RowParams& params, const Buffers& buffers) {
     body(params, buffers);                                                                       \
   }
 #define SMALL_ROW_KERNELS(E, type)                                                        \
-  ROW_KERNEL(row_group8_##type, 256, 2, (rows_of_groups<Registers<E, Group<8>, 1>>))      \
+  ROW_KERNEL(row_group8_##type, 256, 3, (rows_of_groups<Registers<E, Group<8>, 1>>))      \
   ROW_KERNEL(row_group16_##type, 256, 2, (rows_of_groups<Registers<E, Group<16>, 2>>))    \
   ROW_KERNEL(row_stream_##type, 512, 1, (rows_of_blocks<false, Stream<E, Block>>))
 #define LARGE_ROW_KERNELS(E, type)                                                        \

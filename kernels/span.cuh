@@ -50,6 +50,7 @@ struct Vectors {
     if (gradient) gradient += static_cast<long>(row) * params.gradient_stride;
     whole = classes() < N ? 0 : classes() - N + 1;
     stored_whole = (reinterpret_cast<unsigned long>(gradient - offset) & 15) == 0 ? whole : 0;
+    keep(gradient);
     keep(whole);
     keep(stored_whole);
   }
@@ -58,6 +59,13 @@ struct Vectors {
   DEVICE bool has_gradient() const { return gradient != nullptr; }
   DEVICE float student_at(int c) const { return student.at(c); }
   DEVICE float teacher_at(int c) const { return teacher.at(c); }
+
+  // Whether the matrices have all of the vectors that the row's chunks lie in.
+  DEVICE bool in_whole_vectors() const {
+    const int end = (classes() + offset + N - 1) / N * N - offset;
+    const int end_of_teacher = end + (teacher_shift == 0 ? 0 : N - teacher_shift);
+    return student.readable(-offset, end) && teacher.readable(-offset - teacher_shift, end_of_teacher);
+  }
 
   DEVICE Raw load(int first) const {
     return mask(first, {student.load(first, 0), teacher.load(first, teacher_shift)});

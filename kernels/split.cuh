@@ -10,9 +10,9 @@
 // Of forward KL without probability shift.
 enum Phase : unsigned { OF_EXTREMES, OF_SUMS, OF_GRADIENT, OF_RECORD };
 
-// Words that each block leaves of a row: maxima, arg-maxima and masks of both, 7 sums, the divergence,
+// Words that each block leaves of a row: maxima, arg-maxima and masks of both, 8 sums, the divergence,
 // and the label's two logits.
-constexpr unsigned PART_WORDS = 16;
+constexpr unsigned PART_WORDS = 17;
 
 // All lanes of the blocks that share a row; there are at most as many blocks as a block has lanes.
 template <unsigned PHASE>

@@ -26,7 +26,7 @@ const SPLIT_FROM: u32 = 2;
 const PART_THREADS: u32 = 128;
 const PARTS_PER_PROCESSOR: u32 = 4;
 /// Bytes that each leaves of a row, as in `kernels/split.cuh`.
-const PART_BYTES: usize = 64;
+const PART_BYTES: usize = 68;
 /// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
 pub(super) const RESERVED: u32 = 2560;
 /// Blocks of a cluster.

@@ -257,7 +257,9 @@ void Block::deadlock() {
 }
 
 void Block::finish(Thread& thread) {
-  if (!thread.open_group.empty() || !thread.groups.empty()) {
+  // A group of none may be left.
+  const auto is_empty = [](const auto& group) { return group.empty(); };
+  if (!thread.open_group.empty() || !std::all_of(thread.groups.begin(), thread.groups.end(), is_empty)) {
     fail("a thread returns with asynchronous copies that it has not waited for");
   }
   thread.state = State::Done;
