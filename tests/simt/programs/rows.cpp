@@ -11,24 +11,26 @@
 #include "any.cu"
 #include "batch.cu"
 #include "cluster_bf16.cu"
-#include "cluster_f16.cu"
 #include "cluster_f32.cu"
 #include "feature_any.cu"
 #include "feature_bf16.cu"
-#include "feature_f16.cu"
 #include "feature_f32.cu"
 #include "large_bf16.cu"
-#include "large_f16.cu"
 #include "large_f32.cu"
 #include "ring_bf16.cu"
-#include "ring_f16.cu"
 #include "ring_f32.cu"
 #include "small_bf16.cu"
-#include "small_f16.cu"
 #include "small_f32.cu"
 #include "split_bf16.cu"
-#include "split_f16.cu"
 #include "split_f32.cu"
+#ifndef SIMT_QUICK
+#include "cluster_f16.cu"
+#include "feature_f16.cu"
+#include "large_f16.cu"
+#include "ring_f16.cu"
+#include "small_f16.cu"
+#include "split_f16.cu"
+#endif
 
 namespace {
 
@@ -216,7 +218,9 @@ struct Batch {
 
 const Shape SHAPES[] = {
     OF_TYPE(f32, IS_F32),
+#ifndef SIMT_QUICK
     OF_TYPE(f16, IS_F16),
+#endif
     OF_TYPE(bf16, IS_BF16),
     // With two warps a block and three chunks a lane, and with one where the last blocks have no chunk.
     {"row_cluster_f32", {row_cluster_f32}, IS_F32, IS_F32, 64, 3001, 4},
