@@ -104,7 +104,7 @@ const fn effort(one_in: [usize; 2], drawn: u32) -> Effort {
     }
 }
 
-variant!(Usual, effort([2, 1], 16), |options| options);
+variant!(Usual, effort([1, 1], 16), |options| options);
 variant!(Packed, effort([13, 4], 4), |options| options);
 variant!(WithoutSubgroups, effort([13, 4], 4), |options| {
     options.subgroups(Subgroups::Never)
