@@ -57,7 +57,7 @@ struct Gradient {
     return value + of_label;
   }
 
-  // The label's gradient, of the divergence's.
+  // The gradient at the label's class, from the divergence's there; a factor of 0 leaves +0.
   DEVICE float at_label_with_ce(float of_divergence) const {
     if (!labelled) return 0.0f;
     return (kd == 0.0f ? 0.0f : kd * of_divergence) - ce * raw.y.rest;

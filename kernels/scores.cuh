@@ -9,7 +9,7 @@ struct SideSums {
 };
 struct Sums {
   SideSums student, teacher;
-  // Σ e^{k x} (x − x_s), of the teacher's x and k.
+  // Σ e^{k x} (x − x_s), of the teacher's x; asked for where both have one k.
   float contrast;
 };
 

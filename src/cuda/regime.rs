@@ -25,8 +25,8 @@ const SPLIT_FROM: u32 = 2;
 /// Threads of a block of several, and how many of those blocks a multiprocessor gets.
 const PART_THREADS: u32 = 128;
 const PARTS_PER_PROCESSOR: u32 = 4;
-/// Bytes that each leaves of a row, as in `kernels/split.cuh`.
-const PART_BYTES: usize = 68;
+/// Bytes that each leaves of a row: `PART_WORDS` of `kernels/split.cuh`.
+const PART_BYTES: usize = 4 * 17;
 /// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
 pub(super) const RESERVED: u32 = 2560;
 /// Blocks of a cluster.

@@ -17,6 +17,16 @@ fn by_row(case: &Case) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
+/// The record of one row alone, without a gradient.
+fn record(plan: &Plan, student: &[f32], teacher: &[f32], label: i32) -> RowStats {
+    let mut stats = [RowStats::default()];
+    let place = Student::without_gradient(student);
+    let rows = Rows::new(teacher, std::slice::from_ref(&label));
+    plan.run(&rows, place, &mut stats, Parallelism::Serial)
+        .unwrap();
+    stats[0]
+}
+
 /// NaN, +∞ or nothing but masks in one row, in either matrix, leave the others' bits as they are.
 #[test]
 fn a_row_that_is_not_finite_touches_no_other() {
@@ -141,16 +151,8 @@ fn the_first_of_equal_maxima_is_the_top() {
                     row
                 });
                 for label in [0, 5, 100, first as i32, last as i32, -100] {
-                    let mut stats = [RowStats::default()];
-                    let place = Student::without_gradient(&student);
-                    plan.run(
-                        &Rows::new(&teacher, &[label]),
-                        place,
-                        &mut stats,
-                        Parallelism::Serial,
-                    )
-                    .unwrap();
-                    let tops = [stats[0].teacher_top, stats[0].student_top];
+                    let stats = record(&plan, &student, &teacher, label);
+                    let tops = [stats.teacher_top, stats.student_top];
                     assert_eq!(tops, [first as u32; 2], "{isa:?}, label {label}, {last}");
                 }
             }
@@ -216,16 +218,7 @@ fn a_small_divergence_has_digits() {
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let plan = Plan::new(&spec, classes, StatsLevel::Full).unwrap();
             let plan = plan.with_isa(isa).unwrap();
-            let mut stats = [RowStats::default()];
-            let place = Student::without_gradient(&student);
-            plan.run(
-                &Rows::new(&teacher, &[label]),
-                place,
-                &mut stats,
-                Parallelism::Serial,
-            )
-            .unwrap();
-            let kd = f64::from(stats[0].kd);
+            let kd = f64::from(record(&plan, &student, &teacher, label).kd);
             assert!(
                 (kd / truth - 1.0).abs() < 0.02,
                 "{isa:?}, {classes} classes, label {label}: {kd} {truth}"

@@ -431,6 +431,7 @@ fn every_temperature() {
                     values.push((got.el2n, row.el2n));
                 }
                 for (got, truth) in values {
+                    // Sums of 50 terms, of which each may be off by 4 · 2 units in the last place.
                     let close = (f64::from(got) - truth).abs() <= 1e-5 * (1.0 + truth);
                     assert!(
                         close,
