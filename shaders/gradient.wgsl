@@ -10,6 +10,7 @@ struct Row {
   raw: Softmax,       // the student's at τ = 1
   rule: Rule,
   spread: Spread,
+  squarings: u32,     // from the row's temperature to τ = 1
   kd: f32,            // a part whose factor is 0 is not evaluated
   ce: f32,
 }
@@ -64,7 +65,7 @@ fn slope(r: Row, class_: u32, z: vec2<u32>, mean: f32) -> f32 {
 
 // Writes the gradient, where there is room for it; D without its factor. `fill` is what a refused
 // row's gradient consists of, NONE for all other rows.
-fn write_gradient(lane: Lane, r: Row, mean: f32, back: Pullback, fill: u32) -> f32 {
+fn write_gradient(lane: Lane, r: Row, short: Blend, mean: f32, back: Pullback, fill: u32) -> f32 {
   var partial = vec4<f32>();
   if (sweeps(GRADIENT)) {
     let start = params.gradient_offset + lane.row * params.gradient_stride;
@@ -81,15 +82,21 @@ fn write_gradient(lane: Lane, r: Row, mean: f32, back: Pullback, fill: u32) -> f
         let c = element - start;
         let z = logits(lane, c);
         inside |= 1u << i;
-        g[i] = select(bitcast<u32>(gradient_at(r, c, z, mean, back)), fill, fill != NONE);
-        if (c != r.y) { partial.x += divergence_value(r.rule, pair_at(r, c, z)); }
+        var here: f32;
+        if (short.applies && c != r.y) {
+          here = blended(r, short, c, z);
+        } else {
+          here = gradient_at(r, c, z, mean, back);
+          if (c != r.y) { partial.x += divergence_value(r.rule, pair_at(r, c, z)); }
+        }
+        g[i] = select(bitcast<u32>(here), fill, fill != NONE);
       }
       if (writes) { store(w, g, inside); }
     }
   }
   var value = settled_sum(lane, GRADIENT, VALUES, partial).x;
   if (r.y != NONE) { value += label_value(r.rule, pair_at_label(r)); }
-  return value;
+  return select(value, short.value, short.applies);
 }
 
 fn gradient_at(r: Row, class_: u32, z: vec2<u32>, mean: f32, back: Pullback) -> f32 {

@@ -62,7 +62,8 @@ fn row(
     k *= vec2<f32>(both.student.inverse, both.teacher.inverse);
   }
   let exchanged_t = exchanged(x.teacher, wrong);
-  let all = sums(lane, given.y, k, x, exchanged_t);
+  let squarings = squarings_of(given.tau);
+  let all = sums(lane, given.y, k, squarings, x, exchanged_t);
   if (ends(SUMS)) { return; }
 
   // Revise.
@@ -74,6 +75,7 @@ fn row(
   r.raw = softmax(1.0, shift(x.student), all.student_at_one.x, x.student.label);
   r.p = revise(exchanged_t, k.y, all.teacher, x.teacher, wrong);
   r.spread = spread_s;
+  r.squarings = squarings;
   let beta = r.p.beta;
 
   // Divergence and gradient.
@@ -111,7 +113,8 @@ fn row(
   let nonfinite = !refused && (x.student.bad || x.teacher.bad);
   let nan_unless_off = select(NAN, 0u, (given.flags & OFF) != 0u);
   let fill = select(NONE, select(nan_unless_off, 0u, refused), refused || nonfinite);
-  let value = write_gradient(lane, r, mean, back, fill);
+  let short = blend(r, all.contrast);
+  let value = write_gradient(lane, r, short, mean, back, fill);
   if (ends(GRADIENT)) { return; }
 
   // The record.

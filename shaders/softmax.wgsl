@@ -63,6 +63,23 @@ fn relative(k: f32, shift: f32, bits: u32) -> f32 {
   return select(exponential(exponent(k, shift, bits)), 0.0, bits == MASKED);
 }
 
+// How often exp(x/τ) is squared for exp(x); APART where that takes an exponential of its own.
+const APART = 3u;
+
+fn squarings_of(tau: f32) -> u32 {
+  if (TEMPERATURE == STANDARDISED) { return APART; }
+  if (tau == 1.0) { return 0u; }
+  if (tau == 2.0) { return 1u; }
+  return select(APART, 2u, tau == 4.0);
+}
+
+// exp(z − shift) of a logit's bits, from e = exp((z − shift)/τ).
+fn raised(squarings: u32, e: f32, shift: f32, bits: u32) -> f32 {
+  if (squarings == APART) { return relative(1.0, shift, bits); }
+  let once = select(e * e, e, squarings == 0u);
+  return select(once, once * once, squarings == 2u);
+}
+
 // The probability and its logarithm at a class besides the label's.
 fn at(all: Softmax, bits: u32) -> vec2<f32> {
   let x = exponent(all.k, all.shift, bits);

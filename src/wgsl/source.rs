@@ -101,6 +101,7 @@ pub(super) fn row(store: Store, reduce: Reduce, span: Span) -> String {
         "sums",
         "scores",
         "gradient",
+        "blend",
         "row"
     );
     [&common, store.text(), reduce.text(), span.text(), &program].concat()
