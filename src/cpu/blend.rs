@@ -2,7 +2,7 @@
 //! the value comes with the stats sweep wherever that is exact enough, else with a sweep of its own.
 
 use super::gradient::Gradient;
-use super::layout::{Formats, LOWEST, Layout, Terms, Wide};
+use super::layout::{LOWEST, Layout, Terms};
 use super::math::{is_near, kl_near, kl_term};
 use super::simd::{MOST_LANES, Mask, Vector, map};
 use super::sums::{Exponentials, Sums};
@@ -43,41 +43,53 @@ pub(super) fn label_value<R: Vector, C: Copy>(gradient: &Gradient<R, C>) -> R {
     kl_term(p.p, p.log_p, q.p, q.log_p)
 }
 
-/// What the classes besides the label add to `D`, class by class: rows as lanes.
-pub(super) struct Near {
-    k: [f32; MOST_LANES],
-    shift: [[f32; MOST_LANES]; 2],
-    scale: [[f32; MOST_LANES]; 2],
+/// What the classes besides the label add to `D`, class by class.
+#[derive(Clone, Copy)]
+pub(super) struct Near<R> {
+    k: R,
+    shift: [R; 2],
+    scale: [R; 2],
     /// `log p − log q` beyond that of the exponentials.
-    offset: [f32; MOST_LANES],
+    offset: R,
 }
 
-impl Near {
+impl<R: Vector> Near<R> {
     #[inline(always)]
-    pub(super) fn new<R: Vector, C: Copy>(gradient: &Gradient<R, C>) -> Self {
+    pub(super) fn new<C: Copy>(gradient: &Gradient<R, C>) -> Self {
         let (q, target) = (&gradient.student, &gradient.target);
         let p = &target.softmax;
         Self {
-            k: q.k.to_lanes(),
-            shift: [q.shift.to_lanes(), p.shift.to_lanes()],
-            scale: [q.scale.to_lanes(), (p.scale * target.beta).to_lanes()],
-            offset: (q.log_norm - p.log_norm + target.log_beta).to_lanes(),
+            k: q.k,
+            shift: [q.shift, p.shift],
+            scale: [q.scale, p.scale * target.beta],
+            offset: q.log_norm - p.log_norm + target.log_beta,
         }
     }
 
-    /// Of the row in this lane.
+    /// Of a row, or of rows side by side.
     #[inline(always)]
-    pub(super) fn of<V: Vector, F: Formats>(&self, row: &Wide<V, F>, lane: usize) -> f32 {
-        let of = |both: &[[f32; MOST_LANES]; 2]| [both[0][lane], both[1][lane]];
-        let k = self.k[lane];
+    pub(super) fn of<L: Layout<R = R>>(&self, layout: &L) -> R {
         let mut terms = NearTerms {
-            exponentials: Exponentials::new::<Wide<V, F>>(of(&self.shift), [k; 2]),
-            k: V::splat(k),
-            scale: map(of(&self.scale), V::splat),
-            offset: V::splat(self.offset[lane]),
+            exponentials: Exponentials::new::<L>(self.shift, [self.k; 2]),
+            k: L::spread(self.k),
+            scale: map(self.scale, L::spread),
+            offset: L::spread(self.offset),
         };
-        let [value] = row.sum::<false, 1>(&mut terms);
+        let [value] = layout.sum::<false, 1>(&mut terms);
         value
+    }
+
+    /// The rows in the lanes, each by itself.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> [Near<f32>; MOST_LANES] {
+        let [k, offset] = map([self.k, self.offset], R::to_lanes);
+        let ([s, t], [q, p]) = (map(self.shift, R::to_lanes), map(self.scale, R::to_lanes));
+        std::array::from_fn(|i| Near {
+            k: k[i],
+            shift: [s[i], t[i]],
+            scale: [q[i], p[i]],
+            offset: offset[i],
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! once per row is done for all of them together, one row per lane.
 
 use super::beside::{Besides, Carried, Foreseen, Late, Writer};
-use super::blend;
+use super::blend::{self, Near};
 use super::divergence::factors;
 use super::extremes::{Extremes, Side};
 use super::layout::{Formats, GROUP, LOWEST, Layout, Tile, Wide};
@@ -20,6 +20,11 @@ use std::ops::Range;
 pub(super) fn applies(spec: &LossSpec) -> bool {
     let standardised = matches!(spec.temperature(), Temperature::Standardised { .. });
     !standardised && (is_forward(spec, false) || is_forward(spec, true))
+}
+
+/// Whether all rows can go it that have no masks.
+pub(super) fn applies_to_all(spec: &LossSpec) -> bool {
+    applies(spec) && is_forward(spec, false) && is_forward(spec, true)
 }
 
 fn is_forward(spec: &LossSpec, wrong: bool) -> bool {
@@ -116,13 +121,30 @@ fn by<V: Vector, F: Formats, P: Raise>(
         power,
         kinds: PhantomData,
     });
-    let cleaned = V::enter(Lanes::<V, F> {
-        stretch,
+    let lanes = |values: &[[f32; MOST_LANES]; 2]| map(values.each_ref(), V::from_lanes);
+    let blended = V::enter(Lanes {
+        spec: stretch.spec,
+        classes: stretch.classes,
+        full: stretch.level == StatsLevel::Full,
         given,
-        seen: &seen,
-        first: rows.start,
-        formats: PhantomData,
+        rows: seen.rows,
+        label: lanes(&seen.label),
+        max: lanes(&seen.max),
+        sums: Sums::from_array(map(seen.sums.each_ref(), V::from_lanes)),
+        near: &NearRows::<F> {
+            stretch,
+            first: rows.start,
+            formats: PhantomData,
+        },
     });
+    let cleaned = Cleaned {
+        done: seen.rows & blended.goes.bits(),
+        wrong: blended.wrong.bits(),
+        infinite: blended.infinite.bits(),
+        floats: map(blended.floats, V::to_lanes),
+        tops: [seen.top[1], seen.top[0]],
+        factors: map(blended.factors, V::to_lanes),
+    };
     if stretch.gradient.is_some() {
         for (lane, row) in rows.enumerate() {
             if cleaned.done >> lane & 1 == 1 {
@@ -216,7 +238,7 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
             let late = carried.late[lane].take();
             let gradient = stretch.gradient.as_mut();
             let mut stats = Stats {
-                exponentials: Exponentials::new::<Wide<V, F>>(max, [1.0 / tau; 2]),
+                exponentials: Exponentials::tempered::<Wide<V, F>>(max, tau),
                 power,
                 full,
                 beside: Besides {
@@ -253,39 +275,76 @@ impl<V: Vector, F: Formats, P: Raise> Task for Sweep<'_, '_, '_, V, F, P> {
     }
 }
 
-/// Revises all rows at once.
-struct Lanes<'a, 'b, V, F> {
+/// Revises rows, one per lane.
+pub(super) struct Lanes<'a, V, N> {
+    pub(super) spec: &'a LossSpec,
+    pub(super) classes: usize,
+    pub(super) full: bool,
+    pub(super) given: &'a Given<V>,
+    /// The rows without masks, as bits.
+    pub(super) rows: u32,
+    pub(super) label: [V; 2],
+    pub(super) max: [V; 2],
+    pub(super) sums: Sums<V>,
+    pub(super) near: &'a N,
+}
+
+/// What comes of it.
+pub(super) struct Blended<V: Vector> {
+    /// The rows whose revision and divergence let them go this way.
+    pub(super) goes: V::Mask,
+    pub(super) wrong: V::Mask,
+    pub(super) infinite: V::Mask,
+    pub(super) floats: [V; 13],
+    /// As in [`blend::factors`].
+    pub(super) factors: [V; 4],
+}
+
+/// Sums the terms of `D` besides the labels' class by class, for these rows at least.
+pub(super) trait Nears<V> {
+    fn sum(&self, near: &Near<V>, rows: u32) -> V;
+}
+
+/// Rows across many lanes, from the first on.
+struct NearRows<'a, 'b, F> {
     stretch: &'a Stretch<'b>,
-    given: &'a Given<V>,
-    seen: &'a Seen,
-    /// The row in the first lane.
     first: usize,
     formats: PhantomData<F>,
 }
 
-impl<V: Vector, F: Formats> Task for Lanes<'_, '_, V, F> {
-    type Output = Cleaned;
+impl<V: Vector, F: Formats> Nears<V> for NearRows<'_, '_, F> {
+    #[inline(always)]
+    fn sum(&self, near: &Near<V>, rows: u32) -> V {
+        let near = near.rows();
+        let mut values = [0.0; MOST_LANES];
+        for (lane, value) in values[..V::LANES].iter_mut().enumerate() {
+            if rows >> lane & 1 == 1 {
+                *value = near[lane].of(&self.stretch.wide::<V, F>(self.first + lane));
+            }
+        }
+        V::from_lanes(&values)
+    }
+}
+
+impl<V: Vector, N: Nears<V>> Task for Lanes<'_, V, N> {
+    type Output = Blended<V>;
 
     #[inline(always)]
-    fn run(self) -> Cleaned {
-        let (stretch, spec, seen) = (self.stretch, self.stretch.spec, self.seen);
+    fn run(self) -> Blended<V> {
+        let (spec, classes) = (self.spec, self.classes);
         let Given { y, inputs } = *self.given;
-        let lanes = |values: &[[f32; MOST_LANES]; 2]| map(values.each_ref(), V::from_lanes);
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
         let labelled = !y.lt(zero);
-        let (labels, maxima) = (lanes(&seen.label), lanes(&seen.max));
         let side = |which: usize| Side {
-            label: V::select(labelled, labels[which], V::splat(f32::NEG_INFINITY)),
+            label: V::select(labelled, self.label[which], V::splat(f32::NEG_INFINITY)),
             labelled,
-            max: maxima[which],
+            max: self.max[which],
             top: zero,
         };
         let extremes = Extremes {
             student: side(0),
             teacher: side(1),
         };
-        let sums = Sums::from_array(map(seen.sums.each_ref(), V::from_lanes));
-        let classes = stretch.classes;
         let unmasked = V::splat(classes as f32) - V::select(labelled, one, zero);
         // Rows that revision changes otherwise do not go this way.
         let revision = if is_proportional(spec) {
@@ -295,7 +354,7 @@ impl<V: Vector, F: Formats> Task for Lanes<'_, '_, V, F> {
         };
         let tempered = Tempered {
             k: [one / inputs.tau; 2],
-            shift: maxima,
+            shift: self.max,
         };
         // Sums stand for the classes.
         let nothing = Tile {
@@ -304,37 +363,27 @@ impl<V: Vector, F: Formats> Task for Lanes<'_, '_, V, F> {
             y,
             labelled,
         };
-        let by = (spec, revision);
-        let revised = Revised::new(&nothing, by, inputs, &extremes, tempered, &sums, unmasked);
+        let (by, sums) = ((spec, revision), &self.sums);
+        let revised = Revised::new(&nothing, by, inputs, &extremes, tempered, sums, unmasked);
         let forward = |wrong| V::Mask::splat(is_forward(spec, wrong));
         let wrong = revised.wrong;
         let goes = (wrong & forward(true)) | (!wrong & forward(false));
-        let (mut value, [exact, near]) = blend::value(&revised.gradient, &sums);
-        let nears = (near & goes).bits() & seen.rows;
+        let (mut value, [exact, near]) = blend::value(&revised.gradient, sums);
+        let nears = (near & goes).bits() & self.rows;
         if nears != 0 {
-            let of_row = blend::Near::new(&revised.gradient);
-            let mut values = [0.0; MOST_LANES];
-            for (lane, value) in values[..V::LANES].iter_mut().enumerate() {
-                if nears >> lane & 1 == 1 {
-                    *value = of_row.of(&stretch.wide::<V, F>(self.first + lane), lane);
-                }
-            }
+            let of_others = self.near.sum(&Near::new(&revised.gradient), nears);
             let of_label = V::select(labelled, blend::label_value(&revised.gradient), zero);
-            value = V::select(near, V::from_lanes(&values) + of_label, value);
+            value = V::select(near, of_others + of_label, value);
         }
         let (value_factor, slope) = factors(spec, Divergence::ForwardKl, inputs.tau, classes);
-        let full = stretch.level == StatsLevel::Full;
-        let (floats, infinite) =
-            revised.floats(value_factor * value, full, classes, &extremes, &sums);
-        let goes = goes & (exact | near);
-        let of_gradient = blend::factors(&revised.gradient, revised.factor * slope);
-        Cleaned {
-            done: seen.rows & goes.bits(),
-            wrong: wrong.bits(),
-            infinite: infinite.bits(),
-            floats: map(floats, V::to_lanes),
-            tops: [seen.top[1], seen.top[0]],
-            factors: map(of_gradient, V::to_lanes),
+        let kd = value_factor * value;
+        let (floats, infinite) = revised.floats(kd, self.full, classes, &extremes, sums);
+        Blended {
+            goes: goes & (exact | near),
+            wrong,
+            infinite,
+            floats,
+            factors: blend::factors(&revised.gradient, revised.factor * slope),
         }
     }
 }

@@ -31,17 +31,32 @@ pub(super) fn exp<V: Vector>(x: V) -> V {
 }
 
 /// `ln x` for x ≥ 0 to within 2 units in the last place, subnormal numbers included.
-///
-/// With `x = 2ⁿ m`, `f = m − 1` and `s = f/(2 + f)`: `ln(1 + f) = f − s (f − R(s²))`, R minimax for
-/// m in [√½, √2) (FreeBSD's `logf`).
 #[inline(always)]
 pub(super) fn ln<V: Vector>(x: V) -> V {
-    let one = V::splat(1.0);
     // Subnormal numbers have no exponent of their own.
     let small = x.lt(V::splat(f32::MIN_POSITIVE));
     let lifted = V::select(small, x * V::splat(16_777_216.0), x);
-    let (m, n) = lifted.split();
-    let n = n - V::select(small, V::splat(24.0), V::splat(0.0));
+    let result = ln_times(lifted, V::select(small, V::splat(-24.0), V::splat(0.0)));
+    // 0, ∞ and NaN have no such parts.
+    let result = V::select(x.lt(V::splat(f32::INFINITY)), result, x);
+    V::select(x.eq(V::splat(0.0)), V::splat(f32::NEG_INFINITY), result)
+}
+
+/// The same for finite numbers from the least normal one on; others give anything.
+#[inline(always)]
+pub(super) fn ln_normal<V: Vector>(x: V) -> V {
+    ln_times(x, V::splat(0.0))
+}
+
+/// `ln(x · 2ⁿ)` for such x.
+///
+/// With `x = 2ᵏ m`, `f = m − 1` and `s = f/(2 + f)`: `ln(1 + f) = f − s (f − R(s²))`, R minimax for
+/// m in [√½, √2) (FreeBSD's `logf`).
+#[inline(always)]
+fn ln_times<V: Vector>(x: V, n: V) -> V {
+    let one = V::splat(1.0);
+    let (m, k) = x.split();
+    let n = n + k;
     let large = V::splat(SQRT_2).lt(m);
     let m = V::select(large, m * V::splat(0.5), m);
     let n = V::select(large, n + one, n);
@@ -53,10 +68,7 @@ pub(super) fn ln<V: Vector>(x: V) -> V {
     let even = V::splat(0.284_987_87).mul_add(w, V::splat(0.666_666_6)) * z;
     let half = f * f * V::splat(0.5);
     let low = s.mul_add(half + odd + even, n * V::splat(9.058_001e-6));
-    let result = n.mul_add(V::splat(0.693_138_1), f - (half - low));
-    // 0, ∞ and NaN have no such parts.
-    let result = V::select(x.lt(V::splat(f32::INFINITY)), result, x);
-    V::select(x.eq(V::splat(0.0)), V::splat(f32::NEG_INFINITY), result)
+    n.mul_add(V::splat(0.693_138_1), f - (half - low))
 }
 
 /// `ln(1 + x)` for x ≥ 0, without loss near 0.

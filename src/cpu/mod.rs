@@ -51,6 +51,7 @@ mod standardise;
 mod stretch;
 mod sums;
 mod target;
+mod tiles;
 mod tree;
 
 pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};

@@ -167,9 +167,11 @@ fn sums<V: Vector, F: Formats, P: Raise>(
     let mut sums = [[V::splat(1.0); MOST_LANES]; 8];
     let together = sweep.rows.len();
     for (lane, i) in sweep.rows.enumerate() {
-        let k = 1.0 / stretch.tau_of(i);
         let mut stats = Stats {
-            exponentials: Exponentials::new::<Wide<V, F>>([max[0][lane], max[1][lane]], [k; 2]),
+            exponentials: Exponentials::tempered::<Wide<V, F>>(
+                [max[0][lane], max[1][lane]],
+                stretch.tau_of(i),
+            ),
             power,
             full,
             beside: Place {

@@ -1,7 +1,7 @@
 //! A row's softmax, with the label's class kept apart from the others.
 
 use super::layout::Layout;
-use super::math::{exp, ln, ln_1p, softplus};
+use super::math::{exp, ln, ln_normal, softplus};
 use super::simd::Vector;
 
 /// `softmax(k·z)` of one row. The other classes' exponentials are relative to their own maximum
@@ -65,30 +65,28 @@ impl<R: Vector> Softmax<R> {
         let x = (label - shift) * k;
         // Where the label is masked, x = −∞ and nothing is ahead.
         let ahead = exp(zero - x.abs());
-        // Both cases divide by S relative to the larger of the label and the other classes.
+        // S relative to the larger of the label and the other classes, whose term is 1 or more.
         let leads = zero.lt(x);
         let behind = R::select(leads, others * ahead, others);
-        let s = R::select(leads, behind + one, behind + ahead);
-        let scale = R::select(leads, ahead, one) / s;
-        let p = R::select(leads, one, ahead) / s;
-        let log_s = ln(s);
-        // ln(1 + r) where the label is ahead, so that a sure row keeps its cross-entropy.
-        let log_p = zero - ln_1p(behind);
-        let log_norm = R::select(leads, x - log_p, log_s);
-        let log_p = R::select(leads, log_p, x - log_s);
+        let of_label = R::select(leads, one, ahead);
+        let s = behind + of_label;
+        let inverse = one / s;
+        // What rounding took from 1 + r comes back, so that a sure row keeps its cross-entropy.
+        let lost = R::select(leads, (behind - (s - one)) * inverse, zero);
+        let log_s = ln_normal(s) + lost;
         // No other class is unmasked.
         let alone = others.eq(zero);
-        let or = |of_one: R, value: R| R::select(alone, of_one, value);
-        let scale = or(zero, scale);
+        let scale = R::select(leads, ahead, one) * inverse;
+        let scale = R::select(alone, zero, scale);
         Self {
             shift,
             k,
             others,
             scale,
-            log_norm: or(zero, log_norm),
+            log_norm: R::select(leads, x, zero) + log_s,
             y: Class {
-                p: or(one, p),
-                log_p: or(zero, log_p),
+                p: of_label * inverse,
+                log_p: R::select(leads, zero, x) - log_s,
                 rest: others * scale,
             },
         }

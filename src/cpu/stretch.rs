@@ -5,11 +5,11 @@ use super::beside::Carried;
 use super::clean::{self, Given};
 use super::layout::{
     Any, Bf16s, Foresight, Formats, GROUP, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles,
-    TILE_CLASSES, Tile, TileGradient, Wide,
+    TILE_CLASSES, Wide,
 };
 use super::row::{Inputs, Row};
 use super::short::is_short;
-use super::simd::{Isa, MOST_LANES, Mask, Program, Task, Vector, map};
+use super::simd::{Isa, MOST_LANES, Program, Task, Vector, map};
 use super::sums::{Scratch, with_room};
 use super::tree::Tree;
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
@@ -70,7 +70,11 @@ pub(super) fn middle(rows: usize, leaf: usize) -> usize {
 /// The rows' parts of the total, each of a leaf's rows in their order, summed as a tree that depends
 /// on their number alone: threads may cut it where its two largest parts meet.
 #[inline(always)]
-fn by_leaves(rows: Range<usize>, leaf: usize, mut part: impl FnMut(Range<usize>) -> f64) -> f64 {
+pub(super) fn by_leaves(
+    rows: Range<usize>,
+    leaf: usize,
+    mut part: impl FnMut(Range<usize>) -> f64,
+) -> f64 {
     let mut sums = Tree::<f64, 1>::new();
     for first in rows.clone().step_by(leaf) {
         sums.push([part(first..rows.end.min(first.saturating_add(leaf)))]);
@@ -125,7 +129,7 @@ impl<'a> Stretch<'a> {
 
     /// The same of several rows, as lanes.
     #[inline(always)]
-    fn given<V: Vector>(&self, rows: Range<usize>) -> Given<V> {
+    pub(super) fn given<V: Vector>(&self, rows: Range<usize>) -> Given<V> {
         let mut lanes = [[0.0_f32; MOST_LANES]; 4];
         lanes[2] = [1.0; MOST_LANES];
         lanes[3] = [-1.0; MOST_LANES];
@@ -237,83 +241,9 @@ impl<'a> Stretch<'a> {
         self.count(i, stats, total)
     }
 
-    /// All rows, of few classes, side by side.
-    #[inline(always)]
-    fn tiles<V: Vector>(&mut self) -> f64 {
-        by_leaves(0..self.labels.len(), self.leaf, |rows| {
-            V::enter(Tiles::<V> {
-                stretch: self,
-                rows,
-                kind: PhantomData,
-            })
-        })
-    }
-
-    /// At most as many rows as there are lanes.
-    #[inline(always)]
-    fn tile<V: Vector>(&mut self, rows: Range<usize>, mut total: f64) -> f64 {
-        let classes = self.classes;
-        let s = self.student.turned::<V>(rows.clone());
-        let t = self.teacher.turned::<V>(rows.clone());
-        let Given { y, inputs } = self.given::<V>(rows.clone());
-        let layout = Tile {
-            s: &s[..classes],
-            t: &t[..classes],
-            y,
-            labelled: !y.lt(V::splat(0.0)),
-        };
-        let mut values = [V::splat(0.0); TILE_CLASSES];
-        let mut sink = TileGradient {
-            values: &mut values[..classes],
-            y,
-            is_open: self.gradient.is_some(),
-        };
-        let row = Row {
-            spec: self.spec,
-            level: self.level,
-            layout: &layout,
-            inputs,
-            sink: &mut sink,
-        };
-        let record = V::enter(row);
-        if record.nonfinite.any() {
-            let off = inputs.weight.eq(V::splat(0.0));
-            let refused = V::select(off, V::splat(0.0), V::splat(f32::NAN));
-            for value in &mut values[..classes] {
-                *value = V::select(record.nonfinite, refused, *value);
-            }
-        }
-        if let Some(gradient) = &mut self.gradient {
-            gradient.turn_back(rows.clone(), &values[..classes]);
-        }
-        let floats = map(record.floats, V::to_lanes);
-        let tops = map(record.tops, V::to_lanes);
-        let marks = [
-            record.wrong,
-            record.agree,
-            record.infinite,
-            record.nonfinite,
-        ];
-        let marks = map(marks, V::Mask::bits);
-        for (lane, i) in rows.enumerate() {
-            let [wrong, agree, infinite, nonfinite] = marks.map(|mask| mask >> lane & 1 == 1);
-            let marks = Marks {
-                wrong,
-                agree,
-                infinite,
-                nonfinite,
-            };
-            let floats = floats.each_ref().map(|lanes| lanes[lane]);
-            let tops = tops.each_ref().map(|lanes| lanes[lane] as u32);
-            let stats = self.record(i, floats, tops, marks);
-            total = self.count(i, stats, total);
-        }
-        total
-    }
-
     /// The record of row `i`.
     #[inline(always)]
-    fn record(
+    pub(super) fn record(
         &self,
         i: usize,
         floats: [f32; 13],
@@ -343,7 +273,7 @@ impl<'a> Stretch<'a> {
 
     /// Writes the record of row `i` and adds the row's part to the total.
     #[inline(always)]
-    fn count(&mut self, i: usize, stats: RowStats, total: f64) -> f64 {
+    pub(super) fn count(&mut self, i: usize, stats: RowStats, total: f64) -> f64 {
         if let Some(record) = self.stats.get_mut(i) {
             *record = stats;
         }
@@ -378,34 +308,13 @@ impl<V: Vector, F: Formats> Task for Groups<'_, '_, '_, V, F> {
     }
 }
 
-/// Rows of few classes, side by side.
-struct Tiles<'a, 'b, V> {
-    stretch: &'a mut Stretch<'b>,
-    rows: Range<usize>,
-    kind: PhantomData<V>,
-}
-
-impl<V: Vector> Task for Tiles<'_, '_, V> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run(self) -> f64 {
-        let mut total = 0.0;
-        for first in self.rows.clone().step_by(V::LANES) {
-            let rows = first..self.rows.end.min(first + V::LANES);
-            total = self.stretch.tile::<V>(rows, total);
-        }
-        total
-    }
-}
-
 /// What a row turned out to be.
 #[derive(Clone, Copy)]
-struct Marks {
-    wrong: bool,
-    agree: bool,
-    infinite: bool,
-    nonfinite: bool,
+pub(super) struct Marks {
+    pub(super) wrong: bool,
+    pub(super) agree: bool,
+    pub(super) infinite: bool,
+    pub(super) nonfinite: bool,
 }
 
 /// Loss and gradient of a row with NaN, +∞ or nothing but masks.

@@ -134,6 +134,19 @@ impl<V: Vector> Exponentials<V> {
         }
     }
 
+    /// At one temperature.
+    #[inline(always)]
+    pub(super) fn tempered<L: Layout<V = V>>(shift: [L::R; 2], tau: L::R) -> Self {
+        let rate = L::spread(L::R::splat(LOG2_E) / tau);
+        let floor = L::spread(L::R::splat(NOTHING / LOG2_E) * tau);
+        Self {
+            shift: map(shift, L::spread),
+            rate: [rate; 2],
+            floor: [floor; 2],
+            ratio: V::splat(1.0),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn at<const MASKED: bool>(&self, s: V, t: V) -> Both<V> {
         // A masked class keeps numbers, so that 0 times them is 0; NaN stays.

@@ -78,6 +78,29 @@ fn a_row_that_is_not_finite_touches_no_other() {
     }
 }
 
+/// A row whose label's logit is none is refused even where the teacher gives the label nothing, which
+/// takes it out of the divergence.
+#[test]
+fn a_label_that_is_no_number_is_seen() {
+    for (classes, logit) in [3, 100, 1000]
+        .into_iter()
+        .flat_map(|n| [(n, f32::NAN), (n, f32::INFINITY)])
+    {
+        let mut teacher = vec![0.0; classes];
+        let mut student = teacher.clone();
+        (student[1], teacher[1]) = (logit, -1000.0);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let plan = Plan::new(&Preset::Kd.spec(), classes, StatsLevel::Full).unwrap();
+            let plan = plan.with_isa(isa).unwrap();
+            let flags = record(&plan, &student, &teacher, 1).flags;
+            assert!(
+                flags.contains(RowFlags::NONFINITE),
+                "{isa:?}, {classes} classes, {logit}"
+            );
+        }
+    }
+}
+
 /// A row alone gives the bits that it gives in a batch.
 #[test]
 fn a_row_alone_is_the_row_in_a_batch() {
@@ -192,6 +215,29 @@ fn logits_may_be_the_lowest_numbers() {
     }
 }
 
+/// However sure the student is of the label, its cross-entropy has all digits: it is the logarithm of
+/// little more than 1.
+#[test]
+fn a_small_cross_entropy_has_digits() {
+    for (classes, lead) in [3, 100]
+        .into_iter()
+        .flat_map(|n| (0..35).map(move |lead| (n, lead)))
+    {
+        let mut student = vec![0.0; classes];
+        student[1] = lead as f32;
+        let truth = ((classes as f64 - 1.0) * (-f64::from(lead)).exp()).ln_1p();
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let plan = Plan::new(&Preset::Ce.spec(), classes, StatsLevel::Full).unwrap();
+            let plan = plan.with_isa(isa).unwrap();
+            let ce = f64::from(record(&plan, &student, &student, 1).ce);
+            assert!(
+                (ce / truth - 1.0).abs() < 1e-5,
+                "{isa:?}, {classes} classes, ahead by {lead}: {ce} {truth}"
+            );
+        }
+    }
+}
+
 /// Where student and teacher nearly agree, the divergence is right to its last digits but two, with
 /// the label's part and without a label: the textbook's sum would cancel.
 #[test]
@@ -206,7 +252,10 @@ fn a_small_divergence_has_digits() {
         let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
         row.iter().map(|&z| f64::from(z) - sum.ln()).collect()
     };
-    for (classes, label) in [(100, -100), (100, 5), (1000, -100), (1000, 5)] {
+    for (classes, label) in [10, 100, 1000]
+        .into_iter()
+        .flat_map(|n| [(n, -100), (n, 5)])
+    {
         // Class 5 has about half of all probability.
         let mut teacher: Vec<f32> = (0..classes).map(|c| (c * 37 % 101) as f32 * 0.05).collect();
         teacher[5] = (29.0 * classes as f32).ln();

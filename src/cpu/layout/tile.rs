@@ -26,6 +26,16 @@ impl<V: Vector> Tile<'_, V> {
     }
 
     #[inline(always)]
+    fn over<const MASKED: bool, K: Step<V>>(&self, step: &mut K) {
+        let absent = V::splat(if MASKED { f32::NEG_INFINITY } else { K::ABSENT });
+        for (class, (&s, &t)) in self.s.iter().zip(self.t).enumerate() {
+            let here = self.here(class);
+            let (s, t) = (V::select(here, absent, s), V::select(here, absent, t));
+            step.step::<MASKED>(class, s, t);
+        }
+    }
+
+    #[inline(always)]
     fn side(&self, rows: &[V]) -> Side<V, V> {
         let masked = V::splat(f32::NEG_INFINITY);
         let (mut label, mut max) = (masked, masked);
@@ -70,12 +80,7 @@ impl<V: Vector> Layout for Tile<'_, V> {
 
     #[inline(always)]
     fn each<const MASKED: bool>(&self, step: &mut impl Step<V>) {
-        let masked = V::splat(f32::NEG_INFINITY);
-        for (class, (&s, &t)) in self.s.iter().zip(self.t).enumerate() {
-            let here = self.here(class);
-            let (s, t) = (V::select(here, masked, s), V::select(here, masked, t));
-            step.step::<true>(class, s, t);
-        }
+        self.over::<MASKED, _>(step);
     }
 
     #[inline(always)]
@@ -84,7 +89,7 @@ impl<V: Vector> Layout for Tile<'_, V> {
             terms,
             sums: [V::splat(0.0); N],
         };
-        self.each::<true>(&mut sum);
+        self.over::<MASKED, _>(&mut sum);
         sum.sums
     }
 
@@ -149,6 +154,8 @@ struct Sum<'k, V, K, const N: usize> {
 }
 
 impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Sum<'_, V, K, N> {
+    const ABSENT: f32 = K::ABSENT;
+
     #[inline(always)]
     fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
         self.terms.add::<MASKED>(at, s, t, &mut self.sums);
