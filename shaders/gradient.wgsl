@@ -67,9 +67,10 @@ fn slope(r: Row, class_: u32, z: vec2<u32>, mean: f32) -> f32 {
 // row's gradient consists of, NONE for all other rows.
 fn write_gradient(lane: Lane, r: Row, short: Blend, mean: f32, back: Pullback, fill: u32) -> f32 {
   var partial = vec4<f32>();
-  if (sweeps(GRADIENT)) {
+  let wanted = is_present(GRADIENT_PRESENT);
+  if (sweeps(GRADIENT) && (wanted || !short.applies)) {
     let start = params.gradient_offset + lane.row * params.gradient_stride;
-    let writes = lane.writes && is_present(GRADIENT_PRESENT);
+    let writes = lane.writes && wanted;
     // A lane owns whole words of the gradient.
     let first = start + lane.first;
     let last = start + lane.last;

@@ -12,6 +12,7 @@ mod chunks;
 mod embedding;
 mod features;
 mod gpu;
+mod numbers;
 mod regimes;
 mod rig;
 #[path = "../support/mod.rs"]
