@@ -15,8 +15,10 @@ pub enum Parallelism {
     /// rows as long: see [`Plan::run`].
     #[default]
     Serial,
-    /// The rayon pool in which the call is made (`pool.install(|| plan.run(…))`), or the global
-    /// one.
+    /// The rayon pool in which the call is made, or the global one; batches of up to 65,536 logits
+    /// stay on the caller's thread. Where calls are many, make all of them in the pool
+    /// (`pool.install(|| for batch in batches { … })`): each from outside has to wake its threads,
+    /// and its own afterwards.
     #[cfg(feature = "rayon")]
     Rayon,
 }
@@ -31,7 +33,11 @@ pub struct Plan {
 }
 
 /// Logits whose rows are summed one after the other; rows are never split.
-const LEAF: usize = 65_536;
+const LEAF: usize = 16_384;
+
+/// Logits that a thread has done by the time that another is awake.
+#[cfg(feature = "rayon")]
+const ALONE: usize = 65_536;
 
 /// Stretches of rows per thread: what one leaves to the next is done for nothing else meanwhile.
 #[cfg(feature = "rayon")]
@@ -199,9 +205,10 @@ struct Batch<'a, S> {
 }
 
 impl<T: Element> Call<'_, T> {
-    /// The rows that are summed one after the other.
+    /// The rows that are summed one after the other: a power of two, so that batches of as many
+    /// are halved evenly.
     fn leaf(&self) -> usize {
-        (LEAF / self.plan.classes).max(1)
+        1 << (LEAF / self.plan.classes).max(1).ilog2()
     }
 
     /// The batch's part of the total.
@@ -209,10 +216,12 @@ impl<T: Element> Call<'_, T> {
         match self.parallelism {
             Parallelism::Serial => self.stretch(batch),
             #[cfg(feature = "rayon")]
-            Parallelism::Rayon => {
+            Parallelism::Rayon if batch.rows > ALONE / self.plan.classes => {
                 let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
                 self.shared(batch, most + self.leaf())
             }
+            #[cfg(feature = "rayon")]
+            Parallelism::Rayon => self.stretch(batch),
         }
     }
 

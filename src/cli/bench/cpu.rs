@@ -15,7 +15,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 /// Seconds that one measurement takes at least: shorter calls are repeated.
-const SHORTEST: f64 = 2e-4;
+const SHORTEST: f64 = 1e-3;
+
+/// Seconds of calls before the measurements: systems put the threads of a new pool on one core and
+/// spread them after a while.
+const WARM: f64 = 0.1;
 
 /// A pool of threads, and the instructions that they run.
 pub(super) struct Cpu {
@@ -198,11 +202,13 @@ impl Copies {
     }
 }
 
-/// How often something has to be done to be measured.
+/// How often something has to be done to be measured, once it is warm.
 fn repetitions(mut once: impl FnMut()) -> u32 {
-    let warm = 3;
-    (0..warm).for_each(|_| once());
-    (SHORTEST / seconds(1, once)).ceil().clamp(1.0, 10_000.0) as u32
+    let (start, mut fastest) = (Instant::now(), f64::INFINITY);
+    while start.elapsed().as_secs_f64() < WARM {
+        fastest = fastest.min(seconds(1, &mut once));
+    }
+    (SHORTEST / fastest).ceil().clamp(1.0, 10_000.0) as u32
 }
 
 /// What one of so many takes.
