@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 /// Seconds that one measurement takes at least: shorter calls are repeated.
-const SHORTEST: f64 = 1e-3;
+const SHORTEST: f64 = 2e-4;
 
 /// Seconds of calls before the measurements: systems put the threads of a new pool on one core and
 /// spread them after a while.

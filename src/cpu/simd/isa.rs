@@ -128,7 +128,55 @@ impl<V: Vector, P: Program> Task for On<V, P> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MOST_LANES;
     use super::*;
+    use half::{bf16, f16};
+
+    struct Narrow(f32);
+
+    impl Program for Narrow {
+        type Output = (Vec<f16>, Vec<bf16>);
+
+        fn run<V: Vector>(self) -> Self::Output {
+            let mut narrow = ([f16::ONE; MOST_LANES], [bf16::ONE; MOST_LANES]);
+            // SAFETY: both arrays have room for all lanes.
+            unsafe {
+                V::splat(self.0).store_f16(narrow.0.as_mut_ptr());
+                V::splat(self.0).store_bf16(narrow.1.as_mut_ptr());
+            }
+            (narrow.0[..V::LANES].into(), narrow.1[..V::LANES].into())
+        }
+    }
+
+    #[test]
+    fn halves_are_the_nearest_ones() {
+        // Every sign and exponent; fractions that tie, are next to a tie, and carry.
+        let fractions = [
+            0x00_0000, 0x00_0001, 0x00_0FFF, 0x00_1000, 0x00_1001, 0x00_3000, 0x00_7FFF,
+        ]
+        .into_iter()
+        .chain([
+            0x00_8000, 0x00_8001, 0x01_8000, 0x40_0000, 0x7F_7FFF, 0x7F_FFFE, 0x7F_FFFF,
+        ]);
+        for fraction in fractions {
+            for head in 0..512 {
+                let x = f32::from_bits(head << 23 | fraction);
+                for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                    let (f16s, bf16s) = isa.run(Narrow(x));
+                    let (half, brain) = (f16::from_f32(x), bf16::from_f32(x));
+                    let near = f16s.iter().all(|h| h.to_bits() == half.to_bits())
+                        && bf16s.iter().all(|h| h.to_bits() == brain.to_bits());
+                    let nan = f16s.iter().all(|h| h.is_nan()) && bf16s.iter().all(|h| h.is_nan());
+                    let right = if x.is_nan() { nan } else { near };
+                    assert!(
+                        right,
+                        "{x:e} ({:#x}) {isa:?}: {f16s:?} {bf16s:?}",
+                        x.to_bits()
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_are_known_and_what_is_absent_is_refused() {
