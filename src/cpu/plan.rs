@@ -32,12 +32,9 @@ pub struct Plan {
     isa: Isa,
 }
 
-/// Logits whose rows are summed one after the other; rows are never split.
-const LEAF: usize = 16_384;
-
-/// Logits that a thread has done by the time that another is awake.
-#[cfg(feature = "rayon")]
-const ALONE: usize = 65_536;
+/// Logits whose rows are summed one after the other; rows are never split. A thread has done them
+/// by the time that another is awake.
+const LEAF: usize = 65_536;
 
 /// Stretches of rows per thread: what one leaves to the next is done for nothing else meanwhile.
 #[cfg(feature = "rayon")]
@@ -216,7 +213,7 @@ impl<T: Element> Call<'_, T> {
         match self.parallelism {
             Parallelism::Serial => self.stretch(batch),
             #[cfg(feature = "rayon")]
-            Parallelism::Rayon if batch.rows > ALONE / self.plan.classes => {
+            Parallelism::Rayon if batch.rows > LEAF / self.plan.classes => {
                 let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
                 self.shared(batch, most + self.leaf())
             }
