@@ -3,7 +3,7 @@
 
     scripts/check_oracle.py --binary target/release/fused-kd     random cases through the program
     scripts/check_oracle.py --self-test                          this file's own mathematics alone
-    scripts/check_oracle.py --golden tests/parity/golden.json    what the parity suite holds against
+    scripts/check_oracle.py --golden tests/engine/parity/golden.json    what the parity suite holds against
                                                                  every engine besides the oracle
 
 Needs numpy; with torch, its float64 automatic differentiation gives a third opinion.

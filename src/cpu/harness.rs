@@ -137,30 +137,32 @@ impl Engine for Harness {
             (1, columns)
         };
         let stride = |n: usize| n as isize;
+        // The kernels prefer columns: what is computed is outᵀ = bᵀ · aᵀ.
+        let kernel = gemm_f32::gemm::f32::get_gemm_fn();
         // SAFETY: the slices above hold rows·inner, inner·columns and rows·columns values, and the
         // strides address each of them as a dense matrix of that size; `out` is borrowed mutably,
-        // so it overlaps neither factor.
+        // so it overlaps neither factor. No stride is negative.
         unsafe {
-            gemm::gemm(
-                rows,
+            kernel(
                 columns,
+                rows,
                 inner,
                 out.as_mut_ptr(),
-                1,
                 stride(columns),
+                1,
                 false,
-                a.as_ptr(),
-                stride(of_a.0),
-                stride(of_a.1),
                 b.as_ptr(),
-                stride(of_b.0),
                 stride(of_b.1),
-                0.0_f32,
-                1.0_f32,
+                stride(of_b.0),
+                a.as_ptr(),
+                stride(of_a.1),
+                stride(of_a.0),
+                0.0,
+                1.0,
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }

@@ -1,11 +1,10 @@
 //! The files of one batch.
 
 use crate::cli::failure::failed;
-use crate::cli::npy::{self, Array, Shape};
+use crate::cli::npy::{self, Array, Kind, Shape, Value};
 use crate::spec::{ArgumentError, LossSpec};
 use half::f16;
 use miette::{IntoDiagnostic, Report, WrapErr};
-use npyz::TypeChar;
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -149,11 +148,11 @@ fn disagreement(logits: &Array, other: &Array, remedy: &str) -> Report {
 impl Logits {
     fn read(array: Array) -> Result<Self, Report> {
         match array.kind() {
-            (TypeChar::Float, 2) => array.read().map(Self::Half),
-            (TypeChar::Float, 4) => array.read().map(Self::Single),
-            (TypeChar::Float, 8) => array.read().map(Self::Double),
+            (Kind::Float, 2) => array.read().map(Self::Half),
+            (Kind::Float, 4) => array.read().map(Self::Single),
+            (Kind::Float, 8) => array.read().map(Self::Double),
             // That is how ml_dtypes stores bfloat16.
-            (TypeChar::RawData, 2) => Err(array.wrong_type(
+            (Kind::Raw, 2) => Err(array.wrong_type(
                 "floats of 2, 4 or 8 bytes",
                 "npy files have no bf16: save it as .astype('f4'), which is exact",
             )),
@@ -195,30 +194,30 @@ fn not_floats(array: &Array) -> Report {
 /// One value per row, in single precision.
 fn floats(array: Array) -> Result<Vec<f32>, Report> {
     match array.kind() {
-        (TypeChar::Float, 2) => Ok(array.read::<f16>()?.into_iter().map(f32::from).collect()),
-        (TypeChar::Float, 4) => array.read(),
-        (TypeChar::Float, 8) => Ok(array.read::<f64>()?.into_iter().map(|v| v as f32).collect()),
+        (Kind::Float, 2) => Ok(array.read::<f16>()?.into_iter().map(f32::from).collect()),
+        (Kind::Float, 4) => array.read(),
+        (Kind::Float, 8) => Ok(array.read::<f64>()?.into_iter().map(|v| v as f32).collect()),
         _ => Err(not_floats(&array)),
     }
 }
 
 fn labels(array: Array) -> Result<Vec<i32>, Report> {
     match array.kind() {
-        (TypeChar::Int, 1) => integers::<i8>(array),
-        (TypeChar::Int, 2) => integers::<i16>(array),
-        (TypeChar::Int, 4) => integers::<i32>(array),
-        (TypeChar::Int, 8) => integers::<i64>(array),
-        (TypeChar::Uint, 1) => integers::<u8>(array),
-        (TypeChar::Uint, 2) => integers::<u16>(array),
-        (TypeChar::Uint, 4) => integers::<u32>(array),
-        (TypeChar::Uint, 8) => integers::<u64>(array),
+        (Kind::Int, 1) => integers::<i8>(array),
+        (Kind::Int, 2) => integers::<i16>(array),
+        (Kind::Int, 4) => integers::<i32>(array),
+        (Kind::Int, 8) => integers::<i64>(array),
+        (Kind::Uint, 1) => integers::<u8>(array),
+        (Kind::Uint, 2) => integers::<u16>(array),
+        (Kind::Uint, 4) => integers::<u32>(array),
+        (Kind::Uint, 8) => integers::<u64>(array),
         _ => Err(array.wrong_type("integers", "save labels as .astype('i4')")),
     }
 }
 
 fn integers<T>(array: Array) -> Result<Vec<i32>, Report>
 where
-    T: npyz::Deserialize + TryInto<i32> + Copy + Display,
+    T: Value + TryInto<i32> + Display,
 {
     let path = array.path().to_path_buf();
     let label = |(row, value): (usize, T)| {

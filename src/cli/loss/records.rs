@@ -1,6 +1,6 @@
 //! The per-row records, as structured arrays.
 
-use crate::cli::npy;
+use crate::cli::npy::{self, Value};
 use crate::reference::ReferenceStats;
 use crate::spec::{RowFlags, RowStats};
 use std::io;
@@ -29,41 +29,36 @@ impl Records {
         }
     }
 
+    /// Writes them as a structured array, a field for each of the record's.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         match self {
-            Self::Single(stats) => {
-                npy::write(path, &[stats.len()], stats.iter().map(SingleRecord::from))
-            }
-            Self::Double(stats) => {
-                npy::write(path, &[stats.len()], stats.iter().map(DoubleRecord::from))
-            }
+            Self::Single(stats) => single::write(path, stats),
+            Self::Double(stats) => double::write(path, stats),
         }
     }
 }
 
-/// Types that `npyz` writes, one field per field of the engines' own.
 macro_rules! records {
     ($($field:ident)*) => {
-        records!(SingleRecord, f32, RowStats, $($field)*);
-        records!(DoubleRecord, f64, ReferenceStats, $($field)*);
+        records!(single, f32, RowStats, $($field)*);
+        records!(double, f64, ReferenceStats, $($field)*);
     };
-    ($record:ident, $float:ty, $stats:ty, $($field:ident)*) => {
-        #[derive(npyz::Serialize, npyz::AutoSerialize)]
-        struct $record {
-            $($field: $float,)*
-            teacher_top: u32,
-            student_top: u32,
-            flags: u32,
-        }
+    ($precision:ident, $float:ty, $stats:ty, $($field:ident)*) => {
+        mod $precision {
+            use super::*;
 
-        impl From<&$stats> for $record {
-            fn from(stats: &$stats) -> Self {
-                Self {
-                    $($field: stats.$field,)*
-                    teacher_top: stats.teacher_top,
-                    student_top: stats.student_top,
-                    flags: stats.flags.0,
-                }
+            pub(super) fn write(path: &Path, stats: &[$stats]) -> io::Result<()> {
+                let floats = [$(stringify!($field)),*].map(|name| (name, <$float>::DESCR));
+                let words = ["teacher_top", "student_top", "flags"].map(|name| (name, u32::DESCR));
+                let fields = floats.iter().chain(&words);
+                let fields = fields.map(|(name, descr)| format!("('{name}', '{descr}')"));
+                let descr = format!("[{}]", fields.collect::<Vec<_>>().join(", "));
+                npy::write_as(path, &[stats.len()], &descr, stats, |out, row| {
+                    $(row.$field.write(out)?;)*
+                    row.teacher_top.write(out)?;
+                    row.student_top.write(out)?;
+                    row.flags.0.write(out)
+                })
             }
         }
     };

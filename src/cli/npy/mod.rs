@@ -1,20 +1,25 @@
 //! Arrays in npy files, read with distrust: nothing is allocated before the header's claims have
 //! been held against the length of the file.
 
+mod dtype;
 mod header;
+mod value;
+
+pub(super) use dtype::Kind;
+pub(super) use value::Value;
 
 use super::failure::failed;
+use dtype::DType;
 use header::Header;
 use miette::{Report, WrapErr};
-use npyz::{AutoSerialize, DType, Deserialize, TypeChar, TypeRead, TypeStr, WriterBuilder};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Seek};
+use std::io::{self, BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// An npy file whose header fits its length; its values have not been read yet.
 pub(super) struct Array {
     path: PathBuf,
-    dtype: TypeStr,
+    dtype: DType,
     fortran_order: bool,
     shape: Vec<usize>,
     values: BufReader<File>,
@@ -58,13 +63,13 @@ impl Array {
     }
 
     /// The kind of values and their size in bytes.
-    pub(super) fn kind(&self) -> (TypeChar, u64) {
-        (self.dtype.type_char(), self.dtype.size_field())
+    pub(super) fn kind(&self) -> (Kind, usize) {
+        (self.dtype.kind, self.dtype.size)
     }
 
     /// The type without its byte order, such as `f4`.
     pub(super) fn type_name(&self) -> String {
-        format!("{}{}", self.dtype.type_char(), self.dtype.size_field())
+        self.dtype.name().to_owned()
     }
 
     /// An error about the type of the values.
@@ -77,8 +82,10 @@ impl Array {
     }
 
     /// The values, the last index running fastest. `T` is what [`kind`](Self::kind) says.
-    pub(super) fn read<T: Deserialize + Copy>(mut self) -> Result<Vec<T>, Report> {
-        let values = self.read_as_stored().map_err(unreadable);
+    pub(super) fn read<T: Value>(mut self) -> Result<Vec<T>, Report> {
+        let length = product(&self.shape).unwrap_or(usize::MAX);
+        let values = value::read(&mut self.values, length, self.dtype.big_endian);
+        let values = values.map_err(unreadable);
         let values = values.wrap_err_with(|| format!("cannot read `{}`", self.path.display()))?;
         match self.shape[..] {
             [rows, columns] if self.fortran_order => {
@@ -87,18 +94,6 @@ impl Array {
             }
             _ => Ok(values),
         }
-    }
-
-    fn read_as_stored<T: Deserialize>(&mut self) -> io::Result<Vec<T>> {
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let reader = T::reader(&DType::Plain(self.dtype.clone())).map_err(invalid)?;
-        let length = product(&self.shape).unwrap_or(usize::MAX);
-        let mut values = Vec::new();
-        values.try_reserve_exact(length)?;
-        for _ in 0..length {
-            values.push(reader.read_one(&mut self.values)?);
-        }
-        Ok(values)
     }
 }
 
@@ -109,22 +104,18 @@ fn unreadable(error: io::Error) -> Report {
     )
 }
 
-fn dtype(header: &Header) -> Result<TypeStr, Report> {
-    let descr: String = header.descr.chars().take(24).collect();
-    let problem = match header.descr.parse::<TypeStr>() {
-        Ok(dtype) if dtype.uses_pickled_array() => "it is made of Python objects".to_owned(),
-        Ok(dtype) => return Ok(dtype),
-        Err(error) => error.to_string(),
-    };
-    let wrong = format!("its values have the type {descr:?}: {problem}");
-    Err(failed(
-        wrong,
-        "save one array of plain numbers with numpy.save",
-    ))
+fn dtype(header: &Header) -> Result<DType, Report> {
+    header.descr.parse().map_err(|problem| {
+        let descr: String = header.descr.chars().take(24).collect();
+        failed(
+            format_args!("its values have the type {descr:?}: {problem}"),
+            "save one array of plain numbers with numpy.save",
+        )
+    })
 }
 
 /// The shape, if it is that of a file with `given` bytes of values.
-fn fitting_shape(header: &Header, dtype: &TypeStr, given: u64) -> Result<Vec<usize>, Report> {
+fn fitting_shape(header: &Header, dtype: &DType, given: u64) -> Result<Vec<usize>, Report> {
     let shape: Option<Vec<usize>> = header
         .shape
         .iter()
@@ -132,8 +123,7 @@ fn fitting_shape(header: &Header, dtype: &TypeStr, given: u64) -> Result<Vec<usi
         .collect();
     let claimed = shape
         .as_deref()
-        .zip(dtype.num_bytes())
-        .and_then(|(shape, size)| product(shape)?.checked_mul(size));
+        .and_then(|shape| product(shape)?.checked_mul(dtype.size));
     match (shape, claimed) {
         (Some(shape), Some(claimed)) if claimed as u64 == given => Ok(shape),
         (_, claimed) => {
@@ -158,20 +148,31 @@ fn product(shape: &[usize]) -> Option<usize> {
         .try_fold(1, |n: usize, &axis| n.checked_mul(axis))
 }
 
-/// Writes an array, the last index running fastest, in this machine's byte order.
-pub(super) fn write<T: AutoSerialize>(
+/// Writes an array, the last index running fastest.
+pub(super) fn write<T: Value>(
     path: &Path,
     shape: &[usize],
     values: impl IntoIterator<Item = T>,
 ) -> io::Result<()> {
-    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape)
-        .writer(BufWriter::new(File::create(path)?))
-        .begin_nd()?;
-    writer.extend(values)?;
-    writer.finish()
+    let descr = format!("'{}'", T::DESCR);
+    let put = |out: &mut BufWriter<File>, value: T| value.write(out);
+    write_as(path, shape, &descr, values, put)
+}
+
+/// Writes an array of whatever `put` makes of each item: `descr` is its type as Python prints it.
+pub(super) fn write_as<T>(
+    path: &Path,
+    shape: &[usize],
+    descr: &str,
+    items: impl IntoIterator<Item = T>,
+    put: impl Fn(&mut BufWriter<File>, T) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    out.write_all(&header::bytes_of(descr, &Shape(shape).to_string()))?;
+    for item in items {
+        put(&mut out, item)?;
+    }
+    out.flush()
 }
 
 /// A shape as numpy prints it: `(3, 4)`, `(3,)`.

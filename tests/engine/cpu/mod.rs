@@ -1,0 +1,91 @@
+//! The CPU engine's own promises, beside agreement with the oracle: what it refuses, where it
+//! writes, and that neither strides nor threads change a bit.
+
+mod arguments;
+mod influence;
+mod levels;
+#[cfg(target_pointer_width = "64")]
+mod offsets;
+mod reductions;
+mod rows;
+mod strides;
+#[cfg(feature = "rayon")]
+mod threads;
+
+use crate::parity::cases::Case;
+use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
+use fused_kd::spec::{RowStats, StatsLevel, Temperature};
+
+/// What one call gives back; compared bit by bit, so that NaN equals NaN and −0 is not 0.
+#[derive(Debug, Eq, PartialEq)]
+struct Bits {
+    total: u32,
+    gradient: Vec<u8>,
+    stats: Vec<u8>,
+}
+
+/// A value that no call writes by chance.
+const SENTINEL: f32 = 12_345.0;
+
+/// Records that no call writes by chance.
+fn sentinels(rows: usize) -> Vec<RowStats> {
+    vec![bytemuck::cast([SENTINEL; 16]); rows]
+}
+
+/// The rows of a case, over its teacher in any type. `tau` is for [`temperatures`].
+fn rows<'a, T>(case: &'a Case, teacher: &'a [T], tau: Option<&'a [f32]>) -> Rows<'a, T> {
+    let rows = Rows::new(teacher, &case.labels)
+        .weight(&case.weight)
+        .kd_weight(&case.kd_weight)
+        .upstream(case.upstream);
+    match tau {
+        Some(tau) => rows.tau(tau),
+        None => rows,
+    }
+}
+
+/// What the specification asks for: the case's own temperatures, dynamic ones, or none.
+fn temperatures<S: Element>(case: &Case, student: &[S]) -> Option<Vec<f32>> {
+    let Temperature::Dtd(_) = case.spec.temperature() else {
+        return case.tau.clone();
+    };
+    let mut tau = vec![0.0; case.labels.len()];
+    plan(case, StatsLevel::Full)
+        .dtd_temperatures(
+            &rows(case, &case.teacher, None),
+            &Student::without_gradient(student),
+            &mut tau,
+        )
+        .unwrap();
+    Some(tau)
+}
+
+fn plan(case: &Case, level: StatsLevel) -> Plan {
+    Plan::new(&case.spec, case.classes, level).unwrap()
+}
+
+/// The case's student in another type.
+fn student<S: Element>(case: &Case) -> Vec<S> {
+    case.student.iter().map(|&z| S::from_f32(z)).collect()
+}
+
+/// Runs a case densely, the gradient apart.
+fn run<S: Element + bytemuck::Pod>(case: &Case, parallelism: Parallelism) -> Bits {
+    let student = student::<S>(case);
+    let tau = temperatures(case, &student);
+    let mut gradient = vec![S::from_f32(SENTINEL); student.len()];
+    let mut stats = sentinels(case.labels.len());
+    let total = plan(case, StatsLevel::Full)
+        .run(
+            &rows(case, &case.teacher, tau.as_deref()),
+            Student::with_gradient(&student, &mut gradient),
+            &mut stats,
+            parallelism,
+        )
+        .unwrap();
+    Bits {
+        total: total.to_bits(),
+        gradient: bytemuck::cast_slice(&gradient).to_vec(),
+        stats: bytemuck::cast_slice(&stats).to_vec(),
+    }
+}

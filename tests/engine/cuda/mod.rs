@@ -1,0 +1,12 @@
+//! The CUDA engine's host side: what it refuses, what it launches, and how it fails. On the stand-in
+//! driver of `tests/simt`, or on a GPU, where what needs injected failures is skipped.
+
+mod arguments;
+mod batches;
+mod capture;
+mod clusters;
+mod device;
+mod failures;
+mod features;
+mod traffic;
+mod views;

@@ -1,0 +1,16 @@
+//! The harness and the program, from the outside: one program for all, because each test program links
+//! the whole crate.
+#![cfg(feature = "train")]
+
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod compare;
+mod data;
+mod exploration;
+#[cfg(feature = "cli")]
+mod report;
+mod run;
+#[path = "../support/mod.rs"]
+mod support;
+mod train;
