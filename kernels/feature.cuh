@@ -1,10 +1,6 @@
 // Normalised distances of features, and their gradient: magnitudes → norms → distance → gradient, for
-// one row. A row's features stand where the row program has logits, its record is the distance. Which
-// kernel runs is decided in src/cuda/regime.rs, as for logits:
-//
-//   feature_any      any two types, a block per row, element by element
-//   feature_stream   a block per row, in vectors, read anew for every sweep: any D
-//   feature_group8, feature_group16, feature_warp, feature_block   everything in registers
+// one row. A row's features stand where the row program has logits, its record is the distance. The
+// kernels stand in features.cu.
 #pragma once
 #include "row_kernels.cuh"
 
@@ -131,10 +127,3 @@ DEVICE void features_of_blocks(const RowParams& params, const Buffers& buffers) 
     feature_of<Span>(params, buffers, row, lanes);
   }
 }
-
-#define FEATURE_KERNELS(E, type)                                                                       \
-  ROW_KERNEL(feature_group8_##type, 256, 2, (features_of_groups<Registers<Padded<E>, Group<8>, 1>>))   \
-  ROW_KERNEL(feature_group16_##type, 256, 2, (features_of_groups<Registers<Padded<E>, Group<16>, 2>>)) \
-  ROW_KERNEL(feature_warp_##type, 256, 2, (features_of_groups<Registers<Padded<E>, Group<32>, 4>>))    \
-  ROW_KERNEL(feature_block_##type, 512, 1, (features_of_blocks<Registers<Padded<E>, Block, 4>>))       \
-  ROW_KERNEL(feature_stream_##type, 512, 1, (features_of_blocks<Stream<Padded<E>, Block>>))

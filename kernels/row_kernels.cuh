@@ -1,13 +1,5 @@
-// From kernels to rows: which lanes share a row, and how they hold it. Which kernel runs is decided in
-// src/cuda/regime.rs.
-//
-//   row_any      every specification and any two types, a block per row, element by element
-//   row_stream   forward KL, a block per row, in vectors, read anew for every sweep: any V
-//   row_group8, row_group16, row_warp, row_block   forward KL, 8, 16 or 32 lanes or a block per row,
-//                everything in registers: at most lanes · STEPS vectors
-//   row_split_*  forward KL without probability shift, several blocks per row, a launch for each phase
-//   row_ring     forward KL, a block for one row after the other, in the shared memory that it is given
-//   row_cluster  the same for a cluster of blocks, of compute capability 9.0 on
+// From kernels to rows: which rows a group of lanes, a block or a cluster takes. The kernels stand in
+// rows.cu, features.cu and batch.cu.
 #pragma once
 #include "any_span.cuh"
 #include "ring.cuh"
@@ -58,17 +50,5 @@ DEVICE void rows_of_parts(const RowParams& params, const Buffers& buffers) {
       name(const __grid_constant__ RowParams params, const __grid_constant__ Buffers buffers) { \
     body(params, buffers);                                                                       \
   }
-#define SMALL_ROW_KERNELS(E, type)                                                        \
-  ROW_KERNEL(row_group8_##type, 256, 3, (rows_of_groups<Registers<E, Group<8>, 1>>))      \
-  ROW_KERNEL(row_group16_##type, 256, 2, (rows_of_groups<Registers<E, Group<16>, 2>>))    \
-  ROW_KERNEL(row_stream_##type, 512, 1, (rows_of_blocks<false, Stream<E, Block>>))
-#define LARGE_ROW_KERNELS(E, type)                                                        \
-  ROW_KERNEL(row_warp_##type, 256, 2, (rows_of_groups<Registers<E, Group<32>, 4>>))       \
-  ROW_KERNEL(row_block_##type, 512, 1, (rows_of_blocks<false, Registers<E, Block, 4>>))
-#define SPLIT_ROW_KERNELS(E, type)                                                          \
-  ROW_KERNEL(row_split_extremes_##type, 128, 4, (rows_of_parts<E, OF_EXTREMES>))            \
-  ROW_KERNEL(row_split_sums_##type, 128, 4, (rows_of_parts<E, OF_SUMS>))                    \
-  ROW_KERNEL(row_split_gradient_##type, 128, 4, (rows_of_parts<E, OF_GRADIENT>))            \
-  ROW_KERNEL(row_split_record_##type, 128, 4, (rows_of_parts<E, OF_RECORD>))
-#define RING_ROW_KERNELS(E, type) ROW_KERNEL(row_ring_##type, 512, 1, (rows_of_rings<E, Block>))
-#define CLUSTER_ROW_KERNELS(E, type) ROW_KERNEL(row_cluster_##type, 512, 1, (rows_of_rings<E, Cluster>))
+// Those of a family, whose name and whose arguments may be macros themselves.
+#define KERNELS(family, ...) family(__VA_ARGS__)

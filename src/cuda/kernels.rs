@@ -12,11 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 macro_rules! ptx {
     ($($name:literal),*) => {
-        [$(($name, include_str!(concat!("../../kernels/", $name, ".ptx")))),*]
+        [$(($name, include_str!(concat!("../../kernels/ptx/", $name, ".ptx")))),*]
     };
 }
 
-/// By the names that they have in `kernels/`.
+/// By the names that they have in `kernels/ptx/`.
 const TEXTS: [(&str, &str); 22] = ptx!(
     "any",
     "batch",

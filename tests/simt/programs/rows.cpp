@@ -8,28 +8,19 @@
 #include <string>
 #include <vector>
 
-#include "any.cu"
 #include "batch.cu"
-#include "cluster_bf16.cu"
-#include "cluster_f32.cu"
-#include "feature_any.cu"
-#include "feature_bf16.cu"
-#include "feature_f32.cu"
-#include "large_bf16.cu"
-#include "large_f32.cu"
-#include "ring_bf16.cu"
-#include "ring_f32.cu"
-#include "small_bf16.cu"
-#include "small_f32.cu"
-#include "split_bf16.cu"
-#include "split_f32.cu"
+#include "features.cu"
+#include "rows.cu"
+
+ANY_ROWS()
+ALL_ROWS(F32, f32)
+ALL_ROWS(Bf16, bf16)
+ANY_FEATURES()
+FEATURES(F32, f32)
+FEATURES(Bf16, bf16)
 #ifndef SIMT_QUICK
-#include "cluster_f16.cu"
-#include "feature_f16.cu"
-#include "large_f16.cu"
-#include "ring_f16.cu"
-#include "small_f16.cu"
-#include "split_f16.cu"
+ALL_ROWS(F16, f16)
+FEATURES(F16, f16)
 #endif
 
 namespace {

@@ -1,3 +1,0 @@
-#include "feature.cuh"
-
-FEATURE_KERNELS(Bf16, bf16)

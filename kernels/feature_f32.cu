@@ -1,3 +1,0 @@
-#include "feature.cuh"
-
-FEATURE_KERNELS(F32, f32)

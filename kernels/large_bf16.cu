@@ -1,3 +1,0 @@
-#include "row_kernels.cuh"
-
-LARGE_ROW_KERNELS(Bf16, bf16)

@@ -1,3 +1,0 @@
-#include "row_kernels.cuh"
-
-LARGE_ROW_KERNELS(F32, f32)

@@ -1,3 +1,0 @@
-#include "row_kernels.cuh"
-
-RING_ROW_KERNELS(F32, f32)
