@@ -11,15 +11,16 @@ use fused_kd::spec::{
     Divergence, LossSpec, LossSpecBuilder, Preset, Revision, RowStats, StatsLevel,
 };
 use half::bf16;
+use serde_json::Value;
 
-const SHAPES: [(usize, usize); 6] = [
-    (256, 10),
-    (1024, 100),
-    (1024, 1000),
-    (128, 32_000),
-    (32, 128_256),
-    (8, 151_936),
-];
+/// Rows and classes.
+fn listed() -> Vec<[usize; 2]> {
+    let table: Value = serde_json::from_str(include_str!("cases.json")).unwrap();
+    let shapes = table["shapes"]["cpu"].as_array().unwrap();
+    let size = |number: &Value| number.as_u64().unwrap() as usize;
+    let sizes = |shape: &Value| ["rows", "classes"].map(|key| size(&shape[key]));
+    shapes.iter().map(sizes).collect()
+}
 
 /// A batch in memory.
 struct Batch<E> {
@@ -67,7 +68,7 @@ impl<E: Element> Batch<E> {
 fn shapes<E: Element>(c: &mut Criterion, name: &str) {
     let mut group = c.benchmark_group(format!("cpu/lr/{name}"));
     group.sample_size(20);
-    for (rows, classes) in SHAPES {
+    for [rows, classes] in listed() {
         let mut batch = Batch::<E>::new(rows, classes);
         let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
         let shape = format!("{rows}x{classes}");

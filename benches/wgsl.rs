@@ -7,17 +7,17 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fused_kd::spec::{Format, Preset, RowStats};
 use fused_kd::wgsl::{Buffers, Gpu, GpuOptions, Options, wgpu};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Rows × classes: records, small rows, a workgroup per row, and rows that are split.
-const SHAPES: [(usize, usize); 6] = [
-    (256, 10),
-    (1024, 100),
-    (1024, 1000),
-    (128, 32_000),
-    (32, 128_256),
-    (1, 151_936),
-];
+/// Rows and classes: records, small rows, a workgroup per row, and rows that are split.
+fn listed() -> Vec<[usize; 2]> {
+    let table: Value = serde_json::from_str(include_str!("cases.json")).unwrap();
+    let shapes = table["shapes"]["cpu"].as_array().unwrap();
+    let size = |number: &Value| number.as_u64().unwrap() as usize;
+    let sizes = |shape: &Value| ["rows", "classes"].map(|key| size(&shape[key]));
+    shapes.iter().map(sizes).collect()
+}
 
 fn rows(c: &mut Criterion) {
     let gpu = Gpu::new(&GpuOptions::default());
@@ -32,7 +32,7 @@ fn rows(c: &mut Criterion) {
     let mut group = c.benchmark_group("wgsl/lr");
     group.sample_size(20);
     for (name, format, size) in [("f32", Format::F32, 4), ("bf16", Format::Bf16, 2)] {
-        for (rows, classes) in SHAPES {
+        for [rows, classes] in listed() {
             let bench = Bench::new(&gpu, format, size, rows, classes);
             group.throughput(Throughput::Bytes(bench.bytes));
             group.bench_function(BenchmarkId::new(name, format!("{rows}x{classes}")), |b| {

@@ -45,20 +45,13 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from side_by_side.cases import DTYPES, PRESETS, Case, LossCase, StepCase
+from side_by_side.cases import DTYPES, Case, LossCase, StepCase
 from side_by_side.clocks import CpuClock, CudaClock
 from side_by_side.contest import Contest, Outcome
 from side_by_side.peers import PEERS
 from side_by_side.program import Program, Trouble
 from side_by_side.report import machine, notes, tables, versions, write_json
-
-CPU_SHAPES = "256x10,1024x100,1024x1000,128x32000,32x128256"
-# For every V a batch that is over in some microseconds, and one that the memory limits.
-CUDA_SHAPES = (
-    "256x10,262144x10,128x100,262144x100,256x1000,65536x1000,128x10001,8192x10001,32x32000,"
-    "2048x32000,32x50257,1024x50257,32x128256,512x128256,1x151936,32x151936,512x151936"
-)
-NETWORKS = "64-32-10,784-256-128-10"
+from side_by_side.table import BATCH, NETWORKS, PRESETS, SHAPES, TYPES, USUAL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +68,12 @@ class Progress:
 
 
 def shapes(text: str) -> list[tuple[int, int]]:
-    return [tuple(sizes(part, "x", 2, "BxV, such as 1024x1000")) for part in text.split(",")]
+    example = f"BxV, such as 1024x1000, or one of {', '.join(SHAPES)}"
+    return [
+        shape
+        for part in text.split(",")
+        for shape in SHAPES.get(part.strip()) or [sizes(part, "x", 2, example)]
+    ]
 
 
 def networks(text: str) -> list[tuple[int, ...]]:
@@ -139,29 +137,30 @@ def parser() -> argparse.ArgumentParser:
         "--preset",
         type=names(list(PRESETS)),
         metavar="NAMES",
-        help="lr, kd, kl [lr on the CPU, all on a GPU]",
+        help=f"{', '.join(PRESETS)} [{next(iter(PRESETS))} on the CPU, all on a GPU]",
     )
     add(
         "--shape",
         type=shapes,
         metavar="BxV,…",
-        help=f"rows and classes [{CPU_SHAPES}; on a GPU more]",
+        help=f"rows and classes, or a list of shapes: {', '.join(SHAPES)} "
+        f"[{USUAL['cpu']}; on a GPU {USUAL['cuda']}]",
     )
     add(
         "--dtype",
         type=names(list(DTYPES)),
-        default=list(DTYPES),
+        default=TYPES,
         metavar="NAMES",
-        help="of the logits [f32,bf16]",
+        help=f"of the logits [{TYPES}]",
     )
     add(
         "--network",
         type=networks,
-        default=networks(NETWORKS),
+        default=NETWORKS,
         metavar="SIZES,…",
         help=f"students of --what step [{NETWORKS}]",
     )
-    add("--batch", type=positive, default=128, metavar="B", help="rows of a step [128]")
+    add("--batch", type=positive, default=BATCH, metavar="B", help=f"rows of a step [{BATCH}]")
     add("--threads", type=numbers, metavar="N,…", help="of the CPU [1, and for the loss all cores]")
     add("--rounds", type=positive, default=5, metavar="N", help="turns of each contender [5]")
     add("--samples", type=positive, default=20, metavar="N", help="calls in a turn, at least [20]")
@@ -179,8 +178,8 @@ def parser() -> argparse.ArgumentParser:
 def with_defaults(options: argparse.Namespace) -> argparse.Namespace:
     """What depends on the device."""
     on_gpu = options.device == "cuda"
-    options.preset = options.preset or (list(PRESETS) if on_gpu else ["lr"])
-    options.shape = options.shape or shapes(CUDA_SHAPES if on_gpu else CPU_SHAPES)
+    options.preset = options.preset or list(PRESETS)[: None if on_gpu else 1]
+    options.shape = options.shape or shapes(USUAL[options.device])
     cores = os.cpu_count() or 1
     usual = [1] if options.what == "step" else [1, cores]
     options.threads = options.threads or list(dict.fromkeys(usual))

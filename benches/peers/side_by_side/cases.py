@@ -8,16 +8,8 @@ from typing import Any
 import torch
 
 from .losses import Batch
+from .table import PRESETS
 
-# The presets, and what our program is told for each.
-PRESETS = {
-    "lr": ["--preset", "lr"],
-    "kd": ["--preset", "kd"],
-    "kl": [
-        *("--preset", "kd", "--set", "temperature=1"),
-        *("--set", "lambda-kd=1", "--set", "lambda-ce=0"),
-    ],
-}
 # Batches in an epoch of a training step, as in our program.
 STEPS = 32
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .cases import PRESETS
 from .losses import (
     LAMBDA_CE,
     LAMBDA_KD,
@@ -26,6 +25,7 @@ from .losses import (
     soft_targets,
     tempered,
 )
+from .table import PRESETS
 
 # Kernels of others are given what they ask for, and what they lack for the preset (softmax,
 # temperature, cross-entropy) is added around them in eager PyTorch: that is what their user has

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from .cases import PRESETS, Case
+from .cases import Case
 from .losses import Batch
+from .table import PRESETS
 
 
 class Trouble(Exception):

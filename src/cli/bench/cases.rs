@@ -1,13 +1,11 @@
 //! What is measured.
 
-use crate::auto::EngineName;
+use super::table::TABLE;
 use crate::cli::failure::Failure;
-use crate::cpu::Isa;
-#[cfg(feature = "cuda")]
-use crate::cuda::Regime;
 use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,7 +23,7 @@ pub(super) struct Case {
 }
 
 /// Rows × classes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub(super) struct Shape {
     pub(super) rows: usize,
     pub(super) classes: usize,
@@ -89,19 +87,22 @@ impl FromStr for Shape {
             (rows.checked_mul(classes)? <= 1 << 36).then_some(Self { rows, classes })
         });
         shape.ok_or_else(|| {
-            "it must be rows x classes, such as 1024x1000, both at least 1 and at most 2^36 together"
+            "it must be rows x classes, such as 1024x1000, both at least 1 and at most 2^36 together, \
+             or a list of shapes, such as language"
                 .to_owned()
         })
     }
 }
 
-/// Reads a type by its name.
-pub(super) fn format() -> impl TypedValueParser<Value = Format> {
-    const ALL: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
-    PossibleValuesParser::new(ALL.map(Format::name)).map(|name| {
-        let known = ALL.into_iter().find(|format| format.name() == name);
-        known.expect("one of the possible values")
-    })
+/// Shapes that are asked for by one name.
+pub(super) type Shapes = Vec<Shape>;
+
+/// Reads a shape, or the name of a list of the table.
+pub(super) fn shapes(given: &str) -> Result<Shapes, String> {
+    match TABLE.shapes.get(given) {
+        Some(shapes) => Ok(shapes.clone()),
+        None => Ok(vec![given.parse()?]),
+    }
 }
 
 /// Reads how far the student is from the teacher.
@@ -112,56 +113,22 @@ pub(super) fn noise(given: &str) -> Result<f32, String> {
     noise.ok_or_else(|| "it must be a number from 0 to 1000, such as 0.1".to_owned())
 }
 
-/// Reads a set of instructions by its name.
-pub(super) fn isa() -> impl TypedValueParser<Value = Isa> {
-    PossibleValuesParser::new(Isa::ALL.map(Isa::name)).map(|name| {
-        let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+/// All types.
+pub(super) const FORMATS: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
+
+/// Reads one of all by its name.
+pub(super) fn one_of<T, const N: usize>(
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.map(name)).map(move |given| {
+        let known = all.into_iter().find(|&one| name(one) == given);
         known.expect("one of the possible values")
     })
 }
-
-/// Reads a regime of the cuda engine by its name.
-#[cfg(feature = "cuda")]
-pub(super) fn regime() -> impl TypedValueParser<Value = Regime> {
-    PossibleValuesParser::new(Regime::ALL.map(Regime::name)).map(|name| {
-        let known = Regime::ALL.into_iter().find(|regime| regime.name() == name);
-        known.expect("one of the possible values")
-    })
-}
-
-/// The shapes that are measured unless others are asked for.
-pub(super) fn usual(engine: EngineName) -> Vec<Shape> {
-    let shape = |(rows, classes)| Shape { rows, classes };
-    match engine {
-        EngineName::Cuda | EngineName::Wgpu => {
-            // As many rows as fill a GPU's memory system, after few enough to wait for it.
-            let filling = CLASSES.map(|classes| (FILLING / classes, classes));
-            WAITING.into_iter().chain(filling).map(shape).collect()
-        }
-        _ => ON_CPU.into_iter().map(shape).collect(),
-    }
-}
-
-const ON_CPU: [(usize, usize); 6] = [
-    (256, 10),
-    (1024, 100),
-    (1024, 1000),
-    (128, 32_000),
-    (32, 128_256),
-    (8, 151_936),
-];
-const WAITING: [(usize, usize); 5] = [
-    (128, 100),
-    (256, 1000),
-    (32, 32_000),
-    (1, 151_936),
-    (32, 151_936),
-];
-const CLASSES: [usize; 9] = [
-    10, 100, 1000, 10_001, 32_000, 50_257, 128_256, 151_936, 256_000,
-];
-/// Logits of each of the two matrices.
-const FILLING: usize = 1 << 26;
 
 /// Refuses what one call of the row program does not compute.
 pub(super) fn check(preset: Preset, spec: &LossSpec) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ mod cpu;
 mod cuda;
 mod report;
 mod step;
+mod table;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
@@ -18,7 +19,7 @@ use crate::cpu::Isa;
 #[cfg(feature = "cuda")]
 use crate::cuda::Regime;
 use crate::spec::{self, LossSpec, Preset};
-use cases::{Case, Shape, Stats};
+use cases::{Case, FORMATS, Shapes, Stats, one_of};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Report;
@@ -26,6 +27,7 @@ use report::{Measured, Results};
 use serde::Serialize;
 use std::fmt::Display;
 use step::{Network, Steps};
+use table::TABLE;
 
 /// Measure the row program against this machine's copy bandwidth.
 #[derive(clap::Args)]
@@ -54,15 +56,17 @@ pub(super) struct Arguments {
     /// What computes: cpu, cuda, wgpu or wgpu-software.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
-    /// Rows x classes; may be repeated. Without it, the usual shapes of the engine.
-    #[arg(long = "shape", value_name = "BxV", value_delimiter = ',')]
-    shapes: Vec<Shape>,
+    /// Rows x classes, or a list of shapes: cpu, waiting, filling, vision or language; may be repeated.
+    /// Without it, the usual shapes of the engine.
+    #[arg(long = "shape", value_name = "BxV", value_delimiter = ',', value_parser = cases::shapes)]
+    shapes: Vec<Shapes>,
     /// The type of student, teacher and gradient; f32 and bf16 unless given.
     #[arg(long = "dtype", value_name = "TYPE", value_delimiter = ',',
-        value_parser = cases::format())]
+        value_parser = one_of(FORMATS, spec::Format::name))]
     formats: Vec<spec::Format>,
     /// The loss; `fused-kd presets` lists and explains them.
-    #[arg(long = "preset", value_name = "NAME", value_delimiter = ',', default_value = "lr",
+    #[arg(long = "preset", value_name = "NAME", value_delimiter = ',',
+        default_value = TABLE.presets[0]["name"].as_str(),
         value_parser = arguments::preset())]
     presets: Vec<Preset>,
     /// A parameter of the loss, such as temperature=2; may be repeated.
@@ -80,12 +84,12 @@ pub(super) struct Arguments {
     noise: Option<f32>,
     /// The cpu engine's instructions: avx512, avx2 or portable; the best unless given, here or in the
     /// environment variable FUSED_KD_ISA.
-    #[arg(long, value_name = "NAME", value_parser = cases::isa())]
+    #[arg(long, value_name = "NAME", value_parser = one_of(Isa::ALL, Isa::name))]
     isa: Option<Isa>,
     /// The cuda engine's regime: group8, group16, warp, block, ring, cluster, stream, split or any; the
     /// one that its table suggests for the case unless given.
     #[cfg(feature = "cuda")]
-    #[arg(long, value_name = "NAME", value_parser = cases::regime())]
+    #[arg(long, value_name = "NAME", value_parser = one_of(Regime::ALL, Regime::name))]
     regime: Option<Regime>,
     /// Threads of the cpu engine; all cores unless given.
     #[arg(long, value_name = "N")]
@@ -199,13 +203,13 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
         ));
     }
     let networks = match &arguments.networks[..] {
-        [] => step::usual(),
-        given => given.to_vec(),
+        [] => &TABLE.networks,
+        given => given,
     };
-    let batch = arguments.batch.unwrap_or(128) as usize;
+    let batch = arguments.batch.unwrap_or(TABLE.batch) as usize;
     let losses = losses(arguments)?;
     let steps = Steps {
-        networks: &networks,
+        networks,
         batch,
         losses: &losses,
         samples: arguments.samples as usize,
@@ -315,18 +319,22 @@ impl Engine {
 /// Every preset in every type on every shape.
 fn cases(arguments: &Arguments, engine: EngineName) -> Result<Vec<Case>, Failure> {
     let shapes = match &arguments.shapes[..] {
-        [] => cases::usual(engine),
-        given => given.to_vec(),
+        [] => TABLE.usual(engine),
+        given => given.concat(),
     };
     let formats = match &arguments.formats[..] {
-        [] => &[spec::Format::F32, spec::Format::Bf16],
-        given => given,
+        [] => {
+            let usual =
+                |format: &spec::Format| TABLE.types.iter().any(|name| name == format.name());
+            FORMATS.into_iter().filter(usual).collect()
+        }
+        given => given.to_vec(),
     };
     let level = arguments.stats.unwrap_or(Stats::Full).level();
     let mut cases = Vec::new();
     for (preset, spec) in losses(arguments)? {
         cases::check(preset, &spec)?;
-        for &format in formats {
+        for &format in &formats {
             cases.extend(shapes.iter().map(|&shape| Case {
                 shape,
                 format,

@@ -13,7 +13,7 @@ use crate::train::fit::{Fit, HostSamples, Samples};
 use crate::train::pupil::Pupil;
 use crate::train::{Optimiser, Recipe, Schedule, TrainError};
 use miette::Report;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use std::time::Instant;
 const STEPS: usize = 32;
 
 /// Sizes of a multilayer perceptron, input first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Network(Vec<usize>);
 
 impl FromStr for Network {
@@ -47,13 +47,6 @@ impl fmt::Display for Network {
         let sizes: Vec<String> = self.0.iter().map(ToString::to_string).collect();
         f.write_str(&sizes.join("-"))
     }
-}
-
-/// The networks that are measured unless others are asked for.
-pub(super) fn usual() -> Vec<Network> {
-    [&[64, 32, 10][..], &[784, 256, 128, 10]]
-        .map(|sizes| Network(sizes.to_vec()))
-        .into()
 }
 
 /// All networks, for people and for programs.
