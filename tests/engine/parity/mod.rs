@@ -6,7 +6,7 @@
 
 #[cfg(feature = "wgpu")]
 mod browser;
-mod cases;
+pub(crate) mod cases;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
