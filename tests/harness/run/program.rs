@@ -174,7 +174,7 @@ fn logits_feed_the_loss() {
     let logits = npy::read(&fs::read(here.join("s.npy")).unwrap());
     assert_eq!(
         (logits.descr.as_str(), logits.shape.as_str()),
-        ("'<f4'", "(1797, 10, )")
+        ("'<f4'", "(1797, 10)")
     );
     let labels = Source::Digits.load().unwrap().labels().to_vec();
     let file = array("<i4", &[1_797], bytes(&labels));
