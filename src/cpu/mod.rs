@@ -1,4 +1,4 @@
-//! The CPU engine: AVX-512, AVX2 or portable Rust, nothing allocated in a hot call.
+//! The CPU engine: AVX-512, AVX2 or portable vectors, nothing allocated in a hot call.
 //!
 //! A [`Plan`] is made once per loss and number of classes; [`Plan::run`] then takes plain slices:
 //!

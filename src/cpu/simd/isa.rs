@@ -1,6 +1,10 @@
 //! Which instructions to use: asked once, or told.
 
-use super::{Task, Vector, portable};
+#[cfg(any(fused_kd_plain, not(target_arch = "x86_64")))]
+use super::portable as everywhere;
+#[cfg(all(target_arch = "x86_64", not(fused_kd_plain)))]
+use super::sse2 as everywhere;
+use super::{Task, Vector};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::spec::SpecError;
@@ -16,7 +20,8 @@ pub enum Isa {
     Avx512,
     /// 8 lanes: AVX2, FMA and F16C (x86-64).
     Avx2,
-    /// 8 lanes of plain Rust, which the compiler turns into whatever the target has.
+    /// 8 lanes of what every processor of the target has: SSE2 on x86-64, elsewhere plain Rust, which
+    /// the compiler turns into whatever there is.
     Portable,
 }
 
@@ -98,7 +103,7 @@ impl Isa {
             Self::Avx512 if self.is_available() => on::<avx512::F32x16, P>(program),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 if self.is_available() => on::<avx2::F32x8, P>(program),
-            _ => on::<portable::F32x8, P>(program),
+            _ => on::<everywhere::F32x8, P>(program),
         }
     }
 }

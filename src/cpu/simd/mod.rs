@@ -3,14 +3,21 @@
 //! The row program is written once, over [`Vector`]. A [`Task`] that [`Vector::enter`] runs is
 //! compiled for the vector's instructions as far as it is inlined; so what a task calls is
 //! `#[inline(always)]`, or enters again.
+//!
+//! [`Isa::Portable`] stands for what every processor of the target has: SSE2 on x86-64, where plain Rust
+//! takes longer to compile and to run; plain Rust elsewhere, and with `--cfg fused_kd_plain` on x86-64
+//! too. Results are the same, bit by bit.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod isa;
+#[cfg(any(test, fused_kd_plain, not(target_arch = "x86_64")))]
 mod portable;
 mod scalar;
+#[cfg(all(target_arch = "x86_64", not(fused_kd_plain)))]
+mod sse2;
 
 pub use isa::Isa;
 pub(super) use isa::Program;
