@@ -95,7 +95,9 @@ pub(super) fn run<V: Vector, F: Formats>(
 ) -> Cleaned {
     match Power::of(stretch.spec) {
         // What is slower anyway is compiled once.
-        power if !F::IS_KNOWN => by::<V, F, _>(stretch, rows, given, scratch, carried, power),
+        power if !F::IS_KNOWN || !V::BY_POWER => {
+            by::<V, F, _>(stretch, rows, given, scratch, carried, power)
+        }
         Power::One => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<0>),
         Power::Two => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<1>),
         Power::Four => by::<V, F, _>(stretch, rows, given, scratch, carried, Squared::<2>),
