@@ -5,22 +5,14 @@
 //! one past the caches: nothing can be faster. `fused-kd bench` puts both into one table; here criterion
 //! compares with the last time.
 
+mod table;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student, copy_past_caches};
 use fused_kd::spec::{
     Divergence, LossSpec, LossSpecBuilder, Preset, Revision, RowStats, StatsLevel,
 };
 use half::bf16;
-use serde_json::Value;
-
-/// Rows and classes.
-fn listed() -> Vec<[usize; 2]> {
-    let table: Value = serde_json::from_str(include_str!("cases.json")).unwrap();
-    let shapes = table["shapes"]["cpu"].as_array().unwrap();
-    let size = |number: &Value| number.as_u64().unwrap() as usize;
-    let sizes = |shape: &Value| ["rows", "classes"].map(|key| size(&shape[key]));
-    shapes.iter().map(sizes).collect()
-}
 
 /// A batch in memory.
 struct Batch<E> {
@@ -68,7 +60,7 @@ impl<E: Element> Batch<E> {
 fn shapes<E: Element>(c: &mut Criterion, name: &str) {
     let mut group = c.benchmark_group(format!("cpu/lr/{name}"));
     group.sample_size(20);
-    for [rows, classes] in listed() {
+    for [rows, classes] in table::shapes("cpu") {
         let mut batch = Batch::<E>::new(rows, classes);
         let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
         let shape = format!("{rows}x{classes}");

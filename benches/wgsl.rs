@@ -4,20 +4,12 @@
 //! is in bytes that had to move: student and teacher read, the gradient and the records written.
 //! On a software adapter the numbers say nothing about a GPU.
 
+mod table;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fused_kd::spec::{Format, Preset, RowStats};
 use fused_kd::wgsl::{Buffers, Gpu, GpuOptions, Options, wgpu};
-use serde_json::Value;
 use std::time::{Duration, Instant};
-
-/// Rows and classes: records, small rows, a workgroup per row, and rows that are split.
-fn listed() -> Vec<[usize; 2]> {
-    let table: Value = serde_json::from_str(include_str!("cases.json")).unwrap();
-    let shapes = table["shapes"]["cpu"].as_array().unwrap();
-    let size = |number: &Value| number.as_u64().unwrap() as usize;
-    let sizes = |shape: &Value| ["rows", "classes"].map(|key| size(&shape[key]));
-    shapes.iter().map(sizes).collect()
-}
 
 fn rows(c: &mut Criterion) {
     let gpu = Gpu::new(&GpuOptions::default());
@@ -32,7 +24,7 @@ fn rows(c: &mut Criterion) {
     let mut group = c.benchmark_group("wgsl/lr");
     group.sample_size(20);
     for (name, format, size) in [("f32", Format::F32, 4), ("bf16", Format::Bf16, 2)] {
-        for [rows, classes] in listed() {
+        for [rows, classes] in table::shapes("cpu") {
             let bench = Bench::new(&gpu, format, size, rows, classes);
             group.throughput(Throughput::Bytes(bench.bytes));
             group.bench_function(BenchmarkId::new(name, format!("{rows}x{classes}")), |b| {

@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     /// What computes: cpu, cuda, wgpu or wgpu-software.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
-    /// Rows x classes, or a list of shapes: cpu, waiting, filling, vision or language; may be repeated.
+    /// Rows x classes, or a list of shapes: cpu, latency, bandwidth, vision or language; may be repeated.
     /// Without it, the usual shapes of the engine.
     #[arg(long = "shape", value_name = "BxV", value_delimiter = ',', value_parser = cases::shapes)]
     shapes: Vec<Shapes>,

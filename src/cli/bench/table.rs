@@ -64,7 +64,7 @@ mod tests {
         for network in &TABLE.networks {
             assert_eq!(network.to_string().parse().as_ref(), Ok(network));
         }
-        for &Shape { rows, classes } in &TABLE.shapes["filling"] {
+        for &Shape { rows, classes } in &TABLE.shapes["bandwidth"] {
             assert_eq!(rows, (1 << 26) / classes);
         }
     }
@@ -80,8 +80,8 @@ mod tests {
         for (engine, lists) in [
             (EngineName::Cpu, "cpu"),
             (EngineName::WgpuSoftware, "cpu"),
-            (EngineName::Cuda, "waiting,filling"),
-            (EngineName::Wgpu, "waiting,filling"),
+            (EngineName::Cuda, "latency,bandwidth"),
+            (EngineName::Wgpu, "latency,bandwidth"),
         ] {
             let asked = format!("--shape {lists} --dtype f32,bf16 --preset lr");
             assert_eq!(measured("", engine), measured(&asked, engine));

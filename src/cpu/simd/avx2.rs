@@ -1,7 +1,6 @@
 //! Eight lanes of AVX2 with fused multiplication and addition.
 
-use super::scalar::ROUND;
-use super::{Mask, Task, Vector};
+use super::{Mask, ROUND, Task, Vector};
 use half::{bf16, f16};
 use std::arch::asm;
 use std::arch::x86_64::*;

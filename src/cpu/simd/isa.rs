@@ -1,9 +1,9 @@
 //! Which instructions to use: asked once, or told.
 
 #[cfg(any(fused_kd_plain, not(target_arch = "x86_64")))]
-use super::portable as everywhere;
-#[cfg(all(target_arch = "x86_64", not(fused_kd_plain)))]
-use super::sse2 as everywhere;
+use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::sse2;
 use super::{Task, Vector};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -27,6 +27,9 @@ pub enum Isa {
 
 /// The variable that overrides the choice: a name out of [`Isa::ALL`].
 const VARIABLE: &str = "FUSED_KD_ISA";
+/// The variable that takes plain Rust for portable vectors on x86-64, in builds for tests of it.
+#[cfg(all(target_arch = "x86_64", fused_kd_plain))]
+const PLAIN: &str = "FUSED_KD_PLAIN";
 
 impl Isa {
     /// All sets, the best first.
@@ -103,7 +106,12 @@ impl Isa {
             Self::Avx512 if self.is_available() => on::<avx512::F32x16, P>(program),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 if self.is_available() => on::<avx2::F32x8, P>(program),
-            _ => on::<everywhere::F32x8, P>(program),
+            #[cfg(all(target_arch = "x86_64", fused_kd_plain))]
+            _ if std::env::var_os(PLAIN).is_some() => on::<portable::F32x8, P>(program),
+            #[cfg(target_arch = "x86_64")]
+            _ => on::<sse2::F32x8, P>(program),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => on::<portable::F32x8, P>(program),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! `#[inline(always)]`, or enters again.
 //!
 //! [`Isa::Portable`] stands for what every processor of the target has: SSE2 on x86-64, where plain Rust
-//! takes longer to compile and to run; plain Rust elsewhere, and with `--cfg fused_kd_plain` on x86-64
-//! too. Results are the same, bit by bit.
+//! takes longer to compile and to run; plain Rust elsewhere, and on x86-64 too in a build with `--cfg
+//! fused_kd_plain` where FUSED_KD_PLAIN is set. Results are the same, bit by bit.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,7 +16,7 @@ mod isa;
 #[cfg(any(test, fused_kd_plain, not(target_arch = "x86_64")))]
 mod portable;
 mod scalar;
-#[cfg(all(target_arch = "x86_64", not(fused_kd_plain)))]
+#[cfg(target_arch = "x86_64")]
 mod sse2;
 
 pub use isa::Isa;
@@ -27,6 +27,9 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 
 /// No vector has more lanes.
 pub(in crate::cpu) const MOST_LANES: usize = 16;
+
+/// Adding and taking away 1.5·2²³ rounds to the nearest integer.
+const ROUND: f32 = 12_582_912.0;
 
 /// `f` of each value: as an array's own `map`, and inlined with certainty.
 #[inline(always)]
@@ -85,9 +88,16 @@ pub(in crate::cpu) trait Vector:
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
     /// `self · factor + addend`, with one rounding where the processor can.
-    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    // Not f32::mul_add, which is a call where the target has no such instruction.
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self * factor + addend
+    }
     /// `self · factor − subtrahend`, likewise.
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        self * factor - subtrahend
+    }
     /// The larger value; `other` where either is NaN.
     fn max(self, other: Self) -> Self;
     /// The magnitude.
@@ -101,7 +111,10 @@ pub(in crate::cpu) trait Vector:
     /// `yes` where the mask says so, else `no`.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// The nearest integer, for |x| < 2²².
-    fn round(self) -> Self;
+    #[inline(always)]
+    fn round(self) -> Self {
+        (self + Self::splat(ROUND)) - Self::splat(ROUND)
+    }
     /// `self · 2ⁿ` for `self` in [½, 2] and integral n ≤ 127; 0 where n is less than −126.
     fn times_power_of_two(self, n: Self) -> Self;
     /// `(m, n)` with `m` in [1, 2) and `self = m · 2ⁿ`, for positive normal numbers.

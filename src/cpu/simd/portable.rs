@@ -1,7 +1,6 @@
 //! Eight lanes of plain Rust: loops without branches, which compilers make vectors of.
 
-use super::scalar::ROUND;
-use super::{Mask, Task, Vector};
+use super::{Mask, ROUND, Task, Vector};
 use half::{bf16, f16};
 use std::array::from_fn;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
@@ -88,16 +87,6 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        self * factor + addend
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        self * factor - subtrahend
-    }
-
-    #[inline(always)]
     fn max(self, other: Self) -> Self {
         let larger = |a: f32, b: f32| if a > b { a } else { b };
         Self(from_fn(|i| larger(self.0[i], other.0[i])))
@@ -127,11 +116,6 @@ impl Vector for F32x8 {
     fn select(mask: M32x8, yes: Self, no: Self) -> Self {
         let choose = |m: u32, a: f32, b: f32| f32::from_bits(m & a.to_bits() | !m & b.to_bits());
         Self(from_fn(|i| choose(mask.0[i], yes.0[i], no.0[i])))
-    }
-
-    #[inline(always)]
-    fn round(self) -> Self {
-        (self + Self::splat(ROUND)) - Self::splat(ROUND)
     }
 
     #[inline(always)]

@@ -29,17 +29,6 @@ impl Vector for f32 {
         value
     }
 
-    // Not f32::mul_add, which is a call where the target has no such instruction.
-    #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        self * factor + addend
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        self * factor - subtrahend
-    }
-
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         if self > other { self } else { other }
@@ -68,11 +57,6 @@ impl Vector for f32 {
     #[inline(always)]
     fn select(mask: bool, yes: Self, no: Self) -> Self {
         if mask { yes } else { no }
-    }
-
-    #[inline(always)]
-    fn round(self) -> Self {
-        (self + ROUND) - ROUND
     }
 
     #[inline(always)]
@@ -143,6 +127,3 @@ impl Vector for f32 {
         unsafe { *to = bf16::from_f32(self) }
     }
 }
-
-/// Adding and taking away 1.5·2²³ rounds to the nearest integer.
-pub(super) const ROUND: f32 = 12_582_912.0;

@@ -1,7 +1,6 @@
 //! Eight lanes as two vectors of SSE2, which every x86-64 has. Results are those of plain Rust, bit by bit.
 
-use super::scalar::ROUND;
-use super::{Mask, Task, Vector, map};
+use super::{Mask, ROUND, Task, Vector, map};
 use half::{bf16, f16};
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
@@ -101,16 +100,6 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        self * factor + addend
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        self * factor - subtrahend
-    }
-
-    #[inline(always)]
     fn max(self, other: Self) -> Self {
         // SAFETY: the instructions are there.
         Self(unsafe { halves!(a = self, b = other => _mm_max_ps(a, b)) })
@@ -146,11 +135,6 @@ impl Vector for F32x8 {
         Self(unsafe {
             halves!(m = mask, a = yes, b = no => _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b)))
         })
-    }
-
-    #[inline(always)]
-    fn round(self) -> Self {
-        (self + Self::splat(ROUND)) - Self::splat(ROUND)
     }
 
     #[inline(always)]

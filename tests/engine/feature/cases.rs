@@ -1,32 +1,7 @@
 //! Batches of features with rows of every kind, from a seed.
 
+pub(crate) use crate::parity::cases::Rng;
 use fused_kd::spec::FeatureSpec;
-
-/// SplitMix64: small, and no part of what is tested.
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.bits() % n as u64) as usize
-    }
-
-    /// Uniform in [−1, 1).
-    pub(crate) fn signed(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-}
 
 /// What a row is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
