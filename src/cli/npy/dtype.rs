@@ -46,7 +46,11 @@ impl FromStr for DType {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const UNKNOWN: &str = "it is not a byte order, a letter and a size, such as <f4";
-        let rest = text.strip_prefix(['<', '>', '|', '=']).ok_or(UNKNOWN)?;
+        // It is printed in errors, so that it holds nothing long and nothing that moves a cursor.
+        let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let rest = text.strip_prefix(['<', '>', '|', '=']);
+        let rest = rest.filter(|rest| rest.len() < 24 && printable(rest));
+        let rest = rest.ok_or(UNKNOWN)?;
         let letter = rest.chars().next().ok_or(UNKNOWN)?;
         let kind = match letter {
             'f' => Kind::Float,
@@ -57,12 +61,15 @@ impl FromStr for DType {
             'b' | 'c' | 'm' | 'M' | 'S' | 'a' | 'U' => Kind::Other,
             _ => return Err(UNKNOWN),
         };
-        let digits = &rest[letter.len_utf8()..];
+        let digits = &rest[1..];
         // Dates have their unit behind the size.
         let digits = match (letter, digits.split_once('[')) {
             ('m' | 'M', Some((digits, _))) => digits,
             _ => digits,
         };
+        if digits.contains('+') {
+            return Err(UNKNOWN);
+        }
         let size: usize = digits.parse().map_err(|_| UNKNOWN)?;
         // Text has four bytes a character.
         let bytes = size.checked_mul(if letter == 'U' { 4 } else { 1 });
@@ -113,6 +120,9 @@ mod tests {
             "<f",
             "<f-4",
             "<f4 ",
+            "<f+4",
+            "<f00000000000000000000000004",
+            "<M8[\u{1b}[2J]",
             "<é4",
             "<x4",
             "|O",
