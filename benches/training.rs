@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fused_kd::auto::{self, Choice, EngineName};
-use fused_kd::train::{RunConfig, TrainSize};
+use fused_kd::train::{Setting, TrainSize};
 use std::time::Duration;
 
 const ROWS: usize = 640;
@@ -38,11 +38,11 @@ fn training(c: &mut Criterion) {
 
 /// Of so many epochs.
 fn seconds(engine: &Choice, epochs: u64) -> Duration {
-    let mut config = RunConfig::default();
-    config.setting.train_size = TrainSize::Rows(ROWS);
-    config.setting.student.recipe.epochs = epochs as usize;
-    config.setting.teacher.recipe.epochs = 1;
-    let run = auto::train(engine, &config, &|_| {}).expect("the engine is here");
+    let mut setting = Setting::default();
+    setting.data.train_size = TrainSize::Rows(ROWS);
+    setting.student.epochs = epochs as usize;
+    setting.teacher.epochs = 1;
+    let run = auto::train(engine, &setting, &|_| {}).expect("the engine is here");
     Duration::from_secs_f64(run.result.student.seconds)
 }
 

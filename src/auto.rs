@@ -2,9 +2,7 @@
 
 use crate::data::Dataset;
 use crate::engine::{Engine, Source};
-use crate::train::{
-    self, Comparison, Model, Predictions, Progress, Run, RunConfig, Setting, TrainError,
-};
+use crate::train::{self, Comparison, Model, Predictions, Progress, Run, Setting, TrainError};
 use crate::{cpu, reference};
 use std::fmt;
 use std::str::FromStr;
@@ -269,17 +267,17 @@ pub fn compare(
 /// [`TrainError`] names the file, the setting or the argument.
 pub fn train(
     choice: &Choice,
-    config: &RunConfig,
+    setting: &Setting,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
-    struct Train<'a>(&'a RunConfig, &'a (dyn Fn(Progress) + Sync));
+    struct Train<'a>(&'a Setting, &'a (dyn Fn(Progress) + Sync));
     impl Job for Train<'_> {
         type Done = Run;
         fn on<E: Engine>(self, engines: Source<E>, name: &'static str) -> Result<Run, TrainError> {
             train::run(engines, name, self.0, self.1)
         }
     }
-    on(choice, Train(config, progress))
+    on(choice, Train(setting, progress))
 }
 
 /// What a student makes of these rows of a data set, on an engine: the bits of the run that

@@ -13,6 +13,7 @@ mod npy;
 mod output;
 mod predict;
 mod presets;
+mod setting;
 mod terminal;
 mod train;
 

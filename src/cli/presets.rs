@@ -4,7 +4,7 @@ use super::arguments::Format;
 use super::failure::Failure;
 use super::terminal;
 use crate::spec::{LossSpec, Preset};
-use crate::train::{self, RunConfig, Term};
+use crate::train::{self, Setting, Term};
 use clap::builder::PossibleValuesParser;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
@@ -73,7 +73,7 @@ impl Method {
                 name,
                 formula,
                 source,
-                spec: method.spec(),
+                spec: method.spec,
                 terms: method.terms,
                 mutual: method.mutual,
             })
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
             for (name, preset) in train::Method::selected() {
                 let formula = format!(
-                    "{} on the samples that the selection keeps, CE on the others (compare --select)",
+                    "{} on the samples that the selection keeps, CE on the others (--set select.KEY=VALUE)",
                     preset.name()
                 );
                 let source = "Lan et al., arXiv 2404.03693, data selection (the policy is ours)";
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// A whole run, because feature terms and a second student are no keys of a loss.
 fn print_run(method: &Method) -> Result<(), Failure> {
     let of_name: train::Method = method.name.parse().into_diagnostic()?;
-    let run = RunConfig::from(of_name).to_toml().into_diagnostic()?;
+    let run = Setting::from(of_name).to_toml().into_diagnostic()?;
     terminal::print(format_args!(
         "# {}: {}\n# {}\n{}",
         method.name,

@@ -1,27 +1,27 @@
 //! `fused-kd train`: one run, and the student that it trains.
 
 use super::arguments::{self, Format};
-use super::failure::{Failure, failed};
+use super::failure::Failure;
 use super::output::OutputDirectory;
+use super::setting::{Flag, SettingArguments};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report;
-use crate::train::{ConfigError, Progress, Run, RunConfig, TrainError};
+use crate::train::{Progress, Run, Setting};
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{Diagnostic, IntoDiagnostic, LabeledSpan, NamedSource, Report};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use miette::{IntoDiagnostic, Report};
+use std::fs;
+use std::path::PathBuf;
 
-/// Make one run: train a teacher and a student from one configuration file, and keep the student.
+/// Make one run: train a teacher and a student in one setting, and keep the student.
 ///
-/// Prints how reliable the teacher is and how good the student. What the configuration leaves out is
-/// a default; paths in it are relative to where the program is run.
+/// Prints how reliable the teacher is and how good the student. What the setting leaves out is a
+/// default; paths in it are relative to where the program is run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Results, in DIR, which appears whole or not at all:
   student.safetensors  the network after the last epoch, for `fused-kd predict`
-  run.toml             the configuration with every key: it makes the same run again
+  setting.toml         the setting with every key: it makes the same run again
   results.json         accuracies, calibration, rows, the loss in full
   curve.csv            loss, validation and test accuracy after each epoch
   selection.csv        with [select]: the rows that the teacher supervises, from which epoch on
@@ -29,12 +29,17 @@ Results, in DIR, which appears whole or not at all:
 Examples:
   fused-kd train --dry-run > run.toml              every key with its default, to start from
   fused-kd train --config run.toml --out run1
+  fused-kd train --preset lr --set loss.revision.eta=0.7 --epochs 50 --out run2
   fused-kd train --config run.toml --format json")]
 pub(super) struct Arguments {
-    /// The configuration, TOML; all defaults if not given. Its tables are [data], [student],
-    /// [teacher], [loss] and [select].
-    #[arg(long, value_name = "TOML")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    setting: SettingArguments,
+    /// What everything random is drawn from.
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// The method that the loss starts from; `fused-kd presets` lists them.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
     /// The engine that trains; `auto` takes a GPU if there is one, which for networks as small as the
     /// default ones need not be faster.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
@@ -45,35 +50,34 @@ pub(super) struct Arguments {
     /// Replace the results in a directory that exists.
     #[arg(long, requires = "out")]
     force: bool,
-    /// Print the configuration with every key, as TOML that reads again, and train nothing.
-    #[arg(long, conflicts_with = "format")]
-    dry_run: bool,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
-/// More than this is no configuration.
-const LARGEST_CONFIG: u64 = 1 << 20;
+const REMEDY: &str = "`fused-kd train --dry-run` prints every key and its default, `fused-kd \
+                      presets NAME` those of a loss";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = match &arguments.config {
-        Some(path) => read(path)?,
-        None => RunConfig::default(),
-    };
-    let resolved = config.to_toml().into_diagnostic()?;
-    if arguments.dry_run {
+    let flags = vec![
+        Flag::new("--seed", "seed", &arguments.seed),
+        Flag::new("--preset", "loss.preset", &arguments.preset),
+    ];
+    let given = arguments.setting.read(flags, REMEDY)?;
+    let setting = given.setting()?;
+    let resolved = setting.to_toml().into_diagnostic()?;
+    if arguments.setting.dry_run {
         return terminal::print(resolved.trim_end());
     }
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
     let engine = terminal::chosen(arguments.engine)?;
-    let bar = bar(&config);
-    let run = auto::train(&engine, &config, &|progress| match progress {
+    let bar = bar(&setting);
+    let run = auto::train(&engine, &setting, &|progress| match progress {
         Progress::Epoch => bar.inc(1),
         _ => bar.tick(),
     });
     bar.finish_and_clear();
-    let run = run.map_err(failure)?;
+    let run = run.map_err(|error| given.training_failure(error))?;
     run.result.warnings.iter().for_each(terminal::warn);
     if let Some(out) = &out {
         write(out, &run, &resolved)?;
@@ -88,77 +92,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a configuration; what is wrong in it is shown where it stands.
-fn read(path: &Path) -> Result<RunConfig, Failure> {
-    let name = path.display().to_string();
-    let text = read_text(path).map_err(|error| {
-        let remedy = "check that it is the right path, and a TOML file that may be read";
-        failed(error, remedy).wrap_err(format!("cannot read `{name}`"))
-    })?;
-    RunConfig::from_toml(&text).map_err(|error| {
-        Failure::Usage(Report::new(Misread {
-            message: format!("`{name}`: {error}"),
-            text: NamedSource::new(name, text),
-            error,
-        }))
-    })
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?
-        .take(LARGEST_CONFIG + 1)
-        .read_to_string(&mut text)?;
-    match read as u64 > LARGEST_CONFIG {
-        true => Err(io::Error::other(format!(
-            "it holds more than {LARGEST_CONFIG} bytes"
-        ))),
-        false => Ok(text),
-    }
-}
-
-/// A configuration that describes no run, with its text.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct Misread {
-    message: String,
-    text: NamedSource<String>,
-    error: ConfigError,
-}
-
-impl Diagnostic for Misread {
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.text)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.error.span.clone()?;
-        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
-    }
-
-    fn help(&self) -> Option<Box<dyn std::fmt::Display + '_>> {
-        let help =
-            "`fused-kd train --dry-run` prints every key, `fused-kd presets NAME` those of a loss";
-        Some(Box::new(help))
-    }
-}
-
-/// Settings that no run can be made of are those of the configuration.
-fn failure(error: TrainError) -> Failure {
-    match error {
-        TrainError::Setting { .. } => Failure::usage(
-            error,
-            "`fused-kd train --dry-run` prints every key and its default",
-        ),
-        error => Failure::Failed(Report::from_err(error)),
-    }
-}
-
 /// A progress bar on a terminal, nothing anywhere else.
-fn bar(config: &RunConfig) -> ProgressBar {
-    let [teacher, student] =
-        [&config.setting.teacher, &config.setting.student].map(|l| l.recipe.epochs as u64);
-    let bar = ProgressBar::new(teacher.saturating_add(student));
+fn bar(setting: &Setting) -> ProgressBar {
+    let epochs = setting.teacher.epochs + setting.student.epochs;
+    let bar = ProgressBar::new(epochs as u64);
     let style = "{bar:30} {pos}/{len} epochs, {elapsed} elapsed, about {eta} to go";
     match ProgressStyle::with_template(style) {
         Ok(style) => bar.with_style(style),
@@ -170,7 +107,7 @@ fn bar(config: &RunConfig) -> ProgressBar {
 fn write(out: &OutputDirectory, run: &Run, resolved: &str) -> Result<(), Report> {
     let json = serde_json::to_string_pretty(&run.result).into_diagnostic()?;
     let mut files: Vec<(&str, Vec<u8>)> = vec![
-        ("run.toml", resolved.into()),
+        ("setting.toml", resolved.into()),
         ("results.json", (json + "\n").into()),
     ];
     let tables = report::run_tables(run).into_iter();

@@ -20,7 +20,8 @@ use super::{DataError, Dataset, Synthetic, csv, digits, idx};
 /// assert_eq!((digits.len(), digits.dim(), digits.classes()), (1_797, 64, 10));
 /// # Ok::<(), fused_kd::data::DataError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Source {
     /// The 1,797 handwritten digits of 8×8 pixels, values 0 to 16, that are part of this crate
@@ -164,6 +165,20 @@ fn parse_options(text: &str) -> Result<CsvOptions, String> {
         }
     }
     Ok(options)
+}
+
+impl TryFrom<String> for Source {
+    type Error = DataError;
+
+    fn try_from(text: String) -> Result<Self, DataError> {
+        text.parse()
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.to_string()
+    }
 }
 
 /// The string that parses into the same source; options and keys at their defaults are left out.

@@ -9,16 +9,19 @@ use crate::random::{Philox, stream};
 ///
 /// Source: Huang et al., arXiv 2107.00181, whose coders are convolutions and learn for 30 epochs; the
 /// factors are those of Kim et al., arXiv 1802.04977. Width, rate, batch and optimiser are ours.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Factor {
     /// Features of the factor; half of the teacher's if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
     /// Times that the training rows are gone through.
     pub epochs: usize,
     /// Rows per step.
     pub batch: usize,
     /// The learning rate of the first epoch.
+    #[serde(serialize_with = "crate::spec::as_tidy")]
     pub learning_rate: f32,
 }
 

@@ -8,9 +8,10 @@ use crate::feature::{Encoders, Split, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
 use crate::random::Philox;
 use crate::spec::{Distance, FeatureSpec, Preset, Relation};
-use crate::train::fit::{Fit, HostSamples, Samples};
-use crate::train::pupil::Pupil;
-use crate::train::{Recipe, Schedule, Term};
+use crate::train::fit::Fit;
+use crate::train::samples::{HostSamples, Samples};
+use crate::train::student_state::StudentState;
+use crate::train::{Learner, Schedule, Term};
 use crate::{cpu, reference};
 
 pub(crate) const SGD: Optimiser = Optimiser::Sgd {
@@ -68,12 +69,13 @@ impl Small {
         let plan = engine.plan(&self.preset.spec(), 10)?;
         let random = &mut Philox::new(1, 0);
         let mut net = Mlp::new(engine, &[64, 40, 20, 10], self.batch, random);
-        let mut pupil = Pupil::new(engine, &mut net, self.optimiser, None);
+        let mut state = StudentState::new(engine, &mut net, self.optimiser, None);
         let rate = match self.optimiser {
             Optimiser::Sgd { .. } => 0.02,
             Optimiser::AdamW { .. } => 0.01,
         };
-        let recipe = Recipe {
+        let learner = Learner {
+            hidden: Vec::new(),
             epochs: self.epochs,
             batch: self.batch,
             optimiser: self.optimiser,
@@ -84,13 +86,13 @@ impl Small {
         let fit = Fit {
             samples: &samples,
             plan: &plan,
-            recipe: &recipe,
+            learner: &learner,
             terms: &[],
             selector: None,
         };
         let mut losses = Vec::new();
-        let steps = fit.steps_per_epoch(pupil.net) as f32;
-        fit.run(engine, &mut pupil, None, random, |engine, _, total| {
+        let steps = fit.steps_per_epoch(state.net) as f32;
+        fit.run(engine, &mut state, None, random, |engine, _, total| {
             let mut sum = [0.0];
             engine.download(&mut [(total, &mut sum)])?;
             losses.push(sum[0] / steps);
@@ -155,7 +157,8 @@ fn losses<E: Engine>(
         classes: 5,
         variants: 1,
     };
-    let recipe = Recipe {
+    let learner = Learner {
+        hidden: Vec::new(),
         epochs: 8,
         batch: 32,
         optimiser,
@@ -179,20 +182,20 @@ fn losses<E: Engine>(
     };
     let of_net = encoders(engine);
     let of_peer = encoders(engine);
-    let mut pupil = Pupil::new(engine, &mut net, optimiser, of_net);
-    let mut peer = mutual.then(|| Pupil::new(engine, &mut peer, optimiser, of_peer));
+    let mut state = StudentState::new(engine, &mut net, optimiser, of_net);
+    let mut peer = mutual.then(|| StudentState::new(engine, &mut peer, optimiser, of_peer));
     let mut losses = Vec::new();
     let mut order = Philox::new(7, 0);
     let fit = Fit {
         samples: &samples,
         plan: &plan,
-        recipe: &recipe,
+        learner: &learner,
         terms,
         selector: None,
     };
-    let steps = fit.steps_per_epoch(pupil.net) as f32;
+    let steps = fit.steps_per_epoch(state.net) as f32;
     let (peer, order) = (peer.as_mut(), &mut order);
-    fit.run(engine, &mut pupil, peer, order, |engine, _, total| {
+    fit.run(engine, &mut state, peer, order, |engine, _, total| {
         let mut sum = [0.0];
         engine.download(&mut [(total, &mut sum)])?;
         losses.push(sum[0] / steps);

@@ -1,24 +1,49 @@
 //! Optimisers: their settings, and their state beside a network's parameters.
 
 use crate::engine::{AdamWStep, Engine, SgdStep};
+use crate::spec::as_tidy;
 
 /// How a gradient becomes a step.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Optimiser {
     /// Stochastic gradient descent with Nesterov's momentum.
     Sgd {
         /// Momentum in [0, 1).
+        #[serde(default = "momentum", serialize_with = "as_tidy")]
         momentum: f32,
         /// Weight decay ≥ 0, added to the gradient; biases are not decayed.
+        #[serde(default = "sgd_decay", serialize_with = "as_tidy")]
         decay: f32,
     },
     /// AdamW with β = (0.9, 0.999) and ε = 1e-8.
     AdamW {
         /// Weight decay ≥ 0, apart from the gradient; biases are not decayed.
+        #[serde(default = "adamw_decay", serialize_with = "as_tidy")]
         decay: f32,
     },
+}
+
+impl Default for Optimiser {
+    fn default() -> Self {
+        Self::Sgd {
+            momentum: momentum(),
+            decay: sgd_decay(),
+        }
+    }
+}
+
+fn momentum() -> f32 {
+    0.9
+}
+
+fn sgd_decay() -> f32 {
+    5e-4
+}
+
+fn adamw_decay() -> f32 {
+    0.01
 }
 
 const BETAS: [f32; 2] = [0.9, 0.999];

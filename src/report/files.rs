@@ -2,7 +2,7 @@
 
 use super::page;
 use crate::spec::Relation;
-use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarities, Spread};
+use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarity, Spread};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -13,6 +13,7 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
     let methods = &comparison.methods;
     vec![
         ("report.html", page::html(comparison)),
+        ("setting.toml", setting(comparison)),
         ("results.json", json(comparison)),
         ("results.csv", results(methods)),
         ("differences.csv", differences(methods)),
@@ -25,6 +26,12 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
         ("samples.json", json(&comparison.samples)),
         ("samples.csv", samples(&comparison.samples)),
     ]
+}
+
+/// The file that repeats the comparison.
+fn setting(comparison: &Comparison) -> String {
+    let text = comparison.setting.to_toml();
+    text.unwrap_or_else(|error| format!("# {error}\n"))
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -137,7 +144,7 @@ fn reliability(comparison: &Comparison) -> String {
 /// One line per method and seed, where there are feature terms; a method without them has similarities
 /// alone.
 fn similarity(methods: &[MethodResult]) -> String {
-    let of_seed = |method: &MethodResult, similarity: &Similarities, seed: usize| {
+    let of_seed = |method: &MethodResult, similarity: &Similarity<Spread>, seed: usize| {
         let distance = |relation| {
             let found = method.distances.iter().find(|d| d.relation == relation);
             found.map_or([String::new(), String::new()], |d| {

@@ -1,9 +1,7 @@
 //! A comparison as a table for people.
 
 use crate::spec::Relation;
-use crate::train::{
-    BudgetPoint, Comparison, Learner, MethodResult, Paired, SettingSummary, Spread,
-};
+use crate::train::{BudgetPoint, Comparison, Learner, MethodResult, Paired, Rows, Spread};
 
 /// The table's columns.
 pub const COLUMNS: [&str; 6] = [
@@ -18,9 +16,10 @@ pub const COLUMNS: [&str; 6] = [
 /// What stands above the table: the data, and how reliable the teacher is.
 #[must_use]
 pub fn preamble(comparison: &Comparison) -> String {
-    let (setting, reliability) = (&comparison.setting, &comparison.teacher);
-    let scenario = setting.scenario.map(|name| format!("{name}; "));
-    let ceiling = ceiling(setting).map(|ceiling| format!("; {ceiling}"));
+    let (rows, reliability) = (&comparison.rows, &comparison.teacher);
+    let scenario = comparison.setting.scenario;
+    let scenario = scenario.map(|scenario| format!("{}; ", scenario.name()));
+    let ceiling = ceiling(comparison).map(|ceiling| format!("; {ceiling}"));
     format!(
         "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{ceiling}\n\
          student {student}\n\
@@ -28,13 +27,13 @@ pub fn preamble(comparison: &Comparison) -> String {
          wrong on {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %",
         scenario = scenario.unwrap_or_default(),
         name = comparison.dataset,
-        test = setting.test_rows,
-        validation = setting.validation_rows,
-        seeds = seeds(setting),
+        test = rows.test,
+        validation = rows.validation,
+        seeds = seeds(comparison),
         engine = comparison.engine,
         ceiling = ceiling.unwrap_or_default(),
-        student = student(setting),
-        teacher = teacher(setting),
+        student = student(comparison),
+        teacher = teacher(comparison),
         accuracy = percent(&reliability.test_accuracy_over_seeds),
         wrong = 100.0 * reliability.wrong_train_labels,
         calibration = 100.0 * reliability.test_calibration_error,
@@ -42,47 +41,50 @@ pub fn preamble(comparison: &Comparison) -> String {
 }
 
 /// The best that any method could reach, where that is known.
-pub(super) fn ceiling(setting: &SettingSummary) -> Option<String> {
-    let best = 100.0 * setting.bayes_accuracy.as_ref()?.accuracy;
+pub(super) fn ceiling(comparison: &Comparison) -> Option<String> {
+    let best = 100.0 * comparison.bayes_accuracy.as_ref()?.accuracy;
     Some(format!("no classifier is better than {best:.1} %"))
 }
 
 /// The student's layers and what it learns from.
-pub(super) fn student(setting: &SettingSummary) -> String {
-    let labelled = if setting.labelled_rows < setting.train_rows {
-        format!(", {} of them labelled", setting.labelled_rows)
+pub(super) fn student(comparison: &Comparison) -> String {
+    let (rows, setting) = (&comparison.rows, &comparison.setting);
+    let labelled = if rows.labelled < rows.train {
+        format!(", {} of them labelled", rows.labelled)
     } else {
         String::new()
     };
     format!(
         "{}: {} training rows{labelled}{}",
-        layers(setting, &setting.student),
-        setting.train_rows,
-        noise(setting.label_noise)
+        layers(rows, &setting.student),
+        rows.train,
+        noise(setting.data.label_noise)
     )
 }
 
 /// The teacher's layers and what it learned from.
-pub(super) fn teacher(setting: &SettingSummary) -> String {
-    let sensor = if setting.sensor_shift > 0.0 {
-        format!(" of another sensor ({})", setting.sensor_shift)
+pub(super) fn teacher(comparison: &Comparison) -> String {
+    let (rows, setting) = (&comparison.rows, &comparison.setting);
+    let data = &setting.data;
+    let sensor = if data.sensor_shift > 0.0 {
+        format!(" of another sensor ({})", data.sensor_shift)
     } else {
         String::new()
     };
-    let shifted = if setting.augment_teacher {
+    let shifted = if comparison.shifted {
         ", shifted by up to a pixel"
     } else {
         ""
     };
     format!(
         "{}: {} training rows{sensor}{}{shifted}",
-        layers(setting, &setting.teacher),
-        setting.teacher_rows,
-        noise(setting.teacher_label_noise)
+        layers(rows, &setting.teacher),
+        rows.teacher,
+        noise(data.teacher_label_noise)
     )
 }
 
-fn noise(share: f64) -> String {
+fn noise(share: f32) -> String {
     match share {
         0.0 => String::new(),
         share => format!(", {:.0} % of the labels wrong", 100.0 * share),
@@ -90,14 +92,14 @@ fn noise(share: f64) -> String {
 }
 
 /// The sizes of a network's layers, from the features to the classes.
-fn layers(setting: &SettingSummary, learner: &Learner) -> String {
-    let sizes = [&[setting.features], &learner.hidden[..], &[setting.classes]].concat();
+fn layers(rows: &Rows, learner: &Learner) -> String {
+    let sizes = [&[rows.features], &learner.hidden[..], &[rows.classes]].concat();
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
     sizes.join("-")
 }
 
-pub(super) fn seeds(setting: &SettingSummary) -> String {
-    match setting.seeds {
+pub(super) fn seeds(comparison: &Comparison) -> String {
+    match comparison.setting.seeds {
         1 => "1 seed".to_owned(),
         seeds => format!("{seeds} seeds"),
     }

@@ -11,5 +11,5 @@ mod policy;
 mod score;
 
 pub use history::History;
-pub use policy::{Keep, Policy, PolicyError, select};
+pub use policy::{Keep, Policy, select};
 pub use score::Score;

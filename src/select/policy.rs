@@ -3,10 +3,10 @@
 use super::Score;
 use std::cmp::Ordering;
 use std::fmt;
-use std::str::FromStr;
 
 /// Which samples the teacher supervises; the others learn from the ground truth alone.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Policy {
     /// What samples are judged by.
@@ -14,10 +14,12 @@ pub struct Policy {
     /// Which end of the score is kept.
     pub keep: Keep,
     /// The share of samples that is kept, 0..=1.
+    #[serde(serialize_with = "crate::spec::as_tidy")]
     pub fraction: f32,
     /// Whether the share is kept of every class on its own.
     pub per_class: bool,
     /// Epochs after which the choice is made anew; 0 makes it once.
+    #[serde(rename = "every")]
     pub recompute_every: usize,
     /// Epochs before the first choice; the teacher supervises all samples in them.
     pub warm_up: usize,
@@ -57,14 +59,6 @@ impl Default for Policy {
     }
 }
 
-/// A text that is no policy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{part} in a selection: {expected}")]
-pub struct PolicyError {
-    part: String,
-    expected: String,
-}
-
 impl Policy {
     /// Whether the choice is made before this epoch (from 0).
     #[must_use]
@@ -77,62 +71,7 @@ impl Policy {
     }
 }
 
-/// `score=influence,keep=highest,fraction=0.8,per-class,every=5,warm-up=5`; what is left out keeps
-/// its default, but for `per-class`, which is off unless it is named.
-impl FromStr for Policy {
-    type Err = PolicyError;
-
-    fn from_str(text: &str) -> Result<Self, PolicyError> {
-        let mut policy = Self {
-            per_class: false,
-            ..Self::default()
-        };
-        for part in text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            let wrong = |expected: String| PolicyError {
-                part: format!("`{part}`"),
-                expected,
-            };
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let number = || {
-                value
-                    .parse::<usize>()
-                    .map_err(|_| wrong("write a number of epochs".to_owned()))
-            };
-            match key {
-                "score" => policy.score = named(value, &Score::ALL).map_err(wrong)?,
-                "keep" => policy.keep = named(value, &KEEPS).map_err(wrong)?,
-                "fraction" => {
-                    let fraction = value.parse().ok().filter(|f| (0.0..=1.0).contains(f));
-                    policy.fraction = fraction
-                        .ok_or_else(|| wrong("write a share between 0 and 1".to_owned()))?;
-                }
-                "per-class" if value.is_empty() => policy.per_class = true,
-                "every" => policy.recompute_every = number()?,
-                "warm-up" => policy.warm_up = number()?,
-                _ => {
-                    return Err(wrong(
-                        "the parts are score=, keep=, fraction=, per-class, every=, warm-up="
-                            .to_owned(),
-                    ));
-                }
-            }
-        }
-        Ok(policy)
-    }
-}
-
-fn named<T: Copy>(value: &str, table: &[(&'static str, T)]) -> Result<T, String> {
-    let found = table.iter().find(|(name, _)| *name == value);
-    found.map(|&(_, value)| value).ok_or_else(|| {
-        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-        format!("it must be one of {}", names.join(", "))
-    })
-}
-
+/// `score=influence,keep=highest,fraction=0.8,per-class,every=5,warm-up=5`.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let keep = KEEPS[self.keep as usize].0;
@@ -196,8 +135,24 @@ fn better(keep: Keep, a: f32, b: f32) -> Ordering {
 mod tests {
     use super::*;
 
-    fn indices(policy: &str, scores: &[f32], labels: &[i32]) -> Vec<usize> {
-        let kept = select(&policy.parse().unwrap(), scores, labels);
+    fn indices(fraction: f32, keep: Keep, scores: &[f32], labels: &[i32]) -> Vec<usize> {
+        of_policy(fraction, keep, false, scores, labels)
+    }
+
+    fn of_policy(
+        fraction: f32,
+        keep: Keep,
+        per_class: bool,
+        scores: &[f32],
+        labels: &[i32],
+    ) -> Vec<usize> {
+        let policy = Policy {
+            fraction,
+            keep,
+            per_class,
+            ..Policy::default()
+        };
+        let kept = select(&policy, scores, labels);
         (0..kept.len()).filter(|&i| kept[i]).collect()
     }
 
@@ -205,34 +160,27 @@ mod tests {
     fn either_end_or_the_middle() {
         let scores = [3.0, -1.0, 2.0, 5.0, 0.0];
         let zero = [0; 5];
-        assert_eq!(indices("fraction=0.4", &scores, &zero), [0, 3]);
-        assert_eq!(indices("fraction=0.4,keep=lowest", &scores, &zero), [1, 4]);
-        assert_eq!(indices("fraction=0.2,keep=between", &scores, &zero), [2]);
-        assert_eq!(
-            indices("fraction=0.6,keep=between", &scores, &zero),
-            [0, 2, 4]
-        );
-        assert_eq!(indices("fraction=0", &scores, &zero), [0; 0]);
-        assert_eq!(
-            indices("fraction=1,keep=lowest", &scores, &zero),
-            [0, 1, 2, 3, 4]
-        );
+        assert_eq!(indices(0.4, Keep::Highest, &scores, &zero), [0, 3]);
+        assert_eq!(indices(0.4, Keep::Lowest, &scores, &zero), [1, 4]);
+        assert_eq!(indices(0.2, Keep::Between, &scores, &zero), [2]);
+        assert_eq!(indices(0.6, Keep::Between, &scores, &zero), [0, 2, 4]);
+        assert_eq!(indices(0.0, Keep::Highest, &scores, &zero), [0; 0]);
+        assert_eq!(indices(1.0, Keep::Lowest, &scores, &zero), [0, 1, 2, 3, 4]);
     }
 
     #[test]
     fn equal_scores_fall_to_the_lower_index_and_nan_to_the_end() {
-        assert_eq!(indices("fraction=0.5", &[1.0; 4], &[0; 4]), [0, 1]);
+        assert_eq!(indices(0.5, Keep::Highest, &[1.0; 4], &[0; 4]), [0, 1]);
         assert_eq!(
-            indices("fraction=0.5,keep=lowest", &[-0.0, 0.0, 0.0, -0.0], &[0; 4]),
+            indices(0.5, Keep::Lowest, &[-0.0, 0.0, 0.0, -0.0], &[0; 4]),
             [0, 1]
         );
         let nan = f32::NAN;
-        for keep in ["highest", "lowest", "between"] {
-            let policy = format!("fraction=0.5,keep={keep}");
+        for keep in [Keep::Highest, Keep::Lowest, Keep::Between] {
             assert_eq!(
-                indices(&policy, &[nan, 1.0, nan, 2.0], &[0; 4]),
+                indices(0.5, keep, &[nan, 1.0, nan, 2.0], &[0; 4]),
                 [1, 3],
-                "{keep}"
+                "{keep:?}"
             );
         }
     }
@@ -241,48 +189,30 @@ mod tests {
     fn every_class_keeps_its_share() {
         let scores = [9.0, 8.0, 7.0, 6.0, 1.0, 2.0, 3.0, 4.0, 0.0];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1, -100];
-        assert_eq!(indices("fraction=0.5", &scores, &labels), [0, 1, 2, 3, 7]);
         assert_eq!(
-            indices("fraction=0.5,per-class", &scores, &labels),
+            indices(0.5, Keep::Highest, &scores, &labels),
+            [0, 1, 2, 3, 7]
+        );
+        assert_eq!(
+            of_policy(0.5, Keep::Highest, true, &scores, &labels),
             [0, 1, 6, 7, 8]
         );
     }
 
     #[test]
     fn choices_are_due_after_the_warm_up_and_then_regularly() {
-        let due = |text: &str| {
-            let policy: Policy = text.parse().unwrap();
+        let due = |warm_up, recompute_every| {
+            let policy = Policy {
+                warm_up,
+                recompute_every,
+                ..Policy::default()
+            };
             (0..12)
                 .filter(|&epoch| policy.is_due(epoch))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(due("warm-up=2,every=4"), [2, 6, 10]);
-        assert_eq!(due("warm-up=2,every=0"), [2]);
-        assert_eq!(due("warm-up=0,every=5"), [0, 5, 10]);
-    }
-
-    #[test]
-    fn a_policy_is_read_as_it_is_written() {
-        for text in [
-            "",
-            "score=el2n,keep=between,fraction=0.25,per-class",
-            "every=0,warm-up=3",
-        ] {
-            let policy: Policy = text.parse().unwrap();
-            assert_eq!(policy.to_string().parse(), Ok(policy));
-        }
-        assert_eq!(Policy::default().to_string().parse(), Ok(Policy::default()));
-        for (text, words) in [
-            ("score=luck", "influence"),
-            ("keep=best", "highest, lowest, between"),
-            ("fraction=1.5", "between 0 and 1"),
-            ("fraction=nan", "between 0 and 1"),
-            ("every=often", "number of epochs"),
-            ("per-class=yes", "per-class"),
-            ("top=5", "score="),
-        ] {
-            let error = text.parse::<Policy>().unwrap_err().to_string();
-            assert!(error.contains(words) && error.contains(text), "{error}");
-        }
+        assert_eq!(due(2, 4), [2, 6, 10]);
+        assert_eq!(due(2, 0), [2]);
+        assert_eq!(due(0, 5), [0, 5, 10]);
     }
 }

@@ -50,7 +50,7 @@ impl LossSpec {
 }
 
 /// `revision.eta=0.7` as `{ revision: { eta: 0.7 } }`. A value that is no TOML value is a string.
-fn parse_setting(setting: &str) -> Result<Table, SpecError> {
+pub(crate) fn parse_setting(setting: &str) -> Result<Table, SpecError> {
     let malformed = || SpecError::Syntax {
         message: format!("\"{setting}\" is no setting: write KEY=VALUE, such as revision.eta=0.7"),
     };
@@ -74,7 +74,7 @@ fn parse_setting(setting: &str) -> Result<Table, SpecError> {
 }
 
 /// Lays `overlay` over `base`, table by table; another `kind` drops the old kind's parameters.
-fn merge(base: &mut Table, overlay: Table) {
+pub(crate) fn merge(base: &mut Table, overlay: Table) {
     for (key, value) in overlay {
         if let (Some(Value::String(kind)), Value::Table(_)) = (base.get(&key), &value) {
             let named = Table::from_iter([("kind".to_owned(), kind.clone().into())]);

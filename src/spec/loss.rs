@@ -15,16 +15,11 @@ pub struct Side {
     /// D.
     pub divergence: Divergence,
     /// λ_kd ≥ 0.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_tidy"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::as_tidy"))]
     pub lambda_kd: f32,
     /// λ_ce ≥ 0.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_tidy"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::as_tidy"))]
     pub lambda_ce: f32,
-}
-
-#[cfg(feature = "serde")]
-fn as_tidy<S: serde::Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(super::tidy(*value))
 }
 
 impl Side {

@@ -21,7 +21,7 @@ mod error;
 mod feature;
 mod format;
 #[cfg(feature = "train")]
-mod keys;
+pub(crate) mod keys;
 mod loss;
 mod params;
 mod preset;
@@ -52,4 +52,16 @@ pub(crate) fn tidy(value: f32) -> f64 {
         .to_string()
         .parse()
         .expect("a float's own text is a float")
+}
+
+/// Serialises an `f32` as that decimal.
+#[cfg(feature = "serde")]
+pub(crate) fn as_tidy<S: serde::Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(tidy(*value))
+}
+
+/// Serialises several.
+#[cfg(feature = "train")]
+pub(crate) fn as_tidy_list<S: serde::Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(|&value| tidy(value)))
 }

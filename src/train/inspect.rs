@@ -1,41 +1,18 @@
 //! A look at the teacher: how far its confidence can be trusted, and what revision makes of its
 //! errors.
 
-use super::fit::HostSamples;
-use super::metrics::{confidence, labelled};
+use super::metrics::{BINS, Tally};
+use super::samples::HostSamples;
 use crate::data::Dataset;
 use crate::engine::top;
 use crate::reference;
 use crate::spec::Preset;
 use serde::Serialize;
 
-/// Equal bins of confidence (Guo et al., arXiv 1706.04599).
-pub(super) const BINS: usize = 15;
 /// Samples that a comparison keeps.
 const SAMPLES: usize = 12;
 /// The temperature of the samples' targets: that of `kd`.
 const TAU: f64 = 4.0;
-
-/// Rows of one bin, before they are divided by anything: tallies of several teachers add up.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) rows: usize,
-    pub(super) hits: usize,
-    pub(super) confidence: f64,
-}
-
-/// Rows with a label, by the teacher's confidence.
-pub(super) fn tally(logits: &[f32], labels: &[i32], classes: usize) -> [Tally; BINS] {
-    let mut bins = [Tally::default(); BINS];
-    for (row, top, label) in labelled(logits, labels, classes) {
-        let confidence = confidence(row, top);
-        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        bin.rows += 1;
-        bin.hits += usize::from(top == label);
-        bin.confidence += confidence;
-    }
-    bins
-}
 
 /// Rows on which the teachers are about equally sure of their answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -158,6 +135,7 @@ fn sample(dataset: &Dataset, row: u32, logits: &[f32], label: i32) -> RevisedSam
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::metrics::tally;
 
     #[test]
     fn bins_of_several_teachers_are_pooled() {

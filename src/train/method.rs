@@ -8,13 +8,18 @@ use std::str::FromStr;
 
 /// A preset, on all samples or on those that a selection chooses, alone or with feature terms; under
 /// the teacher, or of two students under each other.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As text it is its name.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub struct Method {
     /// The name in tables and on the command line.
     pub name: String,
-    /// The loss.
+    /// The published loss that it starts from.
     pub preset: Preset,
+    /// The loss of the logits.
+    pub spec: LossSpec,
     /// Which samples the teacher supervises; all where there is no policy. The others are trained
     /// on their ground truth alone, with the weight 1 (our choice; Lan et al., arXiv 2404.03693,
     /// train all samples on the ground truth).
@@ -85,15 +90,6 @@ impl Method {
             ],
         ]
     }
-
-    /// The loss of the logits.
-    #[must_use]
-    pub fn spec(&self) -> LossSpec {
-        match self.mutual {
-            true => mutual(),
-            false => self.preset.spec(),
-        }
-    }
 }
 
 /// `CE + KL(p‖q)` at τ = 1.
@@ -110,6 +106,7 @@ impl From<Preset> for Method {
         Self {
             name: preset.name().to_owned(),
             preset,
+            spec: preset.spec(),
             policy: None,
             terms: Vec::new(),
             mutual: false,
@@ -130,6 +127,7 @@ impl FromStr for Method {
             "ie-kd" => Preset::Ce.into(),
             "dml" | "ie-dml" => Self {
                 mutual: true,
+                spec: mutual(),
                 ..Preset::Kd.into()
             },
             _ => Self::of_logits(plain).ok_or_else(|| SpecError::UnknownName {
@@ -145,6 +143,20 @@ impl FromStr for Method {
             method.terms = Term::both();
         }
         Ok(named(method))
+    }
+}
+
+impl TryFrom<String> for Method {
+    type Error = SpecError;
+
+    fn try_from(name: String) -> Result<Self, SpecError> {
+        name.parse()
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> Self {
+        method.name
     }
 }
 
@@ -183,16 +195,16 @@ mod tests {
         assert!(plain.terms.is_empty() && !plain.mutual && plain.policy.is_none());
         let with_terms = method("ie+lr");
         assert_eq!(
-            (with_terms.spec(), with_terms.terms),
-            (plain.spec(), Term::both())
+            (with_terms.spec, with_terms.terms),
+            (plain.spec, Term::both())
         );
-        assert_eq!(method("ie-kd").spec(), Preset::Ce.spec());
+        assert_eq!(method("ie-kd").spec, Preset::Ce.spec());
         assert_eq!(method("ie-kd").terms.len(), 2);
         let all = method("ie+lr-ds");
         assert!(all.policy.is_some() && all.terms.len() == 2 && all.preset == Preset::Lr);
         let (dml, ie_dml) = (method("dml"), method("ie-dml"));
         assert!(dml.mutual && dml.terms.is_empty() && ie_dml.mutual && ie_dml.terms.len() == 2);
-        let (side, tau) = (dml.spec().right(), dml.spec().temperature());
+        let (side, tau) = (dml.spec.right(), dml.spec.temperature());
         assert_eq!((side.lambda_kd, side.lambda_ce), (1.0, 1.0));
         assert_eq!(tau, Temperature::Fixed(1.0));
         for wrong in ["ie+", "ie+ie-kd", "ie+dml", "ie-lr", "kdd"] {

@@ -1,7 +1,5 @@
 //! Numbers that sum up runs: means over seeds, paired differences, calibration.
 
-use super::inspect::tally;
-
 /// A quantity over seeds.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Spread {
@@ -83,9 +81,32 @@ fn t_quantile(degrees: usize) -> f64 {
         + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n.powi(3))
 }
 
+/// Equal bins of confidence (Guo et al., arXiv 1706.04599).
+pub(super) const BINS: usize = 15;
+/// Rows of one bin, before they are divided by anything: tallies of several teachers add up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) rows: usize,
+    pub(super) hits: usize,
+    pub(super) confidence: f64,
+}
+
+/// Rows with a label, by the teacher's confidence.
+pub(super) fn tally(logits: &[f32], labels: &[i32], classes: usize) -> [Tally; BINS] {
+    let mut bins = [Tally::default(); BINS];
+    for (row, top, label) in labelled(logits, labels, classes) {
+        let confidence = confidence(row, top);
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        bin.rows += 1;
+        bin.hits += usize::from(top == label);
+        bin.confidence += confidence;
+    }
+    bins
+}
+
 /// Expected calibration error over 15 equal bins of confidence (Guo et al., arXiv 1706.04599):
 /// `Σ_bins |share of hits − mean confidence| · rows in bin / rows`, over rows with a label.
-pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
+pub(super) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     let bins = tally(logits, labels, classes);
     let gaps = bins
         .iter()
@@ -95,7 +116,7 @@ pub(crate) fn calibration_error(logits: &[f32], labels: &[i32], classes: usize) 
 }
 
 /// The share of rows with a label whose arg-max it is.
-pub(crate) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
+pub(super) fn accuracy(logits: &[f32], labels: &[i32], classes: usize) -> f64 {
     let hits =
         labelled(logits, labels, classes).map(|(_, top, label)| f64::from(u8::from(top == label)));
     let (sum, rows) = hits.fold((0.0, 0.0), |(sum, rows), hit| (sum + hit, rows + 1.0));
@@ -109,7 +130,7 @@ pub(super) fn confidence(row: &[f32], top: usize) -> f64 {
 }
 
 /// Rows with a label: logits, arg-max, label.
-pub(super) fn labelled<'a>(
+fn labelled<'a>(
     logits: &'a [f32],
     labels: &'a [i32],
     classes: usize,

@@ -4,41 +4,46 @@
 //! given.
 
 mod compare;
+mod comparison;
+mod error;
+mod feature_probe;
 pub(crate) mod fit;
 mod inspect;
-mod look;
 mod method;
 mod metrics;
 mod model;
+mod network;
 mod prepare;
-pub(crate) mod pupil;
 mod recipe;
+mod record;
+mod rows;
 mod run;
-mod scenario;
+mod run_result;
+pub(crate) mod samples;
 mod selector;
 mod setting;
 mod student;
-mod summary;
+mod student_setup;
+pub(crate) mod student_state;
 mod term;
 
 pub use crate::feature::{Factor, Split};
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
-pub use compare::{Progress, TrainError};
+pub use comparison::{BudgetPoint, Comparison, MethodResult, TeacherResult};
+pub use error::{Progress, TrainError};
 pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub(crate) use model::predict;
 pub use model::{About, Model, ModelError, Predictions};
-pub use recipe::{Learner, Recipe, Schedule};
+pub use recipe::{Learner, Schedule};
+pub use record::{Curve, Selected, Similarity, TermDistance};
+pub use rows::Rows;
+pub use run::Run;
 pub(crate) use run::run;
-pub use run::{
-    BestEpoch, ConfigError, Run, RunConfig, RunResult, RunRows, StudentScores, TeacherScores,
+pub use run_result::{BestEpoch, RunResult, StudentScores, TeacherScores};
+pub use setting::{
+    Budget, Data, Features, Loss, Overlay, Scenario, Setting, SettingError, TrainSize,
 };
-pub use scenario::Scenario;
-pub use setting::{Budget, Setting, TrainSize};
-pub use summary::{
-    BudgetPoint, Comparison, Curve, MethodResult, Selected, SettingSummary, Similarities,
-    Similarity, TeacherResult, TermDistance, TermDistances,
-};
-pub use term::{Term, Terms};
+pub use term::Term;

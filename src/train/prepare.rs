@@ -1,11 +1,11 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
-use super::fit::{self, HostSamples, Samples};
-use super::setting::Setting;
-use super::student::trained;
-use super::summary::TeacherRun;
+use super::network::trained;
+use super::record::TeacherRun;
+use super::samples::{self, HostSamples, Samples};
+use super::setting::{Setting, TrainSize};
 use super::{Progress, TrainError, inspect, metrics};
-use crate::data::{self, Dataset, Scaling, Split};
+use crate::data::{Dataset, Scaling, Split, corrupt_labels, sensor_shift};
 use crate::engine::{Engine, Source};
 use crate::feature::{self, Centred};
 use crate::random::stream;
@@ -13,24 +13,24 @@ use crate::spec::{IGNORE, Preset};
 use std::time::Instant;
 
 /// What a seed's students have in common.
-pub(crate) struct Prepared {
+pub(super) struct Prepared {
     /// With the teacher's logits.
-    pub(crate) train: HostSamples,
-    pub(crate) validation: HostSamples,
-    pub(crate) test: HostSamples,
+    pub(super) train: HostSamples,
+    pub(super) validation: HostSamples,
+    pub(super) test: HostSamples,
     /// The training samples' rows in the data set.
-    pub(crate) rows: Vec<u32>,
+    pub(super) rows: Vec<u32>,
     /// Rows that the teacher was trained on.
-    pub(crate) teacher_rows: usize,
+    pub(super) teacher_rows: usize,
     /// How all features were scaled.
-    pub(crate) scaling: Scaling,
+    pub(super) scaling: Scaling,
     /// The teacher's last hidden layer on the test rows, where students' features are held against it.
-    pub(crate) features: Option<Centred>,
+    pub(super) features: Option<Centred>,
 }
 
 /// Splits the data, trains the seed's teacher, and gives its logits on the student's rows; with
 /// `features` its factor too.
-pub(crate) fn teach<E: Engine>(
+pub(super) fn teach<E: Engine>(
     engines: Source<E>,
     dataset: &Dataset,
     setting: &Setting,
@@ -41,39 +41,39 @@ pub(crate) fn teach<E: Engine>(
     let begin = Instant::now();
     let split = Split::new(dataset, seed)?;
     let pool = &split.train;
-    let for_student = setting.train_size.of(pool.len(), "train-size")?;
-    let for_teacher = setting
+    let data = &setting.data;
+    let for_student = data.train_size.of(pool.len(), "data.train-size")?;
+    let for_teacher = data
         .teacher_train_size
-        .of(pool.len(), "teacher-train-size")?;
+        .of(pool.len(), "data.teacher-train-size")?;
     let rows = pool[..for_student].to_vec();
     let scaling = Scaling::fit(dataset, pool)?;
-    let samples = |rows: &[u32], shifts| host_samples(dataset, &scaling, rows, shifts);
+    let host = |rows: &[u32], shifts| host_samples(dataset, &scaling, rows, shifts);
     let classes = dataset.classes();
 
-    let mut train = samples(&rows, &NO_SHIFT);
-    data::corrupt_labels(&mut train.labels, classes, setting.label_noise, seed)?;
-    if let Some(labelled) = setting.labelled {
-        train
-            .labels
-            .iter_mut()
-            .skip(labelled)
-            .for_each(|label| *label = IGNORE);
-    }
-    let shifts = if setting.augment_teacher {
+    let mut train = host(&rows, &NO_SHIFT);
+    corrupt_labels(&mut train.labels, classes, data.label_noise, seed)?;
+    let labelled = match data.labelled {
+        TrainSize::Rows(rows) => rows,
+        other => other.of(for_student, "data.labelled")?,
+    };
+    let beyond = train.labels.iter_mut().skip(labelled);
+    beyond.for_each(|label| *label = IGNORE);
+    let shifts = if data.teacher_shifts {
         &SHIFTS[..]
     } else {
         &NO_SHIFT
     };
-    let mut lessons = samples(&pool[pool.len() - for_teacher..], shifts);
-    data::sensor_shift(
+    let mut lessons = host(&pool[pool.len() - for_teacher..], shifts);
+    sensor_shift(
         &mut lessons.features,
         dataset.dim(),
-        setting.sensor_shift,
+        data.sensor_shift,
         seed,
     )?;
     // Another seed than the student's noise, so that both err independently.
-    let noise = setting.teacher_label_noise;
-    data::corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
+    let noise = data.teacher_label_noise;
+    corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
 
     let mut engine = engines()?;
     let streams = [stream::TEACHER_WEIGHTS, stream::TEACHER_ORDER];
@@ -86,11 +86,11 @@ pub(crate) fn teach<E: Engine>(
         streams,
         &|| progress(Progress::Epoch),
     )?;
-    let validation = samples(&split.validation, &NO_SHIFT);
-    let test = samples(&split.test, &NO_SHIFT);
+    let validation = host(&split.validation, &NO_SHIFT);
+    let test = host(&split.test, &NO_SHIFT);
     let mut logits = |of: &HostSamples| {
         let samples = Samples::upload(&mut engine, of);
-        fit::logits(&mut engine, &mut net, &samples)
+        samples::logits(&mut engine, &mut net, &samples)
     };
     train.teacher = logits(&train)?;
     let (of_validation, of_test) = (logits(&validation)?, logits(&test)?);
@@ -99,11 +99,11 @@ pub(crate) fn teach<E: Engine>(
     if features {
         let mut features = |of: &HostSamples| {
             let samples = Samples::upload(&mut engine, of);
-            fit::features(&mut engine, &mut net, &samples)
+            samples::features(&mut engine, &mut net, &samples)
         };
         let (of_train, of_test) = (features(&train)?, features(&test)?);
         let (values, width) = of_train;
-        let encoded = feature::encode(&mut engine, &values, width, &setting.factor, seed)?;
+        let encoded = feature::encode(&mut engine, &values, width, &setting.features.factor, seed)?;
         reconstruction_error = Some(encoded.error);
         train.factor = encoded.values;
         centred = Some(Centred::of(&of_test.0, of_test.1));
@@ -116,7 +116,7 @@ pub(crate) fn teach<E: Engine>(
         test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
         train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
         test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
-        bins: inspect::tally(&of_test, &test.labels, classes),
+        bins: metrics::tally(&of_test, &test.labels, classes),
         samples: inspect::samples(dataset, &rows, &train),
         reconstruction_error,
         seconds: begin.elapsed().as_secs_f64(),

@@ -3,17 +3,11 @@
 use crate::nn::Optimiser;
 
 /// A network and how it is trained.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Learner {
     /// Sizes of the hidden layers, from the input on.
     pub hidden: Vec<usize>,
-    /// How it is trained.
-    pub recipe: Recipe,
-}
-
-/// How a network is trained.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Recipe {
     /// Times that the training rows are gone through.
     pub epochs: usize,
     /// Rows per step.
@@ -21,6 +15,7 @@ pub struct Recipe {
     /// How a gradient becomes a step.
     pub optimiser: Optimiser,
     /// The learning rate at its highest.
+    #[serde(serialize_with = "crate::spec::as_tidy")]
     pub learning_rate: f32,
     /// How the learning rate falls.
     pub schedule: Schedule,
@@ -63,13 +58,13 @@ impl Schedule {
 
 /// How far a training is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct StepIndex {
     pub(crate) step: usize,
     pub(crate) steps_per_epoch: usize,
     pub(crate) epochs: usize,
 }
 
-impl Pace {
+impl StepIndex {
     /// What a value of this height is now: it rises over the epochs of the warm-up, and then falls as
     /// its schedule says.
     pub(crate) fn of(self, height: f32, schedule: Schedule, warm_up: usize) -> f32 {
@@ -84,10 +79,15 @@ impl Pace {
     }
 }
 
-impl Recipe {
+impl Learner {
+    /// Layer sizes, input first.
+    pub(super) fn sizes(&self, features: usize, classes: usize) -> Vec<usize> {
+        [&[features], &self.hidden[..], &[classes]].concat()
+    }
+
     /// The learning rate, so far into the training.
-    pub(crate) fn rate(&self, pace: Pace) -> f32 {
-        pace.of(self.learning_rate, self.schedule, self.warm_up)
+    pub(crate) fn rate(&self, at: StepIndex) -> f32 {
+        at.of(self.learning_rate, self.schedule, self.warm_up)
     }
 }
 
@@ -95,8 +95,9 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    fn recipe(schedule: Schedule, warm_up: usize) -> Recipe {
-        Recipe {
+    fn recipe(schedule: Schedule, warm_up: usize) -> Learner {
+        Learner {
+            hidden: Vec::new(),
             epochs: 10,
             batch: 32,
             optimiser: Optimiser::AdamW { decay: 0.0 },
@@ -106,8 +107,8 @@ mod tests {
         }
     }
 
-    fn rate(recipe: &Recipe, step: usize, steps_per_epoch: usize) -> f32 {
-        recipe.rate(Pace {
+    fn rate(recipe: &Learner, step: usize, steps_per_epoch: usize) -> f32 {
+        recipe.rate(StepIndex {
             step,
             steps_per_epoch,
             epochs: recipe.epochs,
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(rate(&recipe, 19, 10), 0.5);
         assert_eq!(rate(&recipe, 20, 10), 0.5);
         // A warm-up as long as the training, or an empty training, divides by nothing.
-        let all = Recipe {
+        let all = Learner {
             warm_up: 99,
             ..recipe
         };

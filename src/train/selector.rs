@@ -1,6 +1,7 @@
 //! Selection during training: scores from the student as it is, and the choice that follows.
 
-use super::fit::{Samples, in_batches, row};
+use super::record::Choice;
+use super::samples::{Samples, in_batches, row};
 use crate::engine::{Engine, EngineError, Form, Product};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};
@@ -20,18 +21,11 @@ pub(crate) struct Selector<'a, E: Engine> {
     history: History,
     random: Philox,
     ce: E::Plan,
-    pub(crate) choices: Vec<Choice>,
-}
-
-/// The samples that the teacher supervises from an epoch on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) epoch: usize,
-    pub(crate) selected: Vec<bool>,
+    pub(super) choices: Vec<Choice>,
 }
 
 impl<'a, E: Engine> Selector<'a, E> {
-    pub(crate) fn new(
+    pub(super) fn new(
         engine: &mut E,
         policy: Policy,
         spec: &LossSpec,
@@ -60,7 +54,7 @@ impl<'a, E: Engine> Selector<'a, E> {
 
     /// Before an epoch: chooses anew if that is due, and gives the weights and kd_weights of all
     /// samples if they have changed.
-    pub(crate) fn before_epoch(
+    pub(super) fn before_epoch(
         &mut self,
         engine: &mut E,
         net: &mut Mlp<E>,
@@ -120,7 +114,7 @@ impl<'a, E: Engine> Selector<'a, E> {
 }
 
 /// The records of all samples, of the student as it is.
-pub(crate) fn stats<E: Engine>(
+pub(super) fn stats<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
@@ -157,7 +151,7 @@ fn grand_last<E: Engine>(
 }
 
 /// Influence of each sample on the validation loss, through the last layer.
-pub(crate) fn influence<E: Engine>(
+pub(super) fn influence<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
@@ -219,10 +213,11 @@ mod tests {
     use super::*;
     use crate::data::{Scaling, Source, Split, corrupt_labels};
     use crate::reference::Harness;
-    use crate::train::fit::{Fit, HostSamples};
+    use crate::train::fit::Fit;
     use crate::train::prepare::{NO_SHIFT, host_samples};
-    use crate::train::pupil::Pupil;
-    use crate::train::{Optimiser, Recipe, Schedule};
+    use crate::train::samples::HostSamples;
+    use crate::train::student_state::StudentState;
+    use crate::train::{Learner, Optimiser, Schedule};
 
     /// Digits: training rows, of which some labels are wrong, and validation rows.
     fn digits(noise: f32) -> (HostSamples, HostSamples, Vec<bool>) {
@@ -241,8 +236,9 @@ mod tests {
         (train, validation, flipped)
     }
 
-    fn recipe(epochs: usize, batch: usize, learning_rate: f32) -> Recipe {
-        Recipe {
+    fn learner(epochs: usize, batch: usize, learning_rate: f32) -> Learner {
+        Learner {
+            hidden: Vec::new(),
             epochs,
             batch,
             optimiser: Optimiser::Sgd {
@@ -259,7 +255,7 @@ mod tests {
     fn begun(engine: &mut Harness, samples: &Samples<Harness>, sizes: &[usize]) -> Mlp<Harness> {
         let plan = engine.plan(&Preset::Ce.spec(), 10).unwrap();
         let mut net = Mlp::new(engine, sizes, 256, &mut Philox::new(1, 0));
-        step(engine, &mut net, samples, &plan, &recipe(4, 32, 0.02));
+        step(engine, &mut net, samples, &plan, &learner(4, 32, 0.02));
         net
     }
 
@@ -268,19 +264,19 @@ mod tests {
         net: &mut Mlp<Harness>,
         samples: &Samples<Harness>,
         plan: &<Harness as Engine>::Plan,
-        recipe: &Recipe,
+        learner: &Learner,
     ) {
         let fit = Fit {
             samples,
             plan,
-            recipe,
+            learner,
             terms: &[],
             selector: None,
         };
-        let mut pupil = Pupil::new(engine, net, recipe.optimiser, None);
+        let mut state = StudentState::new(engine, net, learner.optimiser, None);
         fit.run(
             engine,
-            &mut pupil,
+            &mut state,
             None,
             &mut Philox::new(2, 0),
             |_, _, _| Ok(()),
@@ -349,7 +345,7 @@ mod tests {
         let (mut last_layer, mut whole) = (Vec::new(), Vec::new());
         for i in 0..100 {
             let one = Samples::upload(engine, &sample(&train, i));
-            step(engine, &mut net, &one, &ce, &recipe(1, 1, rate));
+            step(engine, &mut net, &one, &ce, &learner(1, 1, rate));
             whole.push((before - loss(engine, &mut net, &held_out)) / f64::from(rate));
             restore(&mut net, kept.len() - 2);
             last_layer.push((before - loss(engine, &mut net, &held_out)) / f64::from(rate));

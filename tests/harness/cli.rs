@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::support::npy::{self, array, bytes};
 use assert_cmd::Command;
 use fused_kd::spec::{LossSpec, Preset};
-use fused_kd::train::RunConfig;
+use fused_kd::train::Setting;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -126,9 +126,9 @@ fn presets_are_listed_and_printed() {
         let terms = entry["terms"].as_array().map_or(0, Vec::len);
         assert_eq!(terms, if name.starts_with("ie") { 2 } else { 0 });
         // A whole file for a run, because these are no losses of logits alone.
-        let config = RunConfig::from_toml(&succeed(here, &format!("presets {name}"))).unwrap();
+        let setting = Setting::from_toml(&succeed(here, &format!("presets {name}"))).unwrap();
         assert_eq!(
-            (config.terms.len(), config.mutual),
+            (setting.terms.len(), setting.mutual),
             (terms, entry["mutual"] == true)
         );
     }

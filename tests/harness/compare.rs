@@ -102,13 +102,13 @@ fn what_cannot_be_run_is_named_and_leaves_nothing() {
         (&["--data", "csv:ragged.csv"], 1, "ragged.csv"),
         (&["--data", "tsv:x"], 2, "digits"),
         (&["--data", "idx:nowhere"], 1, "nowhere"),
-        (&["--seeds", "0"], 2, "1..=10000"),
+        (&["--seeds", "0"], 2, "from 1 to 10000"),
         (&["--label-noise", "2"], 2, "between 0 and 1"),
         (&["--train-size", "many"], 2, "all"),
         (&["--train-size", "99999"], 2, "1118 rows"),
         (&["--lr-grid", "0.1,-1"], 2, "greater than 0"),
-        (&["--hidden", "a-b"], 2, "64-32"),
-        (&["--epochs", "0"], 2, "at least 1"),
+        (&["--hidden", "a-b"], 2, "--hidden a-b"),
+        (&["--epochs", "0"], 2, "from 1 to 1000000"),
     ];
     for (arguments, expected, words) in cases {
         let arguments = [&["compare", "--out", "out"], arguments].concat();
@@ -140,8 +140,14 @@ fn selections_and_budgets_are_written() {
         "2",
         "--lr-grid",
         "0.05",
-        "--select",
-        "score=el2n,fraction=0.5,per-class,warm-up=1,every=2",
+        "--set",
+        "select.score=el2n",
+        "--set",
+        "select.fraction=0.5",
+        "--set",
+        "select.warm-up=1",
+        "--set",
+        "select.every=2",
         "--fractions",
         "0.25,1",
         "--scores",
@@ -224,7 +230,7 @@ fn scenarios_are_named_and_written_apart() {
     // Options change a scenario further.
     let one = [
         &short[..],
-        &["--scenario", "scarce-labels", "--labelled", "50"],
+        &["--scenario", "scarce-labels", "--set", "data.labelled=50"],
     ]
     .concat();
     let (_, out, _) = fused_kd(&one, directory.path());

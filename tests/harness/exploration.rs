@@ -2,8 +2,8 @@
 
 use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::train::{
-    Comparison, Method, MethodResult, Model, RunConfig, Setting, Similarities, Split, Terms,
-    TrainError, TrainSize,
+    Comparison, Method, MethodResult, Model, Setting, Similarity, Split, Spread, TrainError,
+    TrainSize,
 };
 
 fn cpu() -> Choice {
@@ -16,19 +16,14 @@ fn short(methods: &[&str]) -> Setting {
     setting.methods = methods.iter().map(|name| name.parse().unwrap()).collect();
     setting.seeds = 2;
     setting.learning_rates = vec![0.05];
-    setting.student.recipe.epochs = 8;
-    setting.teacher.recipe.epochs = 8;
+    setting.student.epochs = 8;
+    setting.teacher.epochs = 8;
     setting.teacher.hidden = vec![32];
     setting
 }
 
 fn compare(setting: &Setting) -> Comparison {
     auto::compare(&cpu(), setting, &|_| {}).unwrap()
-}
-
-fn with_terms(method: &mut Method, text: &str) {
-    let Terms(terms) = text.parse().unwrap();
-    method.terms = terms;
 }
 
 /// Everything that a method's runs left, but the time that they took.
@@ -80,7 +75,7 @@ fn terms_of_no_weight_are_none() {
         term.weight = 0.0;
     }
     for method in &mut setting.methods[2..4] {
-        method.policy = Some("fraction=0,warm-up=0".parse().unwrap());
+        method.policy = Some(toml::from_str("fraction = 0\nwarm-up = 0").unwrap());
     }
     let methods = compare(&setting).methods;
     let curves = |i: usize| format!("{:?}", methods[i].curves);
@@ -94,12 +89,13 @@ fn terms_of_no_weight_are_none() {
 #[test]
 fn the_inheriting_half_inherits() {
     let mut setting = short(&["ce", "ie-kd"]);
-    setting.student.recipe.epochs = 60;
-    setting.teacher.recipe.epochs = 40;
-    with_terms(&mut setting.methods[1], "inherit=200,explore=0");
+    setting.student.epochs = 60;
+    setting.teacher.epochs = 40;
+    setting.methods[1].terms.truncate(1);
+    setting.methods[1].terms[0].weight = 200.0;
     let comparison = compare(&setting);
     let of = |i: usize| comparison.methods[i].similarity.clone().unwrap();
-    let (alone, inherits): (Similarities, Similarities) = (of(0), of(1));
+    let (alone, inherits): (Similarity<Spread>, Similarity<Spread>) = (of(0), of(1));
     assert_eq!(alone.inherit_before, inherits.inherit_before);
     assert!(
         inherits.inherit_after.mean > alone.inherit_after.mean + 0.03,
@@ -111,9 +107,9 @@ fn the_inheriting_half_inherits() {
 fn the_cpu_learns_what_the_reference_learns() {
     let mut setting = short(&["ie-kd", "ie+lr", "dml", "ie-dml"]);
     setting.seeds = 1;
-    setting.split = Split::Permutation;
-    setting.train_size = TrainSize::Rows(64);
-    setting.teacher_train_size = TrainSize::Rows(64);
+    setting.features.split = Split::Permutation;
+    setting.data.train_size = TrainSize::Rows(64);
+    setting.data.teacher_train_size = TrainSize::Rows(64);
     let cpu = compare(&setting);
     let reference =
         auto::compare(&EngineName::Reference.resolve().unwrap(), &setting, &|_| {}).unwrap();
@@ -148,8 +144,8 @@ fn the_student_is_kept_alone() {
         let text = format!(
             "mutual = {mutual}\n[student]\nepochs = 4\n[teacher]\nepochs = 4\nhidden = [32]\n{more}"
         );
-        let config = RunConfig::from_toml(&text).unwrap();
-        let run = auto::train(&cpu(), &config, &|_| {}).unwrap();
+        let setting = Setting::from_toml(&text).unwrap();
+        let run = auto::train(&cpu(), &setting, &|_| {}).unwrap();
         assert_eq!(run.model.about().sizes, [64, 32, 10]);
         assert_eq!(run.result.student.similarity.is_some(), !mutual);
 
@@ -157,23 +153,23 @@ fn the_student_is_kept_alone() {
         let path = directory.path().join("student.safetensors");
         std::fs::write(&path, run.model.to_bytes().unwrap()).unwrap();
         let model = Model::load(&path).unwrap();
-        let dataset = config.setting.source.load().unwrap();
+        let dataset = setting.data.source.load().unwrap();
         let test = fused_kd::data::Split::new(&dataset, 0).unwrap().test;
         let again = auto::predict(&cpu(), &model, &dataset, &test).unwrap();
         assert_eq!(again.logits, run.test.logits);
 
-        let mut setting = config.setting.clone();
+        let mut setting = setting;
         setting.methods = vec![name.parse().unwrap()];
-        setting.learning_rates = vec![setting.student.recipe.learning_rate];
+        setting.learning_rates = vec![setting.student.learning_rate];
         setting.seeds = 1;
         let comparison = compare(&setting);
         assert_eq!(comparison.methods[0].curves[0].loss, run.curve.loss);
         assert_eq!(comparison.methods[0].curves[0].test, run.curve.test);
         // The file of a method by its name makes the same run.
-        let mut of_name = RunConfig::from(name.parse::<Method>().unwrap());
-        of_name.setting = config.setting.clone();
-        let resolved = of_name.to_toml().unwrap();
-        let again = RunConfig::from_toml(&resolved).unwrap();
+        let mut of_name = Setting::from(name.parse::<Method>().unwrap());
+        of_name.student = setting.student;
+        of_name.teacher = setting.teacher;
+        let again = Setting::from_toml(&of_name.to_toml().unwrap()).unwrap();
         let again = auto::train(&cpu(), &again, &|_| {}).unwrap();
         assert_eq!(again.curve.loss, run.curve.loss);
     }
@@ -185,16 +181,16 @@ fn students_without_features_are_refused() {
         (
             vec![],
             vec![32],
-            "hidden = [] cannot be run: it must be layers, the last of 2 or more",
+            "student.hidden = []: it must be layers, the last of 2 or more",
         ),
-        (vec![8, 1], vec![32], "hidden = [8, 1]"),
-        (vec![8], vec![], "teacher-hidden = []"),
+        (vec![8, 1], vec![32], "student.hidden = [8, 1]"),
+        (vec![8], vec![], "teacher.hidden = []"),
     ] {
         let mut setting = short(&["ie-kd"]);
         setting.student.hidden = student;
         setting.teacher.hidden = teacher;
         let error = auto::compare(&cpu(), &setting, &|_| {}).unwrap_err();
-        assert!(matches!(error, TrainError::Setting { .. }));
+        assert!(matches!(error, TrainError::Setting(_)));
         assert!(error.to_string().contains(expected), "{error}");
         setting.methods = vec!["dml".parse().unwrap()];
         auto::compare(&cpu(), &setting, &|_| {}).unwrap();

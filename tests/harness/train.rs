@@ -19,8 +19,8 @@ fn short() -> Setting {
     ];
     setting.seeds = 2;
     setting.learning_rates = vec![0.02, 0.05];
-    setting.student.recipe.epochs = 8;
-    setting.teacher.recipe.epochs = 8;
+    setting.student.epochs = 8;
+    setting.teacher.epochs = 8;
     setting.teacher.hidden = vec![32];
     setting
 }
@@ -84,8 +84,8 @@ fn the_cpu_learns_what_the_reference_learns() {
     let mut setting = short();
     setting.seeds = 1;
     setting.learning_rates = vec![0.05];
-    setting.train_size = TrainSize::Rows(100);
-    setting.teacher_train_size = TrainSize::Rows(100);
+    setting.data.train_size = TrainSize::Rows(100);
+    setting.data.teacher_train_size = TrainSize::Rows(100);
     let cpu = compare(&setting);
     let reference =
         auto::compare(&EngineName::Reference.resolve().unwrap(), &setting, &|_| {}).unwrap();
@@ -106,13 +106,13 @@ fn selections_of_nothing_and_of_everything() {
         .map(|name| name.parse().unwrap())
         .to_vec();
     let policies = [
-        "fraction=0,warm-up=0,every=0",
-        "fraction=0,warm-up=0,every=3",
-        "fraction=1",
-        "fraction=1,score=aum",
+        "fraction = 0\nwarm-up = 0\nevery = 0",
+        "fraction = 0\nwarm-up = 0\nevery = 3",
+        "fraction = 1",
+        "fraction = 1\nscore = 'aum'",
     ];
     for (method, policy) in setting.methods[3..].iter_mut().zip(policies) {
-        method.policy = Some(policy.parse().unwrap());
+        method.policy = Some(toml::from_str(policy).unwrap());
     }
     let comparison = compare(&setting);
     let curves: Vec<String> = comparison
@@ -182,9 +182,9 @@ fn other_data_are_compared_too() {
             .split(',')
             .map(|p| root.join(p).display().to_string())
             .collect();
-        setting.source = format!("{kind}:{}", paths.join(",")).parse().unwrap();
+        setting.data.source = format!("{kind}:{}", paths.join(",")).parse().unwrap();
         let comparison = compare(&setting);
-        assert_eq!(comparison.setting.train_rows, 200);
+        assert_eq!(comparison.rows.train, 200);
         assert!(comparison.methods[0].test_accuracy.mean > 0.6, "{source}");
     }
 }
@@ -193,27 +193,33 @@ fn other_data_are_compared_too() {
 fn settings_that_cannot_be_run_are_named() {
     type Change = fn(&mut Setting);
     let cases: [(Change, &str); 9] = [
-        (|s| s.methods.clear(), "methods = none"),
-        (|s| s.seeds = 0, "seeds = 0"),
-        (|s| s.label_noise = 1.5, "label-noise = 1.5"),
         (
-            |s| s.teacher_label_noise = f32::NAN,
-            "teacher-label-noise = NaN",
+            |s| s.methods.clear(),
+            "methods = []: it must be at least one",
         ),
-        (|s| s.learning_rates = vec![0.0], "lr-grid"),
-        (|s| s.learning_rates.clear(), "lr-grid"),
         (
-            |s| s.train_size = TrainSize::Rows(5000),
-            "train-size = 5000 cannot be run: it must be between 1 and the 1118 rows",
+            |s| s.seeds = 0,
+            "seeds = 0: it must be a whole number from 1 to 10000",
         ),
-        (|s| s.student.recipe.epochs = 0, "epochs"),
-        (|s| s.teacher.hidden = vec![0], "hidden"),
+        (|s| s.data.label_noise = 1.5, "data.label-noise = 1.5"),
+        (
+            |s| s.data.teacher_label_noise = f32::NAN,
+            "data.teacher-label-noise = NaN",
+        ),
+        (|s| s.learning_rates = vec![0.0], "learning-rates = [0.0]"),
+        (|s| s.learning_rates.clear(), "learning-rates = []"),
+        (
+            |s| s.data.train_size = TrainSize::Rows(5000),
+            "data.train-size = 5000: it must be between 1 and the 1118 rows",
+        ),
+        (|s| s.student.epochs = 0, "student.epochs = 0"),
+        (|s| s.teacher.hidden = vec![0], "teacher.hidden = [0]"),
     ];
     for (change, expected) in cases {
         let mut setting = short();
         change(&mut setting);
         let error = auto::compare(&cpu(), &setting, &|_| {}).unwrap_err();
-        assert!(matches!(error, TrainError::Setting { .. }));
+        assert!(matches!(error, TrainError::Setting(_)));
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

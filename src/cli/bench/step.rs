@@ -9,9 +9,10 @@ use crate::engine::{Engine, EngineError, Source};
 use crate::nn::Mlp;
 use crate::random::Philox;
 use crate::spec::{LossSpec, Preset};
-use crate::train::fit::{Fit, HostSamples, Samples};
-use crate::train::pupil::Pupil;
-use crate::train::{Optimiser, Recipe, Schedule, TrainError};
+use crate::train::fit::Fit;
+use crate::train::samples::{HostSamples, Samples};
+use crate::train::student_state::StudentState;
+use crate::train::{Learner, Optimiser, Schedule, TrainError};
 use miette::Report;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -141,7 +142,8 @@ fn seconds<E: Engine>(
     spec: &LossSpec,
     samples: usize,
 ) -> Result<f64, EngineError> {
-    let recipe = Recipe {
+    let learner = Learner {
+        hidden: Vec::new(),
         epochs: samples + 1,
         batch,
         optimiser: Optimiser::Sgd {
@@ -156,16 +158,16 @@ fn seconds<E: Engine>(
     let data = Samples::upload(engine, &drawn(network, batch * STEPS, random));
     let plan = engine.plan(spec, data.classes())?;
     let mut net = Mlp::new(engine, &network.0, batch, random);
-    let mut pupil = Pupil::new(engine, &mut net, recipe.optimiser, None);
+    let mut state = StudentState::new(engine, &mut net, learner.optimiser, None);
     let fit = Fit {
         samples: &data,
         plan: &plan,
-        recipe: &recipe,
+        learner: &learner,
         terms: &[],
         selector: None,
     };
-    let mut epochs = Vec::with_capacity(recipe.epochs);
-    fit.run(engine, &mut pupil, None, random, |engine, _, total| {
+    let mut epochs = Vec::with_capacity(learner.epochs);
+    fit.run(engine, &mut state, None, random, |engine, _, total| {
         engine.download(&mut [(total, &mut [0.0])])?;
         epochs.push(Instant::now());
         Ok(())

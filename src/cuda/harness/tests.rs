@@ -151,15 +151,15 @@ fn students_get_as_far_as_on_the_cpu() {
     let mut setting = Setting {
         methods: methods.to_vec(),
         seeds: 2,
-        augment_teacher: false,
         learning_rates: vec![0.05],
         ..Setting::default()
     };
-    setting.factor.epochs = 3;
+    setting.data.teacher_shifts = false;
+    setting.features.factor.epochs = 3;
     setting.student.hidden = vec![16];
     setting.teacher.hidden = vec![32];
-    setting.student.recipe.epochs = 4;
-    setting.teacher.recipe.epochs = 6;
+    setting.student.epochs = 4;
+    setting.teacher.epochs = 6;
     let of = |engine: EngineName| {
         let engine = engine.resolve().unwrap();
         auto::compare(&engine, &setting, &|_| ()).unwrap()

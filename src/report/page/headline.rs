@@ -1,12 +1,12 @@
 //! What was compared on what, and how reliable the teacher is.
 
 use crate::report::table::{ceiling, percent, seeds, student, teacher};
-use crate::train::{Comparison, Method, Scenario, SettingSummary};
+use crate::train::{Comparison, Method, Setting};
 use maud::{Markup, html};
 use serde_json::Value;
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
-    let (setting, reliability) = (&comparison.setting, &comparison.teacher);
+    let reliability = &comparison.teacher;
     let share = |share: f64| format!("{:.1} %", 100.0 * share);
     html! {
         header {
@@ -19,7 +19,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 (tile(&(percent(&reliability.test_accuracy_over_seeds) + " %"), "teacher’s test accuracy"))
                 (tile(&share(reliability.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
                 (tile(&share(reliability.test_calibration_error), "teacher’s calibration error on test rows"))
-                (tile(&seeds(setting), &format!("on the engine {}", comparison.engine)))
+                (tile(&seeds(comparison), &format!("on the engine {}", comparison.engine)))
             }
             dl.facts {
                 @for (what, text) in facts(comparison) { dt { (what) } dd { (text) } }
@@ -34,26 +34,26 @@ fn tile(number: &str, what: &str) -> Markup {
 }
 
 fn facts(comparison: &Comparison) -> Vec<(&'static str, String)> {
-    let setting = &comparison.setting;
-    let (features, classes) = (setting.features, setting.classes);
-    let named = |name| Scenario::ALL.into_iter().find(|(known, _)| *known == name);
-    let scenario = setting.scenario.and_then(named);
-    let scenario = scenario.map(|(name, of)| ("Scenario", format!("{name}: {}", of.models())));
+    let rows = &comparison.rows;
+    let scenario = comparison.setting.scenario;
+    let scenario = scenario.map(|of| ("Scenario", format!("{}: {}", of.name(), of.models())));
     let data = format!(
-        "{}: {features} features, {classes} classes; {} test rows{}",
+        "{}: {} features, {} classes; {} test rows{}",
         comparison.dataset,
-        setting.test_rows,
-        ceiling(setting).map_or_else(String::new, |ceiling| format!("; {ceiling}"))
+        rows.features,
+        rows.classes,
+        rows.test,
+        ceiling(comparison).map_or_else(String::new, |ceiling| format!("; {ceiling}"))
     );
     let chosen = format!(
         "{} validation rows: learning rates and best epochs",
-        setting.validation_rows
+        rows.validation
     );
     let mut facts = Vec::from_iter(scenario);
     facts.extend([
         ("Data", data),
-        ("Student", student(setting)),
-        ("Teacher", teacher(setting)),
+        ("Student", student(comparison)),
+        ("Teacher", teacher(comparison)),
         ("Chosen on", chosen),
     ]);
     facts
@@ -96,7 +96,7 @@ fn details(comparison: &Comparison) -> Markup {
 }
 
 /// Every key of the setting, by dots, so that none can be forgotten here.
-fn settings(setting: &SettingSummary) -> Vec<(String, String)> {
+fn settings(setting: &Setting) -> Vec<(String, String)> {
     // By way of the text: a JSON value in memory holds an f32 with the digits of an f64.
     let text = serde_json::to_string(setting).unwrap_or_default();
     let mut flat = Vec::new();

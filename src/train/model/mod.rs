@@ -7,16 +7,13 @@ pub use file::ModelError;
 pub use predictions::Predictions;
 
 use super::TrainError;
-use super::fit::{self, Samples};
 use super::prepare::{NO_SHIFT, host_samples};
-use super::run::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, RunConfig, RunResult};
+use super::samples::{self, Samples};
+use super::setting::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, MOST_PARAMETERS, parameter_count};
 use crate::data::{DataError, Dataset, Scaling};
 use crate::engine::{Engine, Source};
 use crate::nn::{Mlp, Parameters};
 use serde::{Deserialize, Serialize};
-
-/// A GiB of them.
-pub(super) const MOST_PARAMETERS: usize = 1 << 28;
 
 /// A student's network, the scaling of its features, and where both came from.
 ///
@@ -66,33 +63,6 @@ pub struct About {
 }
 
 impl About {
-    pub(super) fn new(
-        result: &RunResult,
-        config: &RunConfig,
-        rows_at_once: usize,
-    ) -> Result<Self, TrainError> {
-        let config = config.to_toml().map_err(|error| TrainError::Setting {
-            name: "the configuration",
-            given: "this".to_owned(),
-            expected: format!("what TOML can hold ({error})"),
-        })?;
-        Ok(Self {
-            format: 1,
-            sizes: result.student.sizes.clone(),
-            classes: result.student.sizes.last().copied().unwrap_or(0),
-            rows_at_once,
-            train_rows: result.rows.train,
-            labelled_rows: result.rows.labelled,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            method: result.preset.to_owned(),
-            data: result.dataset.clone(),
-            seed: result.seed,
-            engine: result.engine.to_owned(),
-            test_accuracy: result.student.test_accuracy,
-            config,
-        })
-    }
-
     /// Why no network of these sizes is accepted, if so.
     fn contradiction(&self) -> Option<String> {
         let Self { sizes, classes, .. } = self;
@@ -124,15 +94,6 @@ impl About {
         }
         None
     }
-}
-
-/// The number of parameters of a network of these sizes, if it is at most [`MOST_PARAMETERS`].
-pub(super) fn parameter_count(sizes: &[usize]) -> Option<usize> {
-    let layer = |pair: &[usize]| pair[0].checked_add(1)?.checked_mul(pair[1]);
-    let count = sizes
-        .windows(2)
-        .try_fold(0_usize, |sum, pair| sum.checked_add(layer(pair)?))?;
-    (count <= MOST_PARAMETERS).then_some(count)
 }
 
 /// Layer sizes as people write them: 64-32-10.
@@ -228,7 +189,7 @@ pub(crate) fn predict<E: Engine>(
     );
     let samples = Samples::upload(&mut engine, &host);
     Ok(Predictions {
-        logits: fit::logits(&mut engine, &mut net, &samples)?,
+        logits: samples::logits(&mut engine, &mut net, &samples)?,
         labels: host.labels,
         classes: host.classes,
     })

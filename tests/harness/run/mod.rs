@@ -7,7 +7,7 @@ mod program;
 
 use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::data::{Source, Split};
-use fused_kd::train::{Model, Run, RunConfig};
+use fused_kd::train::{Model, Run, Setting};
 use std::fs;
 use std::path::Path;
 
@@ -34,12 +34,12 @@ fn cpu() -> Choice {
     EngineName::Cpu.resolve().unwrap()
 }
 
-fn config(text: &str) -> RunConfig {
-    RunConfig::from_toml(text).unwrap()
+fn setting(text: &str) -> Setting {
+    Setting::from_toml(text).unwrap()
 }
 
-fn train(config: &RunConfig, engine: EngineName) -> Run {
-    auto::train(&engine.resolve().unwrap(), config, &|_| {}).unwrap()
+fn train(setting: &Setting, engine: EngineName) -> Run {
+    auto::train(&engine.resolve().unwrap(), setting, &|_| {}).unwrap()
 }
 
 /// The student as it is read from the file that it was written to.
@@ -58,12 +58,12 @@ fn a_student_from_its_file_gives_the_bits_of_its_run() {
             "" => SHORT.to_owned(),
             more => format!("seed = 3\n{more}\nepochs = 3\n[teacher]\nepochs = 3"),
         };
-        let config = config(&text);
-        let run = train(&config, EngineName::Cpu);
+        let setting = setting(&text);
+        let run = train(&setting, EngineName::Cpu);
         let model = through_a_file(&run.model, directory.path());
         assert_eq!(model, run.model);
-        let dataset = config.setting.source.load().unwrap();
-        let test = Split::new(&dataset, config.seed).unwrap().test;
+        let dataset = setting.data.source.load().unwrap();
+        let test = Split::new(&dataset, setting.seed).unwrap().test;
         let again = auto::predict(&cpu(), &model, &dataset, &test).unwrap();
         let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&again.logits), bits(&run.test.logits));
@@ -77,7 +77,7 @@ fn a_student_from_its_file_gives_the_bits_of_its_run() {
 #[test]
 fn the_same_run_leaves_the_same_bytes() {
     let run = |text: &str| {
-        train(&config(text), EngineName::Cpu)
+        train(&setting(text), EngineName::Cpu)
             .model
             .to_bytes()
             .unwrap()
@@ -86,7 +86,7 @@ fn the_same_run_leaves_the_same_bytes() {
     assert_eq!(first, run(SHORT));
     assert_ne!(first, run(&SHORT.replace("seed = 3", "seed = 4")));
     // The configuration that the student carries makes the same run again.
-    let carried = train(&config(SHORT), EngineName::Cpu)
+    let carried = train(&setting(SHORT), EngineName::Cpu)
         .model
         .about()
         .config
@@ -100,11 +100,11 @@ fn the_reference_keeps_a_student_too() {
         "seed = 3",
         "seed = 3\n[data]\ntrain-size = 60\nteacher-train-size = 60",
     );
-    let config = config(&text);
-    let run = train(&config, EngineName::Reference);
+    let setting = setting(&text);
+    let run = train(&setting, EngineName::Reference);
     assert_eq!(run.model.about().engine, "reference");
     let dataset = Source::Digits.load().unwrap();
-    let test = Split::new(&dataset, config.seed).unwrap().test;
+    let test = Split::new(&dataset, setting.seed).unwrap().test;
     let again = auto::predict(&cpu(), &run.model, &dataset, &test).unwrap();
     // Another engine, and weights of single precision: sums of 64 and 16 products round otherwise.
     for (a, b) in again.logits.iter().zip(&run.test.logits) {
@@ -115,7 +115,7 @@ fn the_reference_keeps_a_student_too() {
 #[test]
 fn a_run_says_what_came_of_it() {
     let run = train(
-        &config(&SHORT.replace("seed = 3", "seed = 3\ndata.labelled = 150")),
+        &setting(&SHORT.replace("seed = 3", "seed = 3\ndata.labelled = 150")),
         EngineName::Cpu,
     );
     let (rows, student) = (&run.result.rows, &run.result.student);
@@ -150,13 +150,13 @@ fn a_run_says_what_came_of_it() {
 
 #[test]
 fn a_run_is_that_of_a_comparison() {
-    let config = config(
+    let setting = setting(
         "[student]\nepochs = 4\n[teacher]\nepochs = 6\nhidden = [32]\n[loss]\npreset = \"lr\"\n[select]",
     );
-    let run = train(&config, EngineName::Cpu);
-    let mut setting = config.setting.clone();
+    let run = train(&setting, EngineName::Cpu);
+    let mut setting = setting.clone();
     setting.methods = vec!["lr-ds".parse().unwrap()];
-    setting.learning_rates = vec![setting.student.recipe.learning_rate];
+    setting.learning_rates = vec![setting.student.learning_rate];
     setting.seeds = 1;
     let comparison = auto::compare(&cpu(), &setting, &|_| {}).unwrap();
     let curve = &comparison.methods[0].curves[0];
@@ -170,10 +170,10 @@ fn a_run_is_that_of_a_comparison() {
 #[test]
 fn the_example_runs() {
     let text = include_str!("../../../examples/run.toml");
-    let mut config = config(text);
-    config.setting.student.recipe.epochs = 7;
-    config.setting.teacher.recipe.epochs = 3;
-    let run = train(&config, EngineName::Cpu);
+    let mut setting = setting(text);
+    setting.student.epochs = 7;
+    setting.teacher.epochs = 3;
+    let run = train(&setting, EngineName::Cpu);
     assert_eq!(run.result.preset, "lr");
     assert!(run.result.student.test_accuracy > 0.3);
     assert_eq!(run.choices.len(), 1);
@@ -184,11 +184,11 @@ fn runs_that_cannot_be_are_named() {
     for (text, words) in [
         (
             "data.train-size = 5000",
-            "train-size = 5000 cannot be run: it must be between 1 and the 1118",
+            "data.train-size = 5000: it must be between 1 and the 1118",
         ),
         (
             "student.learning-rate = 1e30\n[teacher]\nepochs = 1",
-            "student.learning-rate = 1000000000000000000000000000000 cannot be run: it must be smaller",
+            "student.learning-rate = 1000000000000000000000000000000: it must be smaller",
         ),
         (
             "teacher.learning-rate = 1e30\n[student]\nepochs = 1",
@@ -200,7 +200,7 @@ fn runs_that_cannot_be_are_named() {
         ),
         ("data.source = \"csv:absent.csv\"", "absent.csv"),
     ] {
-        let error = auto::train(&cpu(), &config(text), &|_| {}).unwrap_err();
+        let error = auto::train(&cpu(), &setting(text), &|_| {}).unwrap_err();
         assert!(error.to_string().contains(words), "{text}: {error}");
     }
 }
@@ -215,9 +215,9 @@ fn other_data_must_fit_the_student() {
         .unwrap()
         .load()
         .unwrap();
-    let mut config = config(SHORT);
-    config.policy = None;
-    let model = train(&config, EngineName::Cpu).model;
+    let mut setting = setting(SHORT);
+    setting.select = None;
+    let model = train(&setting, EngineName::Cpu).model;
     let error = auto::predict(&cpu(), &model, &narrow, &[0]).unwrap_err();
     assert!(
         error

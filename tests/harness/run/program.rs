@@ -3,7 +3,7 @@
 use super::SHORT;
 use crate::support::npy::{self, array, bytes};
 use fused_kd::data::Source;
-use fused_kd::train::RunConfig;
+use fused_kd::train::Setting;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -59,29 +59,29 @@ fn a_run_leaves_everything_that_makes_it_again() {
         [
             "curve.csv",
             "results.json",
-            "run.toml",
             "selection.csv",
+            "setting.toml",
             "student.safetensors"
         ]
     );
     let resolved = succeed(here, "train --config run.toml --dry-run");
-    assert_eq!(resolved.as_bytes(), read("out/run.toml"));
+    assert_eq!(resolved.as_bytes(), read("out/setting.toml"));
     assert!(
-        resolved.starts_with("# lr, with parameters of your own: "),
+        resolved.contains("\n# lr, with parameters of your own: "),
         "{resolved}"
     );
     // The resolved configuration makes the same run, and the reader prints it as it was.
     assert_eq!(
-        succeed(here, "train --config out/run.toml --dry-run"),
+        succeed(here, "train --config out/setting.toml --dry-run"),
         resolved
     );
     let printed = succeed(
         here,
-        "train --config out/run.toml --out again --format json",
+        "train --config out/setting.toml --out again --format json",
     );
     for name in [
         "student.safetensors",
-        "run.toml",
+        "setting.toml",
         "curve.csv",
         "selection.csv",
     ] {
@@ -122,8 +122,8 @@ fn a_run_is_quiet_when_piped_and_says_what_matters() {
 #[test]
 fn a_configuration_is_not_needed() {
     let resolved = succeed(Path::new("."), "train --dry-run");
-    let config = RunConfig::from_toml(&resolved).unwrap();
-    assert_eq!(config.to_toml().unwrap().trim_end(), resolved.trim_end());
+    let setting = Setting::from_toml(&resolved).unwrap();
+    assert_eq!(setting.to_toml().unwrap().trim_end(), resolved.trim_end());
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn what_cannot_be_is_named_and_leaves_nothing() {
         (
             "train --config range.toml --dry-run",
             2,
-            "data.label-noise: invalid value: floating point `1.5`",
+            "data.label-noise = 1.5: it must be a share between 0 and 1",
         ),
         ("train --config rows.toml", 2, "train-size = 5000"),
         ("train --config absent.toml", 1, "absent.csv"),

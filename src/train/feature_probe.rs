@@ -1,17 +1,19 @@
 //! A look at the halves of a student's features: how alike they are to those of what supervises it,
 //! and how far their factors are from its own.
 
-use super::fit::{self, Samples};
-use super::pupil::Pupil;
-use super::student::Lesson;
-use super::summary::{Similarity, StudentRun, TermDistance};
+use super::method::Method;
+use super::record::{Similarity, StudentRun, TermDistance};
+use super::samples::{self, Samples};
+use super::student_setup::StudentSetup;
+use super::student_state::StudentState;
+use super::term::Term;
 use crate::engine::{Engine, EngineError};
 use crate::feature::Centred;
 use crate::nn::Mlp;
 use crate::spec::Relation;
 
 /// What is seen at one time.
-pub(super) struct Look {
+pub(super) struct Seen {
     /// The inheriting and the exploring half, where similarities are asked for.
     alike: Option<[f64; 2]>,
     /// One per feature term.
@@ -19,8 +21,8 @@ pub(super) struct Look {
 }
 
 /// What is looked at.
-pub(super) struct Scene<'a, E: Engine> {
-    pub(super) lesson: &'a Lesson<'a>,
+pub(super) struct FeatureProbe<'a, E: Engine> {
+    pub(super) setup: &'a StudentSetup<'a>,
     /// The teacher's features on the test rows, where similarities are asked for.
     pub(super) teacher: Option<&'a Centred>,
     /// With the teacher's factor.
@@ -28,20 +30,20 @@ pub(super) struct Scene<'a, E: Engine> {
     pub(super) test: &'a Samples<E>,
 }
 
-impl<E: Engine> Scene<'_, E> {
+impl<E: Engine> FeatureProbe<'_, E> {
     /// Looks at a student; `peer` takes the teacher's place.
     pub(super) fn look(
         &self,
         engine: &mut E,
-        pupil: &mut Pupil<E>,
-        peer: Option<&mut Pupil<E>>,
-    ) -> Result<Look, EngineError> {
+        state: &mut StudentState<E>,
+        peer: Option<&mut StudentState<E>>,
+    ) -> Result<Seen, EngineError> {
         let mut peer = peer.map(|peer| &mut *peer.net);
-        Ok(Look {
-            distances: pupil.distances(engine, self.train, peer.as_deref_mut())?,
+        Ok(Seen {
+            distances: state.distances(engine, self.train, peer.as_deref_mut())?,
             alike: self
                 .teacher
-                .map(|teacher| self.alike(engine, pupil.net, peer, teacher))
+                .map(|teacher| self.alike(engine, state.net, peer, teacher))
                 .transpose()?,
         })
     }
@@ -53,12 +55,12 @@ impl<E: Engine> Scene<'_, E> {
         peer: Option<&mut Mlp<E>>,
         of_teacher: &Centred,
     ) -> Result<[f64; 2], EngineError> {
-        let of_peer = peer.map(|peer| fit::features(engine, peer, self.test));
+        let of_peer = peer.map(|peer| samples::features(engine, peer, self.test));
         let of_peer = of_peer
             .transpose()?
             .map(|(values, width)| Centred::of(&values, width));
-        let (values, width) = fit::features(engine, net, self.test)?;
-        let Lesson { split, seed, .. } = *self.lesson;
+        let (values, width) = samples::features(engine, net, self.test)?;
+        let StudentSetup { split, seed, .. } = *self.setup;
         Ok([Relation::Inherit, Relation::Explore].map(|relation| {
             let channels = split.channels(relation, width, seed);
             let half = Centred::of_channels(&values, width, &channels);
@@ -67,9 +69,9 @@ impl<E: Engine> Scene<'_, E> {
     }
 }
 
-impl Look {
+impl Seen {
     /// Keeps what has changed since an earlier look.
-    pub(super) fn keep(self, before: Self, lesson: &Lesson, run: &mut StudentRun) {
+    pub(super) fn keep(self, before: Self, method: &Method, run: &mut StudentRun) {
         let alike = before.alike.zip(self.alike);
         run.similarity = alike.map(|(before, after)| Similarity {
             inherit_before: before[0],
@@ -78,11 +80,11 @@ impl Look {
             explore_after: after[1],
         });
         let distances = before.distances.into_iter().zip(self.distances);
-        let of_term = |(term, (before, after)): (&super::Term, _)| TermDistance {
+        let of_term = |(term, (before, after)): (&Term, _)| TermDistance {
             relation: term.relation,
             before,
             after,
         };
-        run.distances = lesson.terms.iter().zip(distances).map(of_term).collect();
+        run.distances = method.terms.iter().zip(distances).map(of_term).collect();
     }
 }

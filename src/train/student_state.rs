@@ -1,12 +1,12 @@
 //! A network that learns: a step under a teacher, or of two networks under each other.
 
-use super::fit::{Batch, Samples, in_batches, row};
+use super::samples::{Batch, Samples, in_batches, row};
 use crate::engine::{Engine, EngineError};
 use crate::feature::{Encoders, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
 
 /// A network with what belongs to its training alone.
-pub(crate) struct Pupil<'n, E: Engine> {
+pub(crate) struct StudentState<'n, E: Engine> {
     pub(crate) net: &'n mut Mlp<E>,
     updater: Updater<E>,
     /// The encoders of feature terms.
@@ -24,7 +24,7 @@ pub(crate) struct Step<'a, E: Engine> {
     pub(crate) lambdas: &'a [f32],
 }
 
-impl<'n, E: Engine> Pupil<'n, E> {
+impl<'n, E: Engine> StudentState<'n, E> {
     pub(crate) fn new(
         engine: &mut E,
         net: &'n mut Mlp<E>,
@@ -49,7 +49,7 @@ impl<'n, E: Engine> Pupil<'n, E> {
     /// the first as its step has made it (Zhang et al., arXiv 1706.00384, algorithm 1).
     pub(crate) fn step_in_turns(
         &mut self,
-        peer: &mut Pupil<E>,
+        peer: &mut StudentState<E>,
         engine: &mut E,
         step: &Step<E>,
     ) -> Result<(), EngineError> {
@@ -193,15 +193,15 @@ mod tests {
         let ([mut first, mut second], [mut alone, mut peer]) = (nets(), nets());
 
         let nobody = vec![f32::NAN; ROWS * 2];
-        let mut other = Pupil::new(engine, &mut second, optimiser, None);
-        Pupil::new(engine, &mut first, optimiser, None)
+        let mut other = StudentState::new(engine, &mut second, optimiser, None);
+        StudentState::new(engine, &mut first, optimiser, None)
             .step_in_turns(&mut other, engine, &step(&plan, &x, &labels, &nobody))
             .unwrap();
 
         for _ in 0..2 {
             peer.forward(engine, &x, ROWS);
             let teacher = peer.logits().clone();
-            Pupil::new(engine, &mut alone, optimiser, None)
+            StudentState::new(engine, &mut alone, optimiser, None)
                 .step(engine, &step(&plan, &x, &labels, &teacher))
                 .unwrap();
             std::mem::swap(&mut alone, &mut peer);

@@ -1,47 +1,17 @@
 //! What came of a comparison, ready for tables and files.
 
-use super::inspect::{BINS, ReliabilityBin, RevisedSample, Tally, reliability};
+use super::inspect::{ReliabilityBin, RevisedSample, reliability};
 use super::method::Method;
 use super::metrics::{Paired, Spread};
 use super::prepare::Prepared;
-use super::recipe::Learner;
-use super::scenario::Scenario;
-use super::selector::Choice;
+use super::record::{Curve, Selected, Similarity, StudentRun, TeacherRun, TermDistance};
+use super::rows::Rows;
 use super::setting::Setting;
 use super::term::Term;
 use crate::data::{BayesAccuracy, Dataset};
 use crate::select::{Policy, Score};
-use crate::spec::{IGNORE, LossSpec, Preset, Relation};
+use crate::spec::{LossSpec, Preset};
 use serde::Serialize;
-
-/// One teacher.
-#[derive(Clone, Debug)]
-pub(super) struct TeacherRun {
-    pub(super) train_accuracy: f64,
-    pub(super) wrong_train_labels: f64,
-    pub(super) validation_accuracy: f64,
-    pub(super) test_accuracy: f64,
-    pub(super) train_calibration_error: f64,
-    pub(super) test_calibration_error: f64,
-    /// Test rows by confidence.
-    pub(super) bins: [Tally; BINS],
-    pub(super) samples: Vec<RevisedSample>,
-    /// What the auto-encoder of the features misses, where there is one.
-    pub(super) reconstruction_error: Option<f64>,
-    pub(super) seconds: f64,
-}
-
-/// One student: mean loss and accuracies after each epoch.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StudentRun {
-    pub(super) loss: Vec<f32>,
-    pub(super) validation: Vec<f64>,
-    pub(super) test: Vec<f64>,
-    pub(super) choices: Vec<Choice>,
-    pub(super) similarity: Option<Similarity>,
-    pub(super) distances: Vec<TermDistance>,
-    pub(super) seconds: f64,
-}
 
 /// All runs of a comparison: students by method, then learning rate, then seed.
 pub(super) struct Evidence<'a> {
@@ -61,8 +31,14 @@ pub struct Comparison {
     pub dataset: String,
     /// The engine that the runs were made on.
     pub engine: &'static str,
-    /// How it was set up.
-    pub setting: SettingSummary,
+    /// How it was set up: every key.
+    pub setting: Setting,
+    /// How many rows there were of each kind, in the first seed.
+    pub rows: Rows,
+    /// Whether the teacher saw pictures shifted by a pixel.
+    pub shifted: bool,
+    /// The best accuracy that any classifier could have, where the data are synthetic.
+    pub bayes_accuracy: Option<BayesAccuracy>,
     /// The teachers.
     pub teacher: TeacherResult,
     /// The methods, in the order of the setting.
@@ -91,46 +67,6 @@ pub struct BudgetPoint {
     /// Test accuracy less that of a random selection of the same share, paired by seed; none where
     /// random selection is not among the scores.
     pub vs_random: Option<Paired>,
-}
-
-/// A setting as a report repeats it.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct SettingSummary {
-    /// The scenario, if it has a name.
-    pub scenario: Option<&'static str>,
-    /// Seeds 0, 1, …
-    pub seeds: u64,
-    /// Features per row.
-    pub features: usize,
-    /// Classes.
-    pub classes: usize,
-    /// Rows that the student trains on.
-    pub train_rows: usize,
-    /// Those of them that have a label.
-    pub labelled_rows: usize,
-    /// Rows that the teacher trains on.
-    pub teacher_rows: usize,
-    /// Rows that learning rates and epochs are chosen on.
-    pub validation_rows: usize,
-    /// Rows that accuracies are reported on.
-    pub test_rows: usize,
-    /// The share of the student's training labels that were replaced.
-    pub label_noise: f64,
-    /// The share of the teacher's training labels that were replaced.
-    pub teacher_label_noise: f64,
-    /// How far the teacher's training features were those of another sensor.
-    pub sensor_shift: f64,
-    /// Whether the teacher saw shifted pictures.
-    pub augment_teacher: bool,
-    /// The best accuracy that any classifier could have, where the data are synthetic.
-    pub bayes_accuracy: Option<BayesAccuracy>,
-    /// Learning rates that each method chose from.
-    pub learning_rates: Vec<f64>,
-    /// The student.
-    pub student: Learner,
-    /// The teacher.
-    pub teacher: Learner,
 }
 
 /// How reliable the teachers are, mean over seeds.
@@ -189,9 +125,9 @@ pub struct MethodResult {
     pub vs_lr: Option<Paired>,
     /// How alike the halves of the student's features are to those of what supervises it; none where
     /// no method has feature terms.
-    pub similarity: Option<Similarities>,
+    pub similarity: Option<Similarity<Spread>>,
     /// How far the halves' factors are from their target; one per feature term.
-    pub distances: Vec<TermDistances>,
+    pub distances: Vec<TermDistance<Spread>>,
     /// Per seed and epoch, at the chosen learning rate: mean loss, validation and test accuracy.
     #[serde(skip)]
     pub curves: Vec<Curve>,
@@ -202,37 +138,7 @@ pub struct MethodResult {
     pub seconds: f64,
 }
 
-/// Linear centred kernel alignment (Kornblith et al., arXiv 1905.00414, 0..=1) between a half of the
-/// student's last hidden layer and the last hidden layer of what supervises it, on the test rows,
-/// before and after training: the teacher's, or for mutual learning the other student's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Similarity {
-    /// The inheriting half, before training.
-    pub inherit_before: f64,
-    /// The inheriting half, after training.
-    pub inherit_after: f64,
-    /// The exploring half, before training.
-    pub explore_before: f64,
-    /// The exploring half, after training.
-    pub explore_after: f64,
-}
-
-/// [`Similarity`] over seeds, at the chosen learning rate.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Similarities {
-    /// The inheriting half, before training.
-    pub inherit_before: Spread,
-    /// The inheriting half, after training.
-    pub inherit_after: Spread,
-    /// The exploring half, before training.
-    pub explore_before: Spread,
-    /// The exploring half, after training.
-    pub explore_after: Spread,
-}
-
-impl Similarities {
+impl Similarity<Spread> {
     fn of(runs: &[StudentRun]) -> Option<Self> {
         let all: Vec<Similarity> = runs
             .iter()
@@ -248,32 +154,7 @@ impl Similarities {
     }
 }
 
-/// The mean distance of a feature term over the training rows, without its λ, before and after
-/// training: what its loss is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct TermDistance {
-    /// The half.
-    pub relation: Relation,
-    /// Before training, with encoders that have learned nothing.
-    pub before: f64,
-    /// After training.
-    pub after: f64,
-}
-
-/// [`TermDistance`] over seeds, at the chosen learning rate.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct TermDistances {
-    /// The half.
-    pub relation: Relation,
-    /// Before training.
-    pub before: Spread,
-    /// After training.
-    pub after: Spread,
-}
-
-impl TermDistances {
+impl TermDistance<Spread> {
     fn of(runs: &[StudentRun]) -> Vec<Self> {
         let spread = |i: usize, of: fn(&TermDistance) -> f64| {
             Spread::of(runs.iter().map(|run| of(&run.distances[i])).collect())
@@ -288,39 +169,17 @@ impl TermDistances {
     }
 }
 
-/// One run, epoch by epoch.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Curve {
-    /// Mean total of the epoch's steps.
-    pub loss: Vec<f32>,
-    /// Validation accuracy after the epoch.
-    pub validation: Vec<f64>,
-    /// Test accuracy after the epoch.
-    pub test: Vec<f64>,
-}
-
-/// The samples that the teacher supervises from an epoch on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Selected {
-    /// The first epoch, from 0.
-    pub epoch: usize,
-    /// Rows of the data set.
-    pub rows: Vec<u32>,
-}
-
 impl Comparison {
     pub(super) fn new(evidence: Evidence) -> Self {
         let setting = evidence.setting;
         let per_method = evidence.prepared.len() * setting.learning_rates.len();
-        let all = setting.all_methods();
+        let (all, in_table) = setting.compared();
         let mut methods: Vec<MethodResult> = all
             .iter()
             .zip(evidence.students.chunks_exact(per_method))
             .map(|(method, runs)| MethodResult::new(method, setting, &evidence.prepared, runs))
             .collect();
-        let budget = budget(&all, methods.split_off(setting.methods.len()));
+        let budget = budget(&all, methods.split_off(in_table));
         let of = |name: Preset| {
             methods
                 .iter()
@@ -342,44 +201,12 @@ impl Comparison {
             teacher: TeacherResult::new(&evidence.prepared),
             methods,
             budget,
-            setting: SettingSummary::new(&evidence),
+            setting: setting.clone(),
+            rows: Rows::new(evidence.dataset, &evidence.prepared[0].0),
+            shifted: setting.data.teacher_shifts && evidence.dataset.image().is_some(),
+            bayes_accuracy: evidence.dataset.bayes_accuracy(),
             reliability: reliability(evidence.prepared.iter().map(|(_, run)| &run.bins)),
             samples: evidence.prepared[0].1.samples.clone(),
-        }
-    }
-}
-
-impl SettingSummary {
-    fn new(evidence: &Evidence) -> Self {
-        let setting = evidence.setting;
-        let first = &evidence.prepared[0].0;
-        Self {
-            scenario: setting.scenario.map(Scenario::name),
-            seeds: setting.seeds,
-            features: evidence.dataset.dim(),
-            classes: evidence.dataset.classes(),
-            train_rows: first.rows.len(),
-            labelled_rows: first
-                .train
-                .labels
-                .iter()
-                .filter(|&&label| label != IGNORE)
-                .count(),
-            teacher_rows: first.teacher_rows,
-            validation_rows: first.validation.labels.len(),
-            test_rows: first.test.labels.len(),
-            label_noise: crate::spec::tidy(setting.label_noise),
-            teacher_label_noise: crate::spec::tidy(setting.teacher_label_noise),
-            sensor_shift: crate::spec::tidy(setting.sensor_shift),
-            augment_teacher: setting.augment_teacher && evidence.dataset.image().is_some(),
-            bayes_accuracy: evidence.dataset.bayes_accuracy(),
-            learning_rates: setting
-                .learning_rates
-                .iter()
-                .map(|&r| crate::spec::tidy(r))
-                .collect(),
-            student: setting.student.clone(),
-            teacher: setting.teacher.clone(),
         }
     }
 }
@@ -427,7 +254,7 @@ impl MethodResult {
         let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds.len()).collect();
         let means: Vec<f64> = by_rate
             .iter()
-            .map(|runs| last(|run| &run.validation, runs).mean)
+            .map(|runs| last(|run| &run.curve.validation, runs).mean)
             .collect();
         for (i, &mean) in means.iter().enumerate() {
             if mean > means[chosen] {
@@ -438,25 +265,25 @@ impl MethodResult {
         Self {
             name: method.name.clone(),
             selection: method.policy.map(|policy| policy.to_string()),
-            spec: method.spec(),
+            spec: method.spec,
             terms: method.terms.clone(),
             mutual: method.mutual,
             learning_rate: crate::spec::tidy(rates[chosen]),
-            test_accuracy: last(|run| &run.test, chosen_runs),
-            validation_accuracy: last(|run| &run.validation, chosen_runs),
+            test_accuracy: last(|run| &run.curve.test, chosen_runs),
+            validation_accuracy: last(|run| &run.curve.validation, chosen_runs),
             best_validation_test_accuracy: Spread::of(
                 chosen_runs.iter().map(test_of_best).collect(),
             ),
             vs_kd: None,
             vs_ce: None,
             vs_lr: None,
-            similarity: Similarities::of(chosen_runs),
-            distances: TermDistances::of(chosen_runs),
-            curves: chosen_runs.iter().map(curve).collect(),
+            similarity: Similarity::<Spread>::of(chosen_runs),
+            distances: TermDistance::<Spread>::of(chosen_runs),
+            curves: chosen_runs.iter().map(|run| run.curve.clone()).collect(),
             choices: chosen_runs
                 .iter()
                 .zip(seeds)
-                .map(|(run, (seed, _))| selected(run, &seed.rows))
+                .map(|(run, (seed, _))| run.selected(&seed.rows))
                 .collect(),
             seconds: runs.iter().map(|run| run.seconds).sum(),
         }
@@ -488,40 +315,7 @@ fn budget(all: &[Method], results: Vec<MethodResult>) -> Vec<BudgetPoint> {
     points.iter().map(point).collect()
 }
 
-/// The run, epoch by epoch.
-pub(super) fn curve(run: &StudentRun) -> Curve {
-    Curve {
-        loss: run.loss.clone(),
-        validation: run.validation.clone(),
-        test: run.test.clone(),
-    }
-}
-
-/// The run's choices as rows of the data set.
-pub(super) fn selected(run: &StudentRun, rows: &[u32]) -> Vec<Selected> {
-    let choice = |choice: &Choice| {
-        let kept = choice.selected.iter().zip(rows).filter(|(kept, _)| **kept);
-        Selected {
-            epoch: choice.epoch,
-            rows: kept.map(|(_, &row)| row).collect(),
-        }
-    };
-    run.choices.iter().map(choice).collect()
-}
-
-/// The epoch, from 0, that is best on validation data, the first of equals.
-pub(super) fn best_on_validation(run: &StudentRun) -> usize {
-    let mut best = 0;
-    for (epoch, &accuracy) in run.validation.iter().enumerate() {
-        if accuracy > run.validation[best] {
-            best = epoch;
-        }
-    }
-    best
-}
-
-/// The test accuracy of that epoch.
+/// The test accuracy of the epoch that is best on validation data.
 fn test_of_best(run: &StudentRun) -> f64 {
-    let best = best_on_validation(run);
-    run.test.get(best).copied().unwrap_or(0.0)
+    run.curve.test.get(run.curve.best()).copied().unwrap_or(0.0)
 }

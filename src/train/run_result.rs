@@ -1,14 +1,14 @@
 //! What came of a run, ready for files.
 
-use super::RunConfig;
+use super::model::Predictions;
+use super::prepare::Prepared;
+use super::recipe::Learner;
+use super::record::{Similarity, StudentRun, TeacherRun, TermDistance};
+use super::rows::Rows;
+use super::setting::Setting;
+use super::term::Term;
 use crate::data::Dataset;
-use crate::spec::{IGNORE, LossSpec};
-use crate::train::Learner;
-use crate::train::model::Predictions;
-use crate::train::prepare::Prepared;
-use crate::train::student;
-use crate::train::summary::{self, Similarity, StudentRun, TeacherRun, TermDistance};
-use crate::train::term::Term;
+use crate::spec::LossSpec;
 use serde::Serialize;
 
 /// What came of a run. Accuracies are shares in 0..1.
@@ -32,29 +32,13 @@ pub struct RunResult {
     /// Which samples the teacher supervised; all where there was no policy.
     pub selection: Option<String>,
     /// How many rows there were of each kind.
-    pub rows: RunRows,
+    pub rows: Rows,
     /// How reliable the teacher is.
     pub teacher: TeacherScores,
     /// The student.
     pub student: StudentScores,
     /// What was legal and yet probably not meant.
     pub warnings: Vec<String>,
-}
-
-/// How many rows there were of each kind.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[non_exhaustive]
-pub struct RunRows {
-    /// Rows that the student trained on.
-    pub train: usize,
-    /// Those of them that had a label.
-    pub labelled: usize,
-    /// Rows that the teacher trained on.
-    pub teacher: usize,
-    /// Rows that the best epoch was chosen on.
-    pub validation: usize,
-    /// Rows that accuracies are reported on.
-    pub test: usize,
 }
 
 /// How reliable a teacher is.
@@ -119,7 +103,7 @@ pub struct BestEpoch {
 /// Where the parts of a result come from.
 pub(super) struct Evidence<'a> {
     pub(super) engine: &'static str,
-    pub(super) config: &'a RunConfig,
+    pub(super) setting: &'a Setting,
     pub(super) dataset: &'a Dataset,
     pub(super) prepared: &'a Prepared,
     pub(super) teacher: &'a TeacherRun,
@@ -129,40 +113,27 @@ pub(super) struct Evidence<'a> {
 
 impl Evidence<'_> {
     fn sizes(&self, learner: &Learner) -> Vec<usize> {
-        student::sizes(self.dataset.dim(), learner, self.dataset.classes())
+        learner.sizes(self.dataset.dim(), self.dataset.classes())
     }
 }
 
 impl RunResult {
     pub(super) fn new(evidence: &Evidence) -> Self {
-        let (config, dataset) = (evidence.config, evidence.dataset);
-        let warnings = config.loss.warnings(dataset.classes());
+        let (setting, dataset) = (evidence.setting, evidence.dataset);
+        let warnings = setting.loss.spec.warnings(dataset.classes());
         Self {
             dataset: dataset.name().to_owned(),
             engine: evidence.engine,
-            seed: config.seed,
-            preset: config.preset.name(),
-            spec: config.loss,
-            terms: config.terms.clone(),
-            mutual: config.mutual,
-            selection: config.policy.map(|policy| policy.to_string()),
-            rows: RunRows::new(evidence.prepared),
+            seed: setting.seed,
+            preset: setting.loss.preset.name(),
+            spec: setting.loss.spec,
+            terms: setting.terms.clone(),
+            mutual: setting.mutual,
+            selection: setting.select.map(|policy| policy.to_string()),
+            rows: Rows::new(dataset, evidence.prepared),
             teacher: TeacherScores::new(evidence),
             student: StudentScores::new(evidence),
             warnings: warnings.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-impl RunRows {
-    fn new(prepared: &Prepared) -> Self {
-        let labels = &prepared.train.labels;
-        Self {
-            train: labels.len(),
-            labelled: labels.iter().filter(|&&label| label != IGNORE).count(),
-            teacher: prepared.teacher_rows,
-            validation: prepared.validation.labels.len(),
-            test: prepared.test.labels.len(),
         }
     }
 }
@@ -171,7 +142,7 @@ impl TeacherScores {
     fn new(evidence: &Evidence) -> Self {
         let run = evidence.teacher;
         Self {
-            sizes: evidence.sizes(&evidence.config.setting.teacher),
+            sizes: evidence.sizes(&evidence.setting.teacher),
             train_accuracy: run.train_accuracy,
             wrong_train_labels: run.wrong_train_labels,
             validation_accuracy: run.validation_accuracy,
@@ -186,17 +157,17 @@ impl TeacherScores {
 impl StudentScores {
     fn new(evidence: &Evidence) -> Self {
         let run = evidence.student;
-        let best = summary::best_on_validation(run);
+        let best = run.curve.best();
         let at = |accuracies: &[f64], epoch: usize| accuracies.get(epoch).copied().unwrap_or(0.0);
         Self {
-            sizes: evidence.sizes(&evidence.config.setting.student),
+            sizes: evidence.sizes(&evidence.setting.student),
             test_accuracy: evidence.test.accuracy(),
-            validation_accuracy: run.validation.last().copied().unwrap_or(0.0),
+            validation_accuracy: run.curve.validation.last().copied().unwrap_or(0.0),
             test_calibration_error: evidence.test.calibration_error(),
             best_epoch: BestEpoch {
                 epoch: best + 1,
-                validation_accuracy: at(&run.validation, best),
-                test_accuracy: at(&run.test, best),
+                validation_accuracy: at(&run.curve.validation, best),
+                test_accuracy: at(&run.curve.test, best),
             },
             similarity: run.similarity,
             distances: run.distances.clone(),

@@ -1,10 +1,11 @@
 //! Named situations of a teacher and a student.
 
-use super::setting::{Setting, TrainSize};
+use serde::{Deserialize, Serialize};
 
-/// What a comparison models. Each is a change to [`Setting::default`], in which the teacher learned
+/// What a comparison models. Each is a change to [`Data::default`](super::Data), in which the teacher learned
 /// from other rows than the student.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Scenario {
     /// The default: a teacher that learned from other rows, as many as the student's, and is wrong
@@ -54,40 +55,6 @@ impl Scenario {
             Self::ScarceLabels => "the student has many rows, and labels for 100 of them",
             Self::NoisyLabels => "30 % of the student's labels are wrong; the teacher's were good",
             Self::ShiftedTeacher => "the teacher learned from another sensor's features",
-        }
-    }
-
-    /// Changes a setting's data; networks, methods and seeds stay.
-    pub fn apply(self, setting: &mut Setting) {
-        let default = Setting::default();
-        setting.train_size = default.train_size;
-        setting.teacher_train_size = default.teacher_train_size;
-        setting.labelled = default.labelled;
-        setting.label_noise = default.label_noise;
-        setting.teacher_label_noise = default.teacher_label_noise;
-        setting.sensor_shift = default.sensor_shift;
-        setting.scenario = Some(self);
-        match self {
-            Self::OtherRows => {}
-            Self::ReliableTeacher => setting.teacher_train_size = TrainSize::All,
-            Self::NoisyTeacher => {
-                setting.train_size = TrainSize::All;
-                setting.teacher_train_size = TrainSize::All;
-                setting.teacher_label_noise = 0.3;
-            }
-            Self::ScarceLabels => {
-                setting.train_size = TrainSize::All;
-                setting.labelled = Some(100);
-            }
-            Self::NoisyLabels => {
-                setting.train_size = TrainSize::All;
-                setting.teacher_train_size = TrainSize::Few;
-                setting.label_noise = 0.3;
-            }
-            Self::ShiftedTeacher => {
-                setting.teacher_train_size = TrainSize::All;
-                setting.sensor_shift = 0.5;
-            }
         }
     }
 }

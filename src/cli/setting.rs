@@ -1,0 +1,242 @@
+//! The options of `compare` and `train` that make a setting: a file, single keys, and flags.
+
+use super::failure::{Failure, failed};
+use crate::train::{Overlay, Setting, SettingError, TrainError};
+use miette::{Diagnostic, LabeledSpan, NamedSource, Report};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use toml::Value;
+
+/// What is trained on what. Flags are laid over `--set`, and that over the file.
+#[derive(clap::Args)]
+pub(super) struct SettingArguments {
+    /// A setting, TOML; what it leaves out is a default. `--dry-run` prints every key.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One key of the setting, such as student.batch=64; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    keys: Vec<String>,
+    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]`, `idx:DIRECTORY` (csv and idx
+    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`.
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+    /// Rows that the student trains on: a number, `all`, or `few`: 200, or half of them if fewer.
+    #[arg(long, value_name = "ROWS")]
+    train_size: Option<String>,
+    /// Rows that the teacher trains on, likewise; apart from the student's as long as there are
+    /// enough.
+    #[arg(long, value_name = "ROWS")]
+    teacher_train_size: Option<String>,
+    /// Share of the student's training labels that are replaced by a wrong one.
+    #[arg(long, value_name = "SHARE")]
+    label_noise: Option<String>,
+    /// Share of the teacher's training labels that are replaced by a wrong one.
+    #[arg(long, value_name = "SHARE")]
+    teacher_label_noise: Option<String>,
+    /// The student's hidden layers, such as 64-32.
+    #[arg(long, value_name = "SIZES")]
+    hidden: Option<String>,
+    /// The student's epochs.
+    #[arg(long, value_name = "N")]
+    epochs: Option<String>,
+    /// The teacher's epochs.
+    #[arg(long, value_name = "N")]
+    teacher_epochs: Option<String>,
+    /// Print the setting with every key, as TOML that reads again, and train nothing.
+    #[arg(long, conflicts_with = "format")]
+    pub(super) dry_run: bool,
+}
+
+/// A flag that was typed, the key that it stands for, and its text.
+pub(super) struct Flag<'a> {
+    pub(super) name: &'static str,
+    pub(super) key: &'static str,
+    pub(super) text: Option<&'a String>,
+    /// What stands between the values of a list.
+    pub(super) list: Option<char>,
+}
+
+impl<'a> Flag<'a> {
+    pub(super) fn new(name: &'static str, key: &'static str, text: &'a Option<String>) -> Self {
+        Self {
+            name,
+            key,
+            text: text.as_ref(),
+            list: None,
+        }
+    }
+
+    pub(super) fn list(self, separator: char) -> Self {
+        Self {
+            list: Some(separator),
+            ..self
+        }
+    }
+
+    fn value(&self) -> Option<Value> {
+        let text = self.text?;
+        Some(match self.list {
+            None => value(text),
+            Some(separator) => Value::Array(text.split(separator).map(value).collect()),
+        })
+    }
+}
+
+/// A text as TOML reads it, and as it stands where it is no TOML.
+fn value(text: &str) -> Value {
+    let text = text.trim();
+    text.parse()
+        .unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Keys from everywhere, and where each was written.
+pub(super) struct Given<'a> {
+    pub(super) overlay: Overlay,
+    file: Option<(String, String)>,
+    keys: &'a [String],
+    flags: Vec<Flag<'a>>,
+    remedy: &'static str,
+}
+
+impl SettingArguments {
+    /// Reads the file and lays keys and flags over it.
+    pub(super) fn read<'a>(
+        &'a self,
+        more: Vec<Flag<'a>>,
+        remedy: &'static str,
+    ) -> Result<Given<'a>, Failure> {
+        let mut flags = vec![
+            Flag::new("--data", "data.source", &self.data),
+            Flag::new("--train-size", "data.train-size", &self.train_size),
+            Flag::new(
+                "--teacher-train-size",
+                "data.teacher-train-size",
+                &self.teacher_train_size,
+            ),
+            Flag::new("--label-noise", "data.label-noise", &self.label_noise),
+            Flag::new(
+                "--teacher-label-noise",
+                "data.teacher-label-noise",
+                &self.teacher_label_noise,
+            ),
+            Flag::new("--hidden", "student.hidden", &self.hidden).list('-'),
+            Flag::new("--epochs", "student.epochs", &self.epochs),
+            Flag::new("--teacher-epochs", "teacher.epochs", &self.teacher_epochs),
+        ];
+        flags.extend(more);
+        let mut given = Given {
+            overlay: Overlay::default(),
+            file: None,
+            keys: &self.keys,
+            flags,
+            remedy,
+        };
+        if let Some(path) = &self.config {
+            let name = path.display().to_string();
+            given.file = Some((name, read(path)?));
+        }
+        if let Some((_, text)) = &given.file {
+            given.overlay = Overlay::from_toml(text).map_err(|error| given.failure(error))?;
+        }
+        for key in &self.keys {
+            let set = given.overlay.set(key);
+            set.map_err(|error| Failure::usage(error, given.remedy))?;
+        }
+        for flag in &given.flags {
+            if let Some(value) = flag.value() {
+                given.overlay.insert(flag.key, value);
+            }
+        }
+        Ok(given)
+    }
+}
+
+impl Given<'_> {
+    /// The setting; what is wrong is shown where it was written.
+    pub(super) fn setting(&self) -> Result<Setting, Failure> {
+        self.overlay.setting().map_err(|error| self.failure(error))
+    }
+
+    /// Settings that nothing can be trained in are the command line's.
+    pub(super) fn training_failure(&self, error: TrainError) -> Failure {
+        match error {
+            TrainError::Setting(error) => self.failure(error),
+            error => Failure::Failed(Report::from_err(error)),
+        }
+    }
+
+    fn failure(&self, error: SettingError) -> Failure {
+        let typed = |flag: &&Flag| flag.text.is_some() && flag.key == error.key;
+        if let Some(flag) = self.flags.iter().find(typed) {
+            let text = flag.text.map_or("", String::as_str);
+            let wrong = format!("{} {text}: {}", flag.name, error.problem);
+            return Failure::usage(wrong, self.remedy);
+        }
+        let set = |key: &&String| {
+            key.split('=')
+                .next()
+                .is_some_and(|key| key.trim() == error.key)
+        };
+        match &self.file {
+            Some((name, text)) if !self.keys.iter().any(|key| set(&key)) => {
+                let error = error.located(text);
+                Failure::Usage(Report::new(Misread {
+                    message: format!("`{name}`: {error}"),
+                    text: NamedSource::new(name, text.clone()),
+                    remedy: self.remedy,
+                    error,
+                }))
+            }
+            _ => Failure::usage(error, self.remedy),
+        }
+    }
+}
+
+/// More than this is no setting.
+const LARGEST_CONFIG: u64 = 1 << 20;
+
+fn read(path: &Path) -> Result<String, Report> {
+    read_text(path).map_err(|error| {
+        let remedy = "check that it is the right path, and a TOML file that may be read";
+        failed(error, remedy).wrap_err(format!("cannot read `{}`", path.display()))
+    })
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?
+        .take(LARGEST_CONFIG + 1)
+        .read_to_string(&mut text)?;
+    match read as u64 > LARGEST_CONFIG {
+        true => Err(io::Error::other(format!(
+            "it holds more than {LARGEST_CONFIG} bytes"
+        ))),
+        false => Ok(text),
+    }
+}
+
+/// A file that describes no setting, with its text.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Misread {
+    message: String,
+    text: NamedSource<String>,
+    remedy: &'static str,
+    error: SettingError,
+}
+
+impl Diagnostic for Misread {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.text)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.error.span.clone()?;
+        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+
+    fn help(&self) -> Option<Box<dyn std::fmt::Display + '_>> {
+        Some(Box::new(self.remedy))
+    }
+}

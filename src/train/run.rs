@@ -1,0 +1,123 @@
+//! One run: a teacher, a student, and the network that comes out.
+
+use super::model::{About, Model, Predictions};
+use super::prepare::teach;
+use super::recipe::Learner;
+use super::record::{Curve, Selected};
+use super::run_result::{Evidence, RunResult};
+use super::samples::{self, Samples};
+use super::setting::{Setting, SettingError};
+use super::student::learn;
+use super::student_setup::StudentSetup;
+use super::{Progress, TrainError};
+use crate::engine::{Engine, Source};
+
+/// A run with everything that it leaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Run {
+    /// What came of it.
+    pub result: RunResult,
+    /// The student, epoch by epoch.
+    pub curve: Curve,
+    /// The choices of the selection; empty where there was no policy.
+    pub choices: Vec<Selected>,
+    /// The student's network after the last epoch.
+    pub model: Model,
+    /// Its logits on the test rows, from the engine that trained it.
+    pub test: Predictions,
+}
+
+/// Trains a teacher, and a student on it.
+pub(crate) fn run<E: Engine>(
+    engines: Source<E>,
+    engine_name: &'static str,
+    setting: &Setting,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Run, TrainError> {
+    setting.check_run()?;
+    let dataset = setting.data.source.load()?;
+    let method = setting.method();
+    let features = !method.terms.is_empty();
+    setting.check_against(&dataset, features)?;
+    progress(Progress::Begin {
+        teachers: 1,
+        students: 1,
+    });
+
+    let (prepared, teacher) = teach(engines, &dataset, setting, setting.seed, features, progress)?;
+    finite(&prepared.train.teacher, "teacher", &setting.teacher)?;
+    progress(Progress::Teacher);
+    let setup = StudentSetup {
+        learner: &setting.student,
+        method: &method,
+        split: setting.features.split,
+        seed: setting.seed,
+    };
+    let mut learned = learn(engines, &prepared, &setup, progress)?;
+    progress(Progress::Student);
+
+    let (engine, net) = (&mut learned.engine, &mut learned.net);
+    let parameters = net.parameters(engine)?;
+    for values in parameters.iter().flatten() {
+        finite(values, "student", &setting.student)?;
+    }
+    let samples = Samples::upload(engine, &prepared.test);
+    let test = Predictions {
+        logits: samples::logits(engine, net, &samples)?,
+        labels: prepared.test.labels.clone(),
+        classes: dataset.classes(),
+    };
+    let result = RunResult::new(&Evidence {
+        engine: engine_name,
+        setting,
+        dataset: &dataset,
+        prepared: &prepared,
+        teacher: &teacher,
+        student: &learned.run,
+        test: &test,
+    });
+    let about = about(&result, setting, net.capacity())?;
+    Ok(Run {
+        model: Model::new(about, parameters, prepared.scaling),
+        choices: learned.run.selected(&prepared.rows),
+        curve: learned.run.curve,
+        result,
+        test,
+    })
+}
+
+/// Where the student came from, for its file.
+fn about(
+    result: &RunResult,
+    setting: &Setting,
+    rows_at_once: usize,
+) -> Result<About, SettingError> {
+    Ok(About {
+        format: 1,
+        sizes: result.student.sizes.clone(),
+        classes: result.rows.classes,
+        rows_at_once,
+        train_rows: result.rows.train,
+        labelled_rows: result.rows.labelled,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        method: result.preset.to_owned(),
+        data: result.dataset.clone(),
+        seed: result.seed,
+        engine: result.engine.to_owned(),
+        test_accuracy: result.student.test_accuracy,
+        config: setting.to_toml()?,
+    })
+}
+
+/// Refuses to go on with a network that has diverged.
+fn finite(values: &[f32], table: &str, learner: &Learner) -> Result<(), SettingError> {
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(SettingError::refused(
+        format!("{table}.learning-rate"),
+        learner.learning_rate,
+        "smaller: the network diverged, and holds numbers that are not finite",
+    ))
+}

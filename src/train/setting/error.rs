@@ -1,0 +1,154 @@
+//! What is wrong with a setting, and where it is written.
+
+use std::fmt;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// A setting that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingError {
+    /// The key, such as `student.epochs`; empty where it is about the text as a whole.
+    pub key: String,
+    /// The value that is refused; none where a key is unknown or a value has another type.
+    pub given: Option<String>,
+    /// What is wrong, or what would be right.
+    pub problem: String,
+    /// Where in the text that it was read from, in bytes.
+    pub span: Option<Range<usize>>,
+}
+
+impl std::error::Error for SettingError {}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match (self.key.as_str(), &self.given) {
+            ("", _) => f.write_str(&self.problem),
+            (key, None) => write!(f, "{key}: {}", self.problem),
+            (key, Some(given)) => write!(f, "{key} = {given}: {}", self.problem),
+        }
+    }
+}
+
+impl SettingError {
+    pub(super) fn new(key: impl Into<String>, problem: impl fmt::Display) -> Self {
+        Self {
+            key: key.into(),
+            given: None,
+            problem: problem.to_string(),
+            span: None,
+        }
+    }
+
+    /// A value outside its range.
+    pub(in crate::train) fn refused(
+        key: impl Into<String>,
+        given: impl fmt::Display,
+        expected: impl fmt::Display,
+    ) -> Self {
+        Self {
+            given: Some(given.to_string()),
+            ..Self::new(key, format_args!("it must be {expected}"))
+        }
+    }
+
+    /// The same error of a key within this table.
+    pub(super) fn within(self, table: &str) -> Self {
+        let key = match self.key.as_str() {
+            "" => table.to_owned(),
+            key => format!("{table}.{key}"),
+        };
+        Self { key, ..self }
+    }
+
+    /// The same error with its place in the text that the setting was read from, if it is there.
+    #[must_use]
+    pub fn located(self, text: &str) -> Self {
+        let span = self.span.clone().or_else(|| {
+            let table = DeTable::parse(text).ok()?;
+            self.places()
+                .iter()
+                .find_map(|key| find(table.get_ref(), key))
+        });
+        Self { span, ..self }
+    }
+
+    /// Keys that the error may be about, the likeliest first.
+    fn places(&self) -> Vec<String> {
+        let key = &self.key;
+        let table = key.split('.').next().unwrap_or("");
+        let word = self.problem.split([' ', '`']).next().unwrap_or("");
+        let unknown = self.problem.strip_prefix("unknown field `");
+        let unknown = unknown.and_then(|rest| rest.split('`').next());
+        let mut places = Vec::new();
+        places.extend(unknown.map(|name| format!("{key}.{name}")));
+        // The parts of a loss name their parameter in the message.
+        places.push(format!("{table}.{word}"));
+        places.push(key.clone());
+        // What has a short form is written without its kind.
+        places.extend(key.strip_suffix(".kind").map(str::to_owned));
+        places
+    }
+}
+
+impl From<toml::de::Error> for SettingError {
+    fn from(mut error: toml::de::Error) -> Self {
+        let span = error.span();
+        // Only without its text the error names the key, on a line after the message.
+        error.set_input(None);
+        let text = error.to_string();
+        let (key, problem) = key_and_problem(&text);
+        Self {
+            span,
+            ..Self::new(key, in_words(problem))
+        }
+    }
+}
+
+/// The parts of an error's text: the problem, and on the last line the key that it is about.
+pub(super) fn key_and_problem(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let parts = text
+        .strip_suffix('`')
+        .and_then(|rest| rest.rsplit_once("\nin `"));
+    match parts {
+        Some((problem, key)) => (key, problem.trim()),
+        None => ("", text),
+    }
+}
+
+/// The problem in one line and without the names of Rust's types.
+pub(super) fn in_words(problem: &str) -> String {
+    let mut problem = problem.replace('\n', " ");
+    for (rust, plain) in [
+        ("expected usize", "expected a whole number from 0 on"),
+        ("expected u64", "expected a whole number from 0 on"),
+        ("expected f32", "expected a number"),
+        ("expected a sequence", "expected a list, such as [64, 32]"),
+    ] {
+        problem = problem.replace(rust, plain);
+    }
+    match problem.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected a table of keys"),
+        None => problem,
+    }
+}
+
+/// Where the value of a dotted key is, if the table has it.
+fn find(table: &DeTable, key: &str) -> Option<Range<usize>> {
+    let (name, rest) = key.split_once('.').unwrap_or((key, ""));
+    let name = name.trim_matches('.');
+    let (_, value) = table.iter().find(|(known, _)| known.get_ref() == name)?;
+    if rest.is_empty() {
+        return Some(value.span());
+    }
+    match value.get_ref() {
+        DeValue::Table(inner) => find(inner, rest),
+        // An error does not say which of several tables it is about.
+        DeValue::Array(values) => values.iter().find_map(|value| match value.get_ref() {
+            DeValue::Table(inner) => find(inner, rest),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
