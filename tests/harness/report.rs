@@ -203,7 +203,7 @@ fn everything_that_is_drawn_is_in_the_files() {
     let bins = json["reliability"].as_array().unwrap();
     assert_eq!(bins.len(), lines("reliability.csv"));
     let rows: u64 = bins.iter().map(|bin| bin["rows"].as_u64().unwrap()).sum();
-    assert_eq!(rows, 2 * json["setting"]["test_rows"].as_u64().unwrap());
+    assert_eq!(rows, 2 * json["rows"]["test"].as_u64().unwrap());
 
     let samples = results.json("samples.json");
     let samples = samples.as_array().unwrap();

@@ -82,8 +82,10 @@ impl SettingError {
         let unknown = unknown.and_then(|rest| rest.split('`').next());
         let mut places = Vec::new();
         places.extend(unknown.map(|name| format!("{key}.{name}")));
-        // The parts of a loss name their parameter in the message.
+        // The parts of a loss name their parameter in the message, and one key may set both sides.
+        let last = word.rsplit('.').next().unwrap_or("");
         places.push(format!("{table}.{word}"));
+        places.push(format!("{table}.{last}"));
         places.push(key.clone());
         // What has a short form is written without its kind.
         places.extend(key.strip_suffix(".kind").map(str::to_owned));
