@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well.
 
+use crate::data::ArrayError;
 use crate::spec::SpecError;
 use miette::{Report, miette};
 use std::fmt::Display;
@@ -35,6 +36,12 @@ impl From<SpecError> for Failure {
             error,
             "`fused-kd presets NAME` prints the keys of a preset and their values",
         )
+    }
+}
+
+impl From<ArrayError> for Report {
+    fn from(error: ArrayError) -> Self {
+        failed(error.problem, error.remedy).wrap_err(format!("cannot read `{}`", error.path))
     }
 }
 

@@ -9,7 +9,6 @@ mod compare;
 mod devices;
 mod failure;
 mod loss;
-mod npy;
 mod output;
 mod predict;
 mod presets;

@@ -2,11 +2,10 @@
 
 use super::arguments;
 use super::failure::Failure;
-use super::npy;
 use super::output::OutputFile;
 use super::terminal;
 use crate::auto::{self, EngineName};
-use crate::data::{Dataset, Source, Split};
+use crate::data::{Dataset, Source, Split, npy};
 use crate::train::{About, Model, Predictions};
 use clap::ValueEnum;
 use miette::{IntoDiagnostic, Report, WrapErr};

@@ -10,7 +10,7 @@ use super::DataError;
 use super::error::LimitReached;
 
 const MIB: u64 = 1 << 20;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// No file may hold, or unpack to, more: 4 GiB.
 const MAX_BYTES: u64 = 4096 * MIB;
@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 4096 * MIB;
 ///
 /// Tables and pictures pack 3 to 50 times; the format allows 1,032 times. So a small hostile file
 /// unpacks to little, and a large honest one still unpacks.
-fn unpacked_limit(packed: u64) -> u64 {
+pub(super) fn unpacked_limit(packed: u64) -> u64 {
     packed
         .saturating_mul(128)
         .saturating_add(64 * MIB)
@@ -60,7 +60,7 @@ pub(super) struct Bounded<R> {
 }
 
 impl<R: Read> Bounded<R> {
-    fn new(inner: R, limit: u64) -> Self {
+    pub(super) fn new(inner: R, limit: u64) -> Self {
         Self {
             inner: inner.take(limit.saturating_add(1)),
             limit,

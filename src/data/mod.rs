@@ -6,6 +6,9 @@
 //! about [`Synthetic`] data is known, down to the best accuracy there can be. Files are taken to be hostile: what is read is bounded, and nothing
 //! is allocated on the word of a header. Whatever is random is a function of a seed.
 
+// Without the program, nothing writes arrays or names their types.
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+mod array;
 mod bounded;
 mod csv;
 mod dataset;
@@ -20,6 +23,10 @@ mod source;
 mod split;
 mod synthetic;
 
+#[cfg_attr(not(feature = "cli"), allow(unused_imports))]
+pub(crate) use array::{Array, ArrayError, ArrayPath};
+#[cfg(feature = "cli")]
+pub(crate) use array::{Kind, Shape, Value, npy};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use label_noise::corrupt_labels;

@@ -22,7 +22,7 @@ fn fused_kd(directory: &Path) -> Command {
 }
 
 /// Exit status, standard output and standard error.
-fn run(directory: &Path, arguments: &str) -> (i32, String, String) {
+pub(crate) fn run(directory: &Path, arguments: &str) -> (i32, String, String) {
     let output = fused_kd(directory)
         .args(arguments.split_whitespace())
         .output()
@@ -36,26 +36,27 @@ fn run(directory: &Path, arguments: &str) -> (i32, String, String) {
 }
 
 #[track_caller]
-fn succeed(directory: &Path, arguments: &str) -> String {
+pub(crate) fn succeed(directory: &Path, arguments: &str) -> String {
     let (code, out, error) = run(directory, arguments);
     assert_eq!(code, 0, "{arguments}: {error}");
     out
 }
 
 #[track_caller]
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-const STUDENT: [f32; 12] = [
+pub(crate) const STUDENT: [f32; 12] = [
     1.0, 0.5, -0.5, 0.1, 0.2, 0.3, 2.0, -1.0, 0.0, 0.3, 0.1, -0.7,
 ];
-const TEACHER: [f32; 12] = [3.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.5, 0.4, 0.6, -1.0, 2.0, 0.25];
-const LABELS: [i64; 4] = [0, 1, 2, -100];
+pub(crate) const TEACHER: [f32; 12] =
+    [3.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.5, 0.4, 0.6, -1.0, 2.0, 0.25];
+pub(crate) const LABELS: [i64; 4] = [0, 1, 2, -100];
 
 /// A directory with one batch of 4 rows and 3 classes: rows 0 and 2 right, row 1 wrong, row 3
 /// without a label.
-fn batch() -> TempDir {
+pub(crate) fn batch() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: Vec<u8>| fs::write(directory.path().join(name), bytes).unwrap();
     write("s.npy", array("<f4", &[4, 3], bytes(&STUDENT)));
@@ -174,7 +175,7 @@ fn a_reader_that_leaves_is_no_failure() {
 
 /// Runs `loss` with `--format json`; the summary, which is also what `summary.json` says.
 #[track_caller]
-fn loss(directory: &Path, out: &str, more: &str) -> Value {
+pub(crate) fn loss(directory: &Path, out: &str, more: &str) -> Value {
     let text = succeed(
         directory,
         &format!("{FILES} --out {out} --format json {more}"),
@@ -185,7 +186,7 @@ fn loss(directory: &Path, out: &str, more: &str) -> Value {
 }
 
 #[track_caller]
-fn assert_close(a: &[f64], b: &[f64]) {
+pub(crate) fn assert_close(a: &[f64], b: &[f64]) {
     assert_eq!(a.len(), b.len());
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         let close = (a - b).abs() <= 1e-5 * b.abs().max(1.0);
@@ -671,12 +672,13 @@ fn wrong_files() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let mut large = STUDENT.map(f64::from);
     large[5] = -1e300;
     vec![
-        ("student", vec![], &["magic number"]),
+        ("student", vec![], &["is empty", "numpy.save"]),
         (
             "student",
             b"PK\x03\x04 an archive of arrays".to_vec(),
-            &["magic number", "numpy.save"],
+            &["without an end", "write it again"],
         ),
+        ("student", b"1, 2, 3".to_vec(), &["magic number"]),
         ("student", b"\x93NUMPY\x07\x00..".to_vec(), &["version 7.0"]),
         (
             "student",
@@ -766,16 +768,23 @@ fn wrong_files() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         ),
         (
             "labels",
-            array("|b1", &[4], vec![1; 4]),
-            &["|b1", "integers", ".astype('i4')"],
+            array("|b1", &[4], vec![1, 0, 2, 0]),
+            &["row 2", "2 is no boolean"],
         ),
-        ("labels", f4(&[4], 4), &["<f4", "integers"]),
+        ("labels", f4(&[4], 4), &["<f4", "integers", ".astype('i4')"]),
+        (
+            "labels",
+            array("|b1", &[4, 3], vec![1; 12]),
+            &["one-hot", ".argmax(-1)"],
+        ),
+        ("labels", f4(&[4, 3], 12), &["one-hot", ".argmax(-1)"]),
         (
             "labels",
             array("<i4", &[3], vec![0; 12]),
             &["(4, 3)", "(3,)", "s.npy", "shape (4,)"],
         ),
-        ("labels", array("<i4", &[4, 1], vec![0; 16]), &["(4, 1)"]),
+        ("labels", array("<i4", &[4, 2], vec![0; 32]), &["(4, 2)"]),
+        ("labels", array("<i4", &[1, 4], vec![0; 16]), &["(1, 4)"]),
         (
             "weights",
             array("<f4", &[4], bytes(&[1.0_f32, -1.0, 1.0, 1.0])),
@@ -789,13 +798,18 @@ fn wrong_files() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         ("weights", f4(&[5], 5), &["(5,)", "shape (4,)"]),
         (
             "weights",
-            array("<i4", &[4], vec![0; 16]),
-            &["<i4", "floats"],
+            array("<i4", &[4], bytes(&[1, 1, -3, 1])),
+            &["weight[2] = -3", "not negative"],
+        ),
+        (
+            "weights",
+            array("<c8", &[4], vec![0; 32]),
+            &["<c8", "floats"],
         ),
         (
             "kd-weights",
             array("<f8", &[4], bytes(&[1e300_f64; 4])),
-            &["kd_weight[0] = inf"],
+            &["row 0: 1e300", "range of f4"],
         ),
         ("tau", f4(&[4], 4), &["tau[0] = 0", "greater than 0"]),
     ]

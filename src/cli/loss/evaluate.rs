@@ -1,6 +1,7 @@
 //! One batch on one engine.
 
-use super::inputs::{Files, Inputs, Logits};
+use super::inputs::{Files, Inputs};
+use super::logits::Logits;
 use super::records::Records;
 use crate::auto::{Choice, Device, EngineName};
 use crate::batch::{Element, Rows, Student};
@@ -8,12 +9,12 @@ use crate::cli::failure::failed;
 use crate::cpu::{Parallelism, Plan};
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::data::ArrayPath;
 use crate::reference::{self, Batch};
 use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
 #[cfg(feature = "wgpu")]
 use crate::wgsl;
 use miette::Report;
-use std::path::Path;
 
 /// What a batch comes to.
 pub(super) struct Evaluation {
@@ -179,6 +180,10 @@ fn in_single_precision(
 ) -> Result<Evaluation, Report> {
     let student = narrowing(&inputs.student, &files.student, inputs.classes, name)?;
     let teacher = narrowing(&inputs.teacher, &files.teacher, inputs.classes, name)?;
+    let widened = (inputs.types.student == "bf16").then(|| {
+        let path = &files.student;
+        format!("`{path}` is bf16, which npy files have not: the gradient is f4")
+    });
     let call = Call {
         engine,
         classes: inputs.classes,
@@ -202,7 +207,7 @@ fn in_single_precision(
         total: crate::spec::tidy(total),
         gradient,
         records: Records::Single(stats),
-        warnings: student.into_iter().chain(teacher).collect(),
+        warnings: [student, teacher, widened].into_iter().flatten().collect(),
     })
 }
 
@@ -210,14 +215,13 @@ fn in_single_precision(
 /// must not become infinite on the way, which would mask its class or spoil its row.
 fn narrowing(
     logits: &Logits,
-    file: &Path,
+    path: &ArrayPath,
     classes: usize,
     engine: EngineName,
 ) -> Result<Option<String>, Report> {
     let Logits::Double(values) = logits else {
         return Ok(None);
     };
-    let path = file.display();
     let too_large = |&&value: &&f64| value.is_finite() && (value as f32).is_infinite();
     match values.iter().position(|value| too_large(&value)) {
         None => Ok(Some(format!(

@@ -1,39 +1,41 @@
 //! The files of one batch.
 
+use super::labels;
+use super::logits::Logits;
+use super::per_row;
 use crate::cli::failure::failed;
-use crate::cli::npy::{self, Array, Kind, Shape, Value};
+use crate::data::{Array, ArrayPath, Shape};
 use crate::spec::{ArgumentError, LossSpec};
-use half::f16;
 use miette::{IntoDiagnostic, Report, WrapErr};
-use std::fmt::Display;
-use std::io;
-use std::path::{Path, PathBuf};
 
 /// Where the batch is.
 #[derive(clap::Args)]
 pub(super) struct Files {
-    /// Student logits, npy, shape (B, V), f2, f4 or f8; −∞ masks a class.
-    #[arg(long, value_name = "NPY")]
-    pub(super) student: PathBuf,
+    /// Student logits, shape (B, V) or (B, T, V), f2, f4, f8 or bf16; −∞ masks a class.
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub(super) student: ArrayPath,
     /// Teacher logits, as the student's; its type may be another.
-    #[arg(long, value_name = "NPY")]
-    pub(super) teacher: PathBuf,
-    /// Labels, npy, shape (B), any integer type: 0..V, or −100 for no label.
-    #[arg(long, value_name = "NPY")]
-    labels: PathBuf,
-    /// What each row's loss is multiplied by, npy, shape (B), f2, f4 or f8 [default: 1].
-    #[arg(long, value_name = "NPY")]
-    weights: Option<PathBuf>,
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub(super) teacher: ArrayPath,
+    /// Labels, shape (B), or (B, T) as the logits, integers or booleans: 0..V, or −100 for no label.
+    #[arg(long, value_name = "FILE[:KEY]")]
+    labels: ArrayPath,
+    /// What each row's loss is multiplied by, shape as the labels', any numbers or booleans
+    /// [default: 1].
+    #[arg(long, value_name = "FILE[:KEY]")]
+    weights: Option<ArrayPath>,
     /// What each row's λ_kd is multiplied by, as --weights; 0 = not supervised by the teacher.
-    #[arg(long, value_name = "NPY")]
-    kd_weights: Option<PathBuf>,
+    #[arg(long, value_name = "FILE[:KEY]")]
+    kd_weights: Option<ArrayPath>,
     /// Each row's temperature, as --weights; with --set temperature=per-row.
-    #[arg(long, value_name = "NPY")]
-    pub(super) tau: Option<PathBuf>,
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub(super) tau: Option<ArrayPath>,
 }
 
 /// One batch.
 pub(super) struct Inputs {
+    /// The student's; the last axis is that of the classes.
+    pub(super) shape: Vec<usize>,
     pub(super) classes: usize,
     pub(super) student: Logits,
     pub(super) teacher: Logits,
@@ -48,38 +50,26 @@ pub(super) struct Inputs {
 /// The types of the arrays as they were given, such as `f4`.
 #[derive(Clone, serde::Serialize)]
 pub(super) struct InputTypes {
-    student: String,
+    pub(super) student: String,
     teacher: String,
     labels: String,
-}
-
-/// Logits, or a gradient, in the type of a file.
-pub(super) enum Logits {
-    Half(Vec<f16>),
-    Single(Vec<f32>),
-    Double(Vec<f64>),
 }
 
 impl Files {
     /// Reads the batch; all shapes are held against each other before any values are read.
     pub(super) fn read(&self) -> Result<Inputs, Report> {
-        let student = Array::open(&self.student)?;
-        let [rows, classes] = matrix(&student)?;
-        let teacher = Array::open(&self.teacher)?;
+        let student = self.student.open()?;
+        let classes = classes(&student)?;
+        let teacher = self.teacher.open()?;
         if teacher.shape() != student.shape() {
             let remedy = "student and teacher need the same rows and the same classes";
             return Err(disagreement(&student, &teacher, remedy));
         }
-        let per_row = |path: &Path| {
-            let array = Array::open(path)?;
-            let remedy = format!("it needs one value per row of the logits, shape ({rows},)");
-            match array.shape() {
-                [length] if *length == rows => Ok(array),
-                _ => Err(disagreement(&student, &array, &remedy)),
-            }
+        let optional = |path: &Option<ArrayPath>| {
+            let path = path.as_ref();
+            path.map(|path| per_row::open(path, &student)).transpose()
         };
-        let optional = |path: &Option<PathBuf>| path.as_deref().map(per_row).transpose();
-        let labels_file = per_row(&self.labels)?;
+        let labels_file = labels::open(&self.labels, &student)?;
         let weight = optional(&self.weights)?;
         let kd_weight = optional(&self.kd_weights)?;
         let tau = optional(&self.tau)?;
@@ -89,13 +79,14 @@ impl Files {
             labels: labels_file.type_name(),
         };
         Ok(Inputs {
+            shape: student.shape().to_vec(),
             classes,
             student: Logits::read(student)?,
             teacher: Logits::read(teacher)?,
-            labels: labels(labels_file)?,
-            weight: weight.map(floats).transpose()?,
-            kd_weight: kd_weight.map(floats).transpose()?,
-            tau: tau.map(floats).transpose()?,
+            labels: labels::read(labels_file)?,
+            weight: weight.map(per_row::read).transpose()?,
+            kd_weight: kd_weight.map(per_row::read).transpose()?,
+            tau: tau.map(per_row::read).transpose()?,
             types,
         })
     }
@@ -112,126 +103,36 @@ impl Files {
             _ => None,
         };
         let context = match file {
-            Some(file) => format!("cannot use `{}`", file.display()),
+            Some(file) => format!("cannot use `{file}`"),
             None => "the loss cannot be computed".to_owned(),
         };
         Report::from_err(error).wrap_err(context)
     }
 }
 
-/// Rows and classes of logits.
-fn matrix(array: &Array) -> Result<[usize; 2], Report> {
-    let path = array.path().display();
+/// The classes of logits: their last axis.
+fn classes(array: &Array) -> Result<usize, Report> {
+    let (path, shape) = (array.path(), Shape(array.shape()));
     match *array.shape() {
-        [rows, classes] => LossSpec::check_classes(classes)
-            .map(|_| [rows, classes])
+        [_, .., classes] => LossSpec::check_classes(classes)
+            .map(|_| classes)
             .into_diagnostic()
-            .wrap_err_with(|| format!("cannot use `{path}`, shape ({rows}, {classes})")),
+            .wrap_err_with(|| format!("cannot use `{path}`, shape {shape}")),
         _ => Err(failed(
-            format_args!("`{path}` has shape {}", Shape(array.shape())),
-            "logits need two axes, (rows, classes): reshape the array before saving it",
+            format_args!("`{path}` has shape {shape}"),
+            "logits need two axes or more, the classes last: reshape the array before saving it",
         )),
     }
 }
 
-fn disagreement(logits: &Array, other: &Array, remedy: &str) -> Report {
+/// The error of a shape that does not go with the logits'.
+pub(super) fn disagreement(logits: &Array, other: &Array, remedy: &str) -> Report {
     let wrong = format!(
         "`{}` has shape {}, but `{}` has shape {}",
-        logits.path().display(),
+        logits.path(),
         Shape(logits.shape()),
-        other.path().display(),
+        other.path(),
         Shape(other.shape())
     );
     failed(wrong, remedy)
-}
-
-impl Logits {
-    fn read(array: Array) -> Result<Self, Report> {
-        match array.kind() {
-            (Kind::Float, 2) => array.read().map(Self::Half),
-            (Kind::Float, 4) => array.read().map(Self::Single),
-            (Kind::Float, 8) => array.read().map(Self::Double),
-            // That is how ml_dtypes stores bfloat16.
-            (Kind::Raw, 2) => Err(array.wrong_type(
-                "floats of 2, 4 or 8 bytes",
-                "npy files have no bf16: save it as .astype('f4'), which is exact",
-            )),
-            _ => Err(not_floats(&array)),
-        }
-    }
-
-    /// Writes the array with rows of `classes`.
-    pub(super) fn write(&self, path: &Path, shape: [usize; 2]) -> io::Result<()> {
-        match self {
-            Self::Half(values) => npy::write(path, &shape, values.iter().copied()),
-            Self::Single(values) => npy::write(path, &shape, values.iter().copied()),
-            Self::Double(values) => npy::write(path, &shape, values.iter().copied()),
-        }
-    }
-
-    pub(super) fn type_name(&self) -> &'static str {
-        match self {
-            Self::Half(_) => "f2",
-            Self::Single(_) => "f4",
-            Self::Double(_) => "f8",
-        }
-    }
-
-    /// The values in double precision, exactly.
-    pub(super) fn into_double(self) -> Vec<f64> {
-        match self {
-            Self::Half(values) => values.into_iter().map(f64::from).collect(),
-            Self::Single(values) => values.into_iter().map(f64::from).collect(),
-            Self::Double(values) => values,
-        }
-    }
-}
-
-fn not_floats(array: &Array) -> Report {
-    array.wrong_type("floats of 2, 4 or 8 bytes", "save it as .astype('f4')")
-}
-
-/// One value per row, in single precision.
-fn floats(array: Array) -> Result<Vec<f32>, Report> {
-    match array.kind() {
-        (Kind::Float, 2) => Ok(array.read::<f16>()?.into_iter().map(f32::from).collect()),
-        (Kind::Float, 4) => array.read(),
-        (Kind::Float, 8) => Ok(array.read::<f64>()?.into_iter().map(|v| v as f32).collect()),
-        _ => Err(not_floats(&array)),
-    }
-}
-
-fn labels(array: Array) -> Result<Vec<i32>, Report> {
-    match array.kind() {
-        (Kind::Int, 1) => integers::<i8>(array),
-        (Kind::Int, 2) => integers::<i16>(array),
-        (Kind::Int, 4) => integers::<i32>(array),
-        (Kind::Int, 8) => integers::<i64>(array),
-        (Kind::Uint, 1) => integers::<u8>(array),
-        (Kind::Uint, 2) => integers::<u16>(array),
-        (Kind::Uint, 4) => integers::<u32>(array),
-        (Kind::Uint, 8) => integers::<u64>(array),
-        _ => Err(array.wrong_type("integers", "save labels as .astype('i4')")),
-    }
-}
-
-fn integers<T>(array: Array) -> Result<Vec<i32>, Report>
-where
-    T: Value + TryInto<i32> + Display,
-{
-    let path = array.path().to_path_buf();
-    let label = |(row, value): (usize, T)| {
-        value.try_into().map_err(|_| {
-            failed(
-                format_args!("`{}`, row {row}: {value} is no class", path.display()),
-                "labels are 0..V, and −100 for a row without one",
-            )
-        })
-    };
-    array
-        .read::<T>()?
-        .into_iter()
-        .enumerate()
-        .map(label)
-        .collect()
 }

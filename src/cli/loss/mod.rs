@@ -2,6 +2,9 @@
 
 mod evaluate;
 mod inputs;
+mod labels;
+mod logits;
+mod per_row;
 mod records;
 mod summary;
 
@@ -21,8 +24,12 @@ use summary::{Counts, Summary, Total, Types};
 /// Compute loss, gradient and per-sample scores of one batch of logits.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Files are npy (plain or gzip), npz or safetensors. KEY names an array of an npz or safetensors file,
+and may be left away where there is only one. Every axis of the logits but the last counts rows; the
+other arrays have the same axes, without the classes.
+
 Results, in DIR, which appears whole or not at all:
-  grad.npy      ∂total/∂student, shape (B, V), in the student's type; f4 for f8 logits, but f8
+  grad.npy      ∂total/∂student, in the student's shape and type; f4 for f8 and bf16 logits, but f8
                 from the reference engine
   stats.npy     one record per row: loss, kd, ce, tau, beta, teacher_confidence, teacher_ce,
                 teacher_entropy, teacher_margin, student_confidence, student_entropy,
@@ -40,6 +47,7 @@ Examples:
       --preset lr --set revision.eta=0.7 --set temperature=2
   fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out run3 \\
       --set temperature=per-row --tau tau.npy --engine reference --format json
+  fused-kd loss --student logits.npz:student --teacher logits.npz:teacher --labels y.npy --out run4
 
 In Python: numpy.load('run1/stats.npy')['el2n'].argsort() ranks the samples by EL2N.")]
 pub(super) struct Arguments {
@@ -82,13 +90,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     check(arguments, &spec)?;
     let output = OutputDirectory::new(&arguments.out, arguments.force)?;
     let choice = terminal::chosen(arguments.engine)?;
-    let (evaluation, summary) = compute(arguments, &spec, &choice)?;
+    let results = compute(arguments, &spec, &choice)?;
+    let summary = &results.summary;
     summary.warnings.iter().for_each(terminal::warn);
-    output.fill(&RESULTS, |directory| {
-        write(directory, &evaluation, &summary)
-    })?;
+    output.fill(&RESULTS, |directory| results.write(directory))?;
     match arguments.format {
-        Format::Json => terminal::print_json(&summary),
+        Format::Json => terminal::print_json(summary),
         Format::Table => terminal::print(format_args!(
             "{summary}\nwrote  {} to {}",
             RESULTS.join(", "),
@@ -108,8 +115,7 @@ fn check(arguments: &Arguments, spec: &LossSpec) -> Result<(), Failure> {
         (Temperature::PerRow, Some(_)) | (_, None) => Ok(()),
         (_, Some(tau)) => Err(Failure::usage(
             format_args!(
-                "--tau {} has no use: the loss has the temperature \"{}\"",
-                tau.display(),
+                "--tau {tau} has no use: the loss has the temperature \"{}\"",
                 temperature.name()
             ),
             "add --set temperature=per-row, or leave --tau away",
@@ -124,11 +130,7 @@ fn check(arguments: &Arguments, spec: &LossSpec) -> Result<(), Failure> {
     }
 }
 
-fn compute(
-    arguments: &Arguments,
-    spec: &LossSpec,
-    choice: &Choice,
-) -> Result<(Evaluation, Summary), Report> {
+fn compute(arguments: &Arguments, spec: &LossSpec, choice: &Choice) -> Result<Results, Report> {
     let Arguments {
         files,
         preset,
@@ -136,6 +138,7 @@ fn compute(
         ..
     } = arguments;
     let inputs = files.read()?;
+    let shape = inputs.shape.clone();
     let (rows, classes, types) = (inputs.labels.len(), inputs.classes, inputs.types.clone());
     let mut warnings: Vec<String> = spec
         .warnings(classes)
@@ -160,14 +163,27 @@ fn compute(
         counts: Counts::new(spec, &evaluation.records.flags()),
         warnings,
     };
-    Ok((evaluation, summary))
+    Ok(Results {
+        evaluation,
+        summary,
+        shape,
+    })
 }
 
-/// Writes the [`RESULTS`].
-fn write(directory: &Path, evaluation: &Evaluation, summary: &Summary) -> io::Result<()> {
-    let [gradient, stats, json] = RESULTS.map(|name| directory.join(name));
-    let shape = [summary.rows, summary.classes];
-    evaluation.gradient.write(&gradient, shape)?;
-    evaluation.records.write(&stats)?;
-    fs::write(json, serde_json::to_string_pretty(summary)? + "\n")
+/// What is written and printed.
+struct Results {
+    evaluation: Evaluation,
+    summary: Summary,
+    /// The gradient's.
+    shape: Vec<usize>,
+}
+
+impl Results {
+    /// Writes the [`RESULTS`].
+    fn write(&self, directory: &Path) -> io::Result<()> {
+        let [gradient, stats, json] = RESULTS.map(|name| directory.join(name));
+        self.evaluation.gradient.write(&gradient, &self.shape)?;
+        self.evaluation.records.write(&stats)?;
+        fs::write(json, serde_json::to_string_pretty(&self.summary)? + "\n")
+    }
 }

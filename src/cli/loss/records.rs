@@ -1,6 +1,6 @@
 //! The per-row records, as structured arrays.
 
-use crate::cli::npy::{self, Value};
+use crate::data::{Value, npy};
 use crate::reference::ReferenceStats;
 use crate::spec::{RowFlags, RowStats};
 use std::io;

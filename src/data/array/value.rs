@@ -1,10 +1,10 @@
 //! Numbers as bytes.
 
-use half::f16;
+use half::{bf16, f16};
 use std::io::{self, Read, Write};
 
 /// A number that an array can hold.
-pub(in crate::cli) trait Value: Copy {
+pub(crate) trait Value: Copy {
     /// Its type as this program writes it.
     const DESCR: &'static str;
     const SIZE: usize;
@@ -37,18 +37,22 @@ macro_rules! values {
 values!(
     i8: "|i1", i16: "<i2", i32: "<i4", i64: "<i8",
     u8: "|u1", u16: "<u2", u32: "<u4", u64: "<u8",
-    f16: "<f2", f32: "<f4", f64: "<f8"
+    bf16: "<V2", f16: "<f2", f32: "<f4", f64: "<f8"
 );
 
-/// Reads `count` numbers, a buffer at a time.
+/// Reads `count` numbers, a buffer at a time. Memory for all of them is asked for at once only where
+/// the file is known to hold them.
 pub(super) fn read<T: Value>(
     file: &mut impl Read,
     count: usize,
     big_endian: bool,
+    is_stored: bool,
 ) -> io::Result<Vec<T>> {
     const AT_A_TIME: usize = 8192;
     let mut values = Vec::new();
-    values.try_reserve_exact(count)?;
+    if is_stored {
+        values.try_reserve_exact(count)?;
+    }
     let mut buffer = vec![0; T::SIZE * count.min(AT_A_TIME)];
     while values.len() < count {
         let now = (count - values.len()).min(AT_A_TIME);
@@ -57,6 +61,7 @@ pub(super) fn read<T: Value>(
         if big_endian {
             bytes.chunks_exact_mut(T::SIZE).for_each(<[u8]>::reverse);
         }
+        values.try_reserve(now)?;
         values.extend(bytes.chunks_exact(T::SIZE).map(T::from_le));
     }
     Ok(values)
@@ -80,9 +85,12 @@ mod tests {
                     }
                 })
                 .collect();
-            let back = read::<i32>(&mut &bytes[..], numbers.len(), big_endian).unwrap();
-            assert_eq!(back, numbers);
-            let more = read::<i32>(&mut &bytes[..], numbers.len() + 1, big_endian);
+            for is_stored in [false, true] {
+                let mut file = &bytes[..];
+                let back = read::<i32>(&mut file, numbers.len(), big_endian, is_stored);
+                assert_eq!(back.unwrap(), numbers);
+            }
+            let more = read::<i32>(&mut &bytes[..], numbers.len() + 1, big_endian, true);
             assert_eq!(more.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }

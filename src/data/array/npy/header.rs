@@ -4,10 +4,15 @@
 //! The reader takes nothing on trust: it accepts the dictionary of a plain array and nothing else, in
 //! one pass.
 
+use super::MAGIC;
+use crate::data::array::text::excerpt;
 use std::io::{self, Read};
 
 /// What a header may be long: as much as version 1 of the format can say.
 const MAX_LENGTH: u32 = 65_535;
+
+/// Characters that an error shows of it.
+const SHOWN: usize = 24;
 
 /// A header as it stands in the file.
 #[derive(Debug, PartialEq)]
@@ -35,17 +40,18 @@ pub(super) enum HeaderError {
     Read(#[from] io::Error),
 }
 
-/// Reads magic number, version, length and dictionary; leaves `file` at the first value.
-pub(super) fn read(file: &mut impl Read) -> Result<Header, HeaderError> {
+/// Reads magic number, version, length and dictionary; leaves `file` at the first value. Also returns
+/// the bytes that have been read.
+pub(super) fn read(file: &mut impl Read) -> Result<(Header, u64), HeaderError> {
     let mut start = [0; 8];
     match file.read_exact(&mut start) {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error.into()),
-        Ok(()) if start.starts_with(b"\x93NUMPY") => {}
+        Ok(()) if start.starts_with(MAGIC) => {}
         _ => return Err(HeaderError::Magic),
     }
-    let length = match (start[6], start[7]) {
-        (1, 0) => u32::from(u16::from_le_bytes(bytes(file)?)),
-        (2 | 3, 0) => u32::from_le_bytes(bytes(file)?),
+    let (length, before) = match (start[6], start[7]) {
+        (1, 0) => (u32::from(u16::from_le_bytes(bytes(file)?)), 10),
+        (2 | 3, 0) => (u32::from_le_bytes(bytes(file)?), 12),
         (major, minor) => return Err(HeaderError::Version(major, minor)),
     };
     if length > MAX_LENGTH {
@@ -53,7 +59,8 @@ pub(super) fn read(file: &mut impl Read) -> Result<Header, HeaderError> {
     }
     let mut text = vec![0; length as usize];
     file.read_exact(&mut text)?;
-    parse(&String::from_utf8_lossy(&text)).map_err(HeaderError::Text)
+    let header = parse(&String::from_utf8_lossy(&text)).map_err(HeaderError::Text)?;
+    Ok((header, before + u64::from(length)))
 }
 
 /// The header of version 1 of an array in C order; the values begin at a multiple of 64 bytes.
@@ -88,7 +95,7 @@ fn parse(text: &str) -> Result<Header, String> {
             "descr" => descr = Some(rest.string()?.to_owned()),
             "fortran_order" => fortran_order = Some(rest.boolean()?),
             "shape" => shape = Some(rest.shape()?),
-            _ => return Err(format!("it has an unknown key \"{}\"", excerpt(key))),
+            _ => return Err(format!("it has an unknown key \"{}\"", excerpt(key, SHOWN))),
         }
         if !rest.take(",") {
             rest.expect("}")?;
@@ -173,20 +180,11 @@ impl<'a> Rest<'a> {
     }
 
     fn instead_of(&self, expected: &str) -> String {
-        format!("`{}` stands where {expected} should be", excerpt(self.0))
+        format!(
+            "`{}` stands where {expected} should be",
+            excerpt(self.0.trim(), SHOWN)
+        )
     }
-}
-
-/// The beginning of a text that somebody else wrote, fit to be printed.
-fn excerpt(text: &str) -> String {
-    let printable = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.trim().chars().take(24).map(printable).collect()
 }
 
 #[cfg(test)]

@@ -1,22 +1,29 @@
-//! The type of the values in an npy file, such as `<f4`.
+//! The type of an array's values, such as `<f4`.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// What a value is, as numpy's array protocol names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Kind {
+pub(crate) enum Kind {
     /// `f`
     Float,
+    /// bfloat16, which only safetensors have.
+    Bfloat,
     /// `i`
     Int,
     /// `u`
     Uint,
+    /// `b`, a byte each: 0 or 1.
+    Bool,
     /// `V`: bytes of no type.
     Raw,
-    /// Booleans, complex numbers, dates and text: arrays that this program has no use for.
+    /// Complex numbers, dates and text: arrays that this program has no use for.
     Other,
 }
+
+/// What stands before a type in npy files; `|` is for types that have no order.
+const BYTE_ORDERS: [char; 4] = ['<', '>', '|', '='];
 
 /// A plain type: its text, and what the text says.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +36,19 @@ pub(super) struct DType {
 }
 
 impl DType {
+    /// A type of safetensors, whose bytes have one order.
+    pub(super) fn of_tensor(kind: Kind, name: &str, size: usize) -> Self {
+        Self {
+            text: name.to_owned(),
+            kind,
+            size,
+            big_endian: false,
+        }
+    }
+
     /// The text without its byte order, such as `f4`.
     pub(super) fn name(&self) -> &str {
-        &self.text[1..]
+        self.text.trim_start_matches(BYTE_ORDERS)
     }
 }
 
@@ -48,7 +65,7 @@ impl FromStr for DType {
         const UNKNOWN: &str = "it is not a byte order, a letter and a size, such as <f4";
         // It is printed in errors, so that it holds nothing long and nothing that moves a cursor.
         let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        let rest = text.strip_prefix(['<', '>', '|', '=']);
+        let rest = text.strip_prefix(BYTE_ORDERS);
         let rest = rest.filter(|rest| rest.len() < 24 && printable(rest));
         let rest = rest.ok_or(UNKNOWN)?;
         let letter = rest.chars().next().ok_or(UNKNOWN)?;
@@ -58,6 +75,7 @@ impl FromStr for DType {
             'u' => Kind::Uint,
             'V' => Kind::Raw,
             'O' => return Err("it is made of Python objects"),
+            'b' if rest == "b1" => Kind::Bool,
             'b' | 'c' | 'm' | 'M' | 'S' | 'a' | 'U' => Kind::Other,
             _ => return Err(UNKNOWN),
         };
@@ -100,7 +118,7 @@ mod tests {
             ("|i1", Kind::Int, 1, false),
             ("<u8", Kind::Uint, 8, false),
             ("|V2", Kind::Raw, 2, false),
-            ("|b1", Kind::Other, 1, false),
+            ("|b1", Kind::Bool, 1, false),
             ("<U5", Kind::Other, 20, false),
             ("<M8[ns]", Kind::Other, 8, false),
         ] {

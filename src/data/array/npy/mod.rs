@@ -1,0 +1,48 @@
+//! Arrays in npy files.
+
+mod header;
+mod write;
+
+pub(crate) use write::{write, write_as};
+
+use super::dtype::DType;
+use super::error::Problem;
+use super::shape::{self, Room};
+use super::source::Source;
+use super::{Found, text};
+use header::{Header, HeaderError};
+use std::io::Read;
+
+/// What every npy file begins with.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+const SAVE: &str = "save one array of plain numbers with numpy.save";
+
+/// Reads the header of a file that has room for so much, header included.
+pub(super) fn open(mut file: impl Read + 'static, room: Room) -> Result<Found, Problem> {
+    let (header, length) = header::read(&mut file).map_err(|error| match error {
+        HeaderError::Read(error) => Problem::new(
+            format_args!("its header cannot be read: {error}"),
+            "check that the file is whole, or write it again",
+        ),
+        other => Problem::new(other, SAVE),
+    })?;
+    let dtype = dtype(&header)?;
+    let room = room.behind(length);
+    Ok(Found {
+        shape: shape::fitting(&header.shape, &dtype, room)?,
+        dtype,
+        fortran_order: header.fortran_order,
+        values: Source::new(file, room),
+    })
+}
+
+fn dtype(header: &Header) -> Result<DType, Problem> {
+    header.descr.parse().map_err(|problem| {
+        let descr = text::excerpt(&header.descr, 24);
+        Problem::new(
+            format_args!("its values have the type {descr:?}: {problem}"),
+            SAVE,
+        )
+    })
+}
