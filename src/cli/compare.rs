@@ -122,7 +122,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let bar = Bar::default();
         let comparison = auto::compare(&engine, setting, &|progress| bar.show(progress));
         bar.clear();
-        comparisons.push(comparison.map_err(|error| given.training_failure(error))?);
+        let comparison = comparison.map_err(|error| given.training_failure(error))?;
+        comparison.warnings.iter().for_each(terminal::warn);
+        comparisons.push(comparison);
     }
     if let Some(out) = &out {
         write(out, &comparisons)?;

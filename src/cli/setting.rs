@@ -28,6 +28,20 @@ pub(super) struct SettingArguments {
     /// enough.
     #[arg(long, value_name = "ROWS")]
     teacher_train_size: Option<String>,
+    /// Logits of a teacher that was trained elsewhere: npy, npz or safetensors, a row for each row of
+    /// the data file, in its order; after a comma those of the test file's rows.
+    #[arg(long, value_name = "FILE[:KEY][,TEST]")]
+    teacher_logits: Option<String>,
+    /// Likewise probabilities; those below 0.001 count as 0.001 (data.probability-floor).
+    #[arg(
+        long,
+        value_name = "FILE[:KEY][,TEST]",
+        conflicts_with = "teacher_logits"
+    )]
+    teacher_probabilities: Option<String>,
+    /// Likewise features, for methods with feature terms.
+    #[arg(long, value_name = "FILE[:KEY][,TEST]")]
+    teacher_features: Option<String>,
     /// Share of the student's training labels that are replaced by a wrong one.
     #[arg(long, value_name = "SHARE")]
     label_noise: Option<String>,
@@ -114,6 +128,21 @@ impl SettingArguments {
                 "data.teacher-train-size",
                 &self.teacher_train_size,
             ),
+            Flag::new(
+                "--teacher-logits",
+                "data.teacher-logits",
+                &self.teacher_logits,
+            ),
+            Flag::new(
+                "--teacher-probabilities",
+                "data.teacher-probabilities",
+                &self.teacher_probabilities,
+            ),
+            Flag::new(
+                "--teacher-features",
+                "data.teacher-features",
+                &self.teacher_features,
+            ),
             Flag::new("--label-noise", "data.label-noise", &self.label_noise),
             Flag::new(
                 "--teacher-label-noise",
@@ -125,6 +154,7 @@ impl SettingArguments {
             Flag::new("--teacher-epochs", "teacher.epochs", &self.teacher_epochs),
         ];
         flags.extend(more);
+        self.check_teacher(&flags, remedy)?;
         let mut given = Given {
             overlay: Overlay::default(),
             file: None,
@@ -149,6 +179,33 @@ impl SettingArguments {
             }
         }
         Ok(given)
+    }
+}
+
+impl SettingArguments {
+    /// Refuses flags of a teacher's training where no teacher is trained.
+    fn check_teacher(&self, flags: &[Flag], remedy: &str) -> Result<(), Failure> {
+        let given = match (&self.teacher_logits, &self.teacher_probabilities) {
+            (Some(_), _) => "--teacher-logits",
+            (None, Some(_)) => "--teacher-probabilities",
+            (None, None) => return Ok(()),
+        };
+        let useless = [
+            "--teacher-train-size",
+            "--teacher-label-noise",
+            "--teacher-epochs",
+        ];
+        let typed = |flag: &&Flag| flag.text.is_some() && useless.contains(&flag.name);
+        match flags.iter().find(typed) {
+            None => Ok(()),
+            Some(flag) => Err(Failure::usage(
+                format_args!(
+                    "{} has no use with {given}: no teacher is trained",
+                    flag.name
+                ),
+                remedy,
+            )),
+        }
     }
 }
 

@@ -21,6 +21,14 @@ pub enum DataError {
         /// The part that is wrong.
         problem: String,
     },
+    /// A teacher's file that does not fit the data, or cannot be read.
+    #[error("teacher `{file}`: {problem}")]
+    Teacher {
+        /// The file, or both.
+        file: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
     /// A file could not be opened, read to its end or unpacked; the source says why.
     #[error("cannot read `{}`: check that it is the right path and a complete, regular file", path.display())]
     Read {

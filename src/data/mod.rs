@@ -22,6 +22,7 @@ mod sensor_shift;
 mod source;
 mod split;
 mod synthetic;
+mod teacher;
 
 #[cfg_attr(not(feature = "cli"), allow(unused_imports))]
 pub(crate) use array::{Array, ArrayError, ArrayPath};
@@ -36,3 +37,5 @@ pub use sensor_shift::sensor_shift;
 pub use source::{CsvOptions, Header, LabelColumn, Source};
 pub use split::Split;
 pub use synthetic::Synthetic;
+pub(crate) use teacher::PerRow;
+pub use teacher::TeacherFiles;

@@ -23,8 +23,7 @@ pub fn run_summary(result: &RunResult) -> String {
     });
     format!(
         "{name}: {test} test rows, {validation} for validation; seed {seed}, engine {engine}\n\
-         teacher {teacher_sizes}: {teacher_rows} training rows; test accuracy {accuracy} %, wrong on \
-         {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %\n\
+         teacher {teacher}, wrong on {wrong:.1} % of the student's training labels\n\
          student {student_sizes}, {preset}{terms}{mutual}: {train} training rows{labelled}{selection}\n\
          test accuracy       {test_accuracy} %, calibration error {student_calibration:.1} %\n\
          validation accuracy {validation_accuracy} %\n\
@@ -35,11 +34,8 @@ pub fn run_summary(result: &RunResult) -> String {
         validation = rows.validation,
         seed = result.seed,
         engine = result.engine,
-        teacher_sizes = sizes(&teacher.sizes),
-        teacher_rows = rows.teacher,
-        accuracy = percent(teacher.test_accuracy),
+        teacher = described(result),
         wrong = 100.0 * teacher.wrong_train_labels,
-        calibration = 100.0 * teacher.test_calibration_error,
         student_sizes = sizes(&student.sizes),
         preset = result.preset,
         terms = terms(result),
@@ -52,6 +48,22 @@ pub fn run_summary(result: &RunResult) -> String {
         best_validation = percent(best.validation_accuracy),
         best_test = percent(best.test_accuracy),
     )
+}
+
+/// The teacher: where it comes from, and how good it is as far as that is known.
+fn described(result: &RunResult) -> String {
+    let teacher = &result.teacher;
+    let mut text = match (&teacher.given, &teacher.sizes) {
+        (None, Some(layers)) => format!("{}: {} training rows", sizes(layers), result.rows.teacher),
+        (given, _) => format!("given by `{}`", given.as_deref().unwrap_or("")),
+    };
+    if let Some(accuracy) = teacher.test_accuracy {
+        text += &format!("; test accuracy {} %", percent(accuracy));
+    }
+    if let Some(error) = teacher.test_calibration_error {
+        text += &format!(", calibration error {:.1} %", 100.0 * error);
+    }
+    text
 }
 
 /// The feature terms beside the preset.

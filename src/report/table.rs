@@ -19,12 +19,15 @@ pub fn preamble(comparison: &Comparison) -> String {
     let (rows, reliability) = (&comparison.rows, &comparison.teacher);
     let scenario = comparison.setting.scenario;
     let scenario = scenario.map(|scenario| format!("{}; ", scenario.name()));
+    let calibration = reliability.test_calibration_error;
+    let calibration =
+        calibration.map(|error| format!(", calibration error {:.1} %", 100.0 * error));
     let ceiling = ceiling(comparison).map(|ceiling| format!("; {ceiling}"));
     format!(
         "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{ceiling}\n\
          student {student}\n\
          teacher {teacher}; test accuracy {accuracy}, \
-         wrong on {wrong:.1} % of the student's training labels, calibration error {calibration:.1} %",
+         wrong on {wrong:.1} % of the student's training labels{calibration}",
         scenario = scenario.unwrap_or_default(),
         name = comparison.dataset,
         test = rows.test,
@@ -34,9 +37,9 @@ pub fn preamble(comparison: &Comparison) -> String {
         ceiling = ceiling.unwrap_or_default(),
         student = student(comparison),
         teacher = teacher(comparison),
-        accuracy = percent(&reliability.test_accuracy_over_seeds),
+        accuracy = known(&reliability.test_accuracy_over_seeds),
         wrong = 100.0 * reliability.wrong_train_labels,
-        calibration = 100.0 * reliability.test_calibration_error,
+        calibration = calibration.unwrap_or_default(),
     )
 }
 
@@ -66,6 +69,9 @@ pub(super) fn student(comparison: &Comparison) -> String {
 pub(super) fn teacher(comparison: &Comparison) -> String {
     let (rows, setting) = (&comparison.rows, &comparison.setting);
     let data = &setting.data;
+    if let Some(files) = &comparison.teacher.given {
+        return format!("given by `{files}`");
+    }
     let sensor = if data.sensor_shift > 0.0 {
         format!(" of another sensor ({})", data.sensor_shift)
     } else {
@@ -124,6 +130,13 @@ fn row(method: &MethodResult) -> [String; COLUMNS.len()] {
         method.learning_rate.to_string(),
         format!("{:.1}", method.seconds),
     ]
+}
+
+/// A teacher's accuracy, where it is known.
+pub(super) fn known(spread: &Option<Spread>) -> String {
+    spread
+        .as_ref()
+        .map_or_else(|| "unknown".to_owned(), percent)
 }
 
 pub(super) fn percent(spread: &Spread) -> String {

@@ -1,6 +1,7 @@
 //! A teacher and students under several losses, for each seed.
 
 use super::comparison::{Comparison, Evidence};
+use super::given_teacher::GivenTeacher;
 use super::method::Method;
 use super::prepare::{Prepared, teach};
 use super::recipe::Learner;
@@ -27,6 +28,7 @@ pub(crate) fn compare<E: Engine>(
     let (methods, _) = setting.compared();
     let features = methods.iter().any(|method| !method.terms.is_empty());
     setting.check_against(&dataset, features)?;
+    let given = GivenTeacher::read(&setting.data, &dataset, features)?;
     let runs = setting.seeds as usize * methods.len() * rates.len();
     progress(Progress::Begin {
         teachers: setting.seeds as usize,
@@ -38,7 +40,15 @@ pub(crate) fn compare<E: Engine>(
         .par_iter()
         .with_max_len(1)
         .map(|&seed| {
-            let taught = teach(engines, &dataset, setting, seed, features, progress);
+            let taught = teach(
+                engines,
+                &dataset,
+                setting,
+                given.as_ref(),
+                seed,
+                features,
+                progress,
+            );
             progress(Progress::Teacher);
             taught
         })
@@ -73,6 +83,7 @@ pub(crate) fn compare<E: Engine>(
         engine: engine_name,
         setting,
         dataset: &dataset,
+        warnings: given.map(|given| given.warnings).unwrap_or_default(),
         prepared,
         students,
     }))

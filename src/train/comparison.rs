@@ -18,6 +18,7 @@ pub(super) struct Evidence<'a> {
     pub(super) engine: &'static str,
     pub(super) setting: &'a Setting,
     pub(super) dataset: &'a Dataset,
+    pub(super) warnings: Vec<String>,
     /// Per seed.
     pub(super) prepared: Vec<(Prepared, TeacherRun)>,
     pub(super) students: Vec<StudentRun>,
@@ -43,6 +44,8 @@ pub struct Comparison {
     pub teacher: TeacherResult,
     /// The methods, in the order of the setting.
     pub methods: Vec<MethodResult>,
+    /// What was legal and yet probably not meant.
+    pub warnings: Vec<String>,
     /// Confidence against accuracy of all teachers, on their test rows.
     pub reliability: Vec<ReliabilityBin>,
     /// Training rows of seed 0 that the teacher gets wrong.
@@ -73,20 +76,22 @@ pub struct BudgetPoint {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TeacherResult {
+    /// The files of a teacher that was trained elsewhere; none where it was trained here.
+    pub given: Option<String>,
     /// On the student's training rows, against the labels that the student is given.
     pub train_accuracy: f64,
-    /// On the validation rows.
-    pub validation_accuracy: f64,
-    /// On the test rows.
-    pub test_accuracy: f64,
+    /// On the validation rows, where it is known.
+    pub validation_accuracy: Option<f64>,
+    /// On the test rows; none where a given teacher says nothing about them.
+    pub test_accuracy: Option<f64>,
     /// The share of the student's training labels that the teacher gets wrong.
     pub wrong_train_labels: f64,
     /// Expected calibration error on the student's training rows.
     pub train_calibration_error: f64,
-    /// Expected calibration error on the test rows.
-    pub test_calibration_error: f64,
-    /// Test accuracy over seeds.
-    pub test_accuracy_over_seeds: Spread,
+    /// Expected calibration error on the test rows, likewise.
+    pub test_calibration_error: Option<f64>,
+    /// Test accuracy over seeds, likewise.
+    pub test_accuracy_over_seeds: Option<Spread>,
     /// `Σ |reconstructed − given| / Σ |given|` of the auto-encoder of the last hidden layer, on the
     /// student's training rows; none where no method has feature terms.
     pub reconstruction_error: Option<f64>,
@@ -198,37 +203,45 @@ impl Comparison {
         Self {
             dataset: evidence.dataset.name().to_owned(),
             engine: evidence.engine,
-            teacher: TeacherResult::new(&evidence.prepared),
+            teacher: TeacherResult::new(setting, &evidence.prepared),
             methods,
             budget,
+            warnings: evidence.warnings,
             setting: setting.clone(),
             rows: Rows::new(evidence.dataset, &evidence.prepared[0].0),
             shifted: setting.data.teacher_shifts && evidence.dataset.image().is_some(),
             bayes_accuracy: evidence.dataset.bayes_accuracy(),
-            reliability: reliability(evidence.prepared.iter().map(|(_, run)| &run.bins)),
+            reliability: reliability(
+                evidence
+                    .prepared
+                    .iter()
+                    .filter_map(|(_, run)| run.bins.as_ref()),
+            ),
             samples: evidence.prepared[0].1.samples.clone(),
         }
     }
 }
 
 impl TeacherResult {
-    fn new(seeds: &[(Prepared, TeacherRun)]) -> Self {
+    fn new(setting: &Setting, seeds: &[(Prepared, TeacherRun)]) -> Self {
         let runs: Vec<&TeacherRun> = seeds.iter().map(|(_, run)| run).collect();
-        let spread =
-            |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(|run| of(run)).collect());
+        let known = |of: fn(&TeacherRun) -> Option<f64>| {
+            let values: Option<Vec<f64>> = runs.iter().map(|run| of(run)).collect();
+            values.map(Spread::of)
+        };
+        let mean =
+            |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(|run| of(run)).collect()).mean;
+        let known_mean = |of| known(of).map(|spread| spread.mean);
         Self {
-            train_accuracy: spread(|run| run.train_accuracy).mean,
-            validation_accuracy: spread(|run| run.validation_accuracy).mean,
-            test_accuracy: spread(|run| run.test_accuracy).mean,
-            wrong_train_labels: spread(|run| run.wrong_train_labels).mean,
-            train_calibration_error: spread(|run| run.train_calibration_error).mean,
-            test_calibration_error: spread(|run| run.test_calibration_error).mean,
-            test_accuracy_over_seeds: spread(|run| run.test_accuracy),
-            reconstruction_error: runs
-                .iter()
-                .map(|run| run.reconstruction_error)
-                .collect::<Option<Vec<f64>>>()
-                .map(|errors| Spread::of(errors).mean),
+            given: setting.data.given().map(ToString::to_string),
+            train_accuracy: mean(|run| run.train_accuracy),
+            validation_accuracy: known_mean(|run| run.validation_accuracy),
+            test_accuracy: known_mean(|run| run.test_accuracy),
+            wrong_train_labels: mean(|run| run.wrong_train_labels),
+            train_calibration_error: mean(|run| run.train_calibration_error),
+            test_calibration_error: known_mean(|run| run.test_calibration_error),
+            test_accuracy_over_seeds: known(|run| run.test_accuracy),
+            reconstruction_error: known_mean(|run| run.reconstruction_error),
             seconds: runs.iter().map(|run| run.seconds).sum(),
         }
     }

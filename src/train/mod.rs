@@ -8,6 +8,7 @@ mod comparison;
 mod error;
 mod feature_probe;
 pub(crate) mod fit;
+mod given_teacher;
 mod inspect;
 mod method;
 mod metrics;
@@ -27,6 +28,7 @@ mod student_setup;
 pub(crate) mod student_state;
 mod term;
 
+pub use crate::data::TeacherFiles;
 pub use crate::feature::{Factor, Split};
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;

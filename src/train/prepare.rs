@@ -1,11 +1,12 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
+use super::given_teacher::GivenTeacher;
 use super::network::trained;
 use super::record::TeacherRun;
 use super::samples::{self, HostSamples, Samples};
-use super::setting::{Setting, TrainSize};
+use super::setting::{Data, Setting, TrainSize};
 use super::{Progress, TrainError, inspect, metrics};
-use crate::data::{Dataset, Scaling, Split, corrupt_labels, sensor_shift};
+use crate::data::{Dataset, PerRow, Scaling, Split, corrupt_labels, sensor_shift};
 use crate::engine::{Engine, Source};
 use crate::feature::{self, Centred};
 use crate::random::stream;
@@ -28,43 +29,169 @@ pub(super) struct Prepared {
     pub(super) features: Option<Centred>,
 }
 
-/// Splits the data, trains the seed's teacher, and gives its logits on the student's rows; with
-/// `features` its factor too.
+/// What a teacher makes of a seed's rows.
+struct Taught {
+    /// Logits.
+    train: Vec<f32>,
+    validation: Option<Vec<f32>>,
+    test: Option<Vec<f32>>,
+    /// Features of the training rows and their width, where there are feature terms.
+    features: Option<(Vec<f32>, usize)>,
+    /// Those of the test rows, likewise.
+    test_features: Option<Vec<f32>>,
+    /// Rows that it was trained on here.
+    rows: usize,
+}
+
+/// The rows of a seed, and the ones that are left for the teacher.
+struct Parts {
+    train: HostSamples,
+    validation: HostSamples,
+    test: HostSamples,
+    rows: Vec<u32>,
+    split: Split,
+    scaling: Scaling,
+}
+
+/// Splits the data, trains the seed's teacher unless one is given, and gives its logits on the
+/// student's rows; with `features` its factor too.
 pub(super) fn teach<E: Engine>(
     engines: Source<E>,
     dataset: &Dataset,
     setting: &Setting,
+    given: Option<&GivenTeacher>,
     seed: u64,
     features: bool,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
+    let mut parts = parts(dataset, &setting.data, seed)?;
+    let classes = dataset.classes();
+    let mut engine = engines()?;
+    let taught = match given {
+        Some(given) => given_to(&parts, given)?,
+        None => trained_on(
+            &mut engine,
+            dataset,
+            setting,
+            &parts,
+            seed,
+            features,
+            progress,
+        )?,
+    };
+    let mut reconstruction_error = None;
+    let mut centred = None;
+    if let Some((values, width)) = &taught.features {
+        let factor = &setting.features.factor;
+        let encoded = feature::encode(&mut engine, values, *width, factor, seed)?;
+        reconstruction_error = Some(encoded.error);
+        parts.train.factor = encoded.values;
+        let of_test = taught.test_features.as_ref();
+        centred = of_test.map(|of_test| Centred::of(of_test, *width));
+    }
+    let (train, validation, test) = (&mut parts.train, &parts.validation, &parts.test);
+    train.teacher = taught.train;
+    let train_accuracy = metrics::accuracy(&train.teacher, &train.labels, classes);
+    let of_validation = taught.validation.as_ref();
+    let of_test = taught.test.as_ref();
+    let run = TeacherRun {
+        train_accuracy,
+        wrong_train_labels: 1.0 - train_accuracy,
+        validation_accuracy: of_validation
+            .map(|logits| metrics::accuracy(logits, &validation.labels, classes)),
+        test_accuracy: of_test.map(|logits| metrics::accuracy(logits, &test.labels, classes)),
+        train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
+        test_calibration_error: of_test
+            .map(|logits| metrics::calibration_error(logits, &test.labels, classes)),
+        bins: of_test.map(|logits| metrics::tally(logits, &test.labels, classes)),
+        samples: inspect::samples(dataset, &parts.rows, train),
+        reconstruction_error,
+        seconds: begin.elapsed().as_secs_f64(),
+    };
+    let prepared = Prepared {
+        train: parts.train,
+        validation: parts.validation,
+        test: parts.test,
+        rows: parts.rows,
+        teacher_rows: taught.rows,
+        scaling: parts.scaling,
+        features: centred,
+    };
+    Ok((prepared, run))
+}
+
+/// The student's rows, with the labels that it is given.
+fn parts(dataset: &Dataset, data: &Data, seed: u64) -> Result<Parts, TrainError> {
     let split = Split::new(dataset, seed)?;
     let pool = &split.train;
-    let data = &setting.data;
     let for_student = data.train_size.of(pool.len(), "data.train-size")?;
-    let for_teacher = data
-        .teacher_train_size
-        .of(pool.len(), "data.teacher-train-size")?;
     let rows = pool[..for_student].to_vec();
     let scaling = Scaling::fit(dataset, pool)?;
-    let host = |rows: &[u32], shifts| host_samples(dataset, &scaling, rows, shifts);
-    let classes = dataset.classes();
-
-    let mut train = host(&rows, &NO_SHIFT);
-    corrupt_labels(&mut train.labels, classes, data.label_noise, seed)?;
+    let host = |rows: &[u32]| host_samples(dataset, &scaling, rows, &NO_SHIFT);
+    let mut train = host(&rows);
+    corrupt_labels(&mut train.labels, dataset.classes(), data.label_noise, seed)?;
     let labelled = match data.labelled {
         TrainSize::Rows(rows) => rows,
         other => other.of(for_student, "data.labelled")?,
     };
     let beyond = train.labels.iter_mut().skip(labelled);
     beyond.for_each(|label| *label = IGNORE);
+    Ok(Parts {
+        train,
+        validation: host(&split.validation),
+        test: host(&split.test),
+        rows,
+        scaling,
+        split,
+    })
+}
+
+/// What a teacher from elsewhere makes of the rows, by their places in the data file.
+fn given_to(parts: &Parts, given: &GivenTeacher) -> Result<Taught, TrainError> {
+    let of_train = |values: &PerRow| values.of(&parts.rows).ok_or(missing("training"));
+    let features = match &given.features {
+        None => None,
+        Some(features) => Some((of_train(features)?, features.width())),
+    };
+    Ok(Taught {
+        train: of_train(&given.logits)?,
+        validation: given.logits.of(&parts.split.validation),
+        test: given.logits.of(&parts.split.test),
+        test_features: given
+            .features
+            .as_ref()
+            .and_then(|f| f.of(&parts.split.test)),
+        features,
+        rows: 0,
+    })
+}
+
+/// Files are held against the data when they are read, so that no row is without values.
+fn missing(part: &str) -> TrainError {
+    TrainError::Engine(format!("the given teacher has no values for {part} rows"))
+}
+
+/// Trains the seed's teacher, on rows from the other end of the permutation than the student's.
+fn trained_on<E: Engine>(
+    engine: &mut E,
+    dataset: &Dataset,
+    setting: &Setting,
+    parts: &Parts,
+    seed: u64,
+    features: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Taught, TrainError> {
+    let (data, pool) = (&setting.data, &parts.split.train);
+    let rows = data
+        .teacher_train_size
+        .of(pool.len(), "data.teacher-train-size")?;
     let shifts = if data.teacher_shifts {
         &SHIFTS[..]
     } else {
         &NO_SHIFT
     };
-    let mut lessons = host(&pool[pool.len() - for_teacher..], shifts);
+    let mut lessons = host_samples(dataset, &parts.scaling, &pool[pool.len() - rows..], shifts);
     sensor_shift(
         &mut lessons.features,
         dataset.dim(),
@@ -73,64 +200,45 @@ pub(super) fn teach<E: Engine>(
     )?;
     // Another seed than the student's noise, so that both err independently.
     let noise = data.teacher_label_noise;
-    corrupt_labels(&mut lessons.labels, classes, noise, seed ^ (1 << 63))?;
-
-    let mut engine = engines()?;
-    let streams = [stream::TEACHER_WEIGHTS, stream::TEACHER_ORDER];
+    corrupt_labels(
+        &mut lessons.labels,
+        dataset.classes(),
+        noise,
+        seed ^ (1 << 63),
+    )?;
     let mut net = trained(
-        &mut engine,
+        engine,
         &lessons,
         &setting.teacher,
         &Preset::Ce.spec(),
         seed,
-        streams,
+        [stream::TEACHER_WEIGHTS, stream::TEACHER_ORDER],
         &|| progress(Progress::Epoch),
     )?;
-    let validation = host(&split.validation, &NO_SHIFT);
-    let test = host(&split.test, &NO_SHIFT);
     let mut logits = |of: &HostSamples| {
-        let samples = Samples::upload(&mut engine, of);
-        samples::logits(&mut engine, &mut net, &samples)
+        let samples = Samples::upload(engine, of);
+        samples::logits(engine, &mut net, &samples)
     };
-    train.teacher = logits(&train)?;
-    let (of_validation, of_test) = (logits(&validation)?, logits(&test)?);
-    let mut centred = None;
-    let mut reconstruction_error = None;
+    let train = logits(&parts.train)?;
+    let (validation, test) = (logits(&parts.validation)?, logits(&parts.test)?);
+    let mut of_train = None;
+    let mut of_test = None;
     if features {
         let mut features = |of: &HostSamples| {
-            let samples = Samples::upload(&mut engine, of);
-            samples::features(&mut engine, &mut net, &samples)
+            let samples = Samples::upload(engine, of);
+            samples::features(engine, &mut net, &samples)
         };
-        let (of_train, of_test) = (features(&train)?, features(&test)?);
-        let (values, width) = of_train;
-        let encoded = feature::encode(&mut engine, &values, width, &setting.features.factor, seed)?;
-        reconstruction_error = Some(encoded.error);
-        train.factor = encoded.values;
-        centred = Some(Centred::of(&of_test.0, of_test.1));
+        of_train = Some(features(&parts.train)?);
+        of_test = Some(features(&parts.test)?.0);
     }
-    let train_accuracy = metrics::accuracy(&train.teacher, &train.labels, classes);
-    let run = TeacherRun {
-        train_accuracy,
-        wrong_train_labels: 1.0 - train_accuracy,
-        validation_accuracy: metrics::accuracy(&of_validation, &validation.labels, classes),
-        test_accuracy: metrics::accuracy(&of_test, &test.labels, classes),
-        train_calibration_error: metrics::calibration_error(&train.teacher, &train.labels, classes),
-        test_calibration_error: metrics::calibration_error(&of_test, &test.labels, classes),
-        bins: metrics::tally(&of_test, &test.labels, classes),
-        samples: inspect::samples(dataset, &rows, &train),
-        reconstruction_error,
-        seconds: begin.elapsed().as_secs_f64(),
-    };
-    let prepared = Prepared {
+    Ok(Taught {
         train,
-        validation,
-        test,
+        validation: Some(validation),
+        test: Some(test),
+        features: of_train,
+        test_features: of_test,
         rows,
-        teacher_rows: for_teacher,
-        scaling,
-        features: centred,
-    };
-    Ok((prepared, run))
+    })
 }
 
 /// Rows and columns by which a picture is shifted.

@@ -10,12 +10,13 @@ use serde::Serialize;
 pub(super) struct TeacherRun {
     pub(super) train_accuracy: f64,
     pub(super) wrong_train_labels: f64,
-    pub(super) validation_accuracy: f64,
-    pub(super) test_accuracy: f64,
+    /// What is known of rows that a given teacher has nothing for is nothing.
+    pub(super) validation_accuracy: Option<f64>,
+    pub(super) test_accuracy: Option<f64>,
     pub(super) train_calibration_error: f64,
-    pub(super) test_calibration_error: f64,
+    pub(super) test_calibration_error: Option<f64>,
     /// Test rows by confidence.
-    pub(super) bins: [Tally; BINS],
+    pub(super) bins: Option<[Tally; BINS]>,
     pub(super) samples: Vec<RevisedSample>,
     /// What the auto-encoder of the features misses, where there is one.
     pub(super) reconstruction_error: Option<f64>,

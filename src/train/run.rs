@@ -1,5 +1,6 @@
 //! One run: a teacher, a student, and the network that comes out.
 
+use super::given_teacher::GivenTeacher;
 use super::model::{About, Model, Predictions};
 use super::prepare::teach;
 use super::recipe::Learner;
@@ -45,8 +46,19 @@ pub(crate) fn run<E: Engine>(
         students: 1,
     });
 
-    let (prepared, teacher) = teach(engines, &dataset, setting, setting.seed, features, progress)?;
-    finite(&prepared.train.teacher, "teacher", &setting.teacher)?;
+    let given = GivenTeacher::read(&setting.data, &dataset, features)?;
+    let (prepared, teacher) = teach(
+        engines,
+        &dataset,
+        setting,
+        given.as_ref(),
+        setting.seed,
+        features,
+        progress,
+    )?;
+    if given.is_none() {
+        finite(&prepared.train.teacher, "teacher", &setting.teacher)?;
+    }
     progress(Progress::Teacher);
     let setup = StudentSetup {
         learner: &setting.student,
@@ -71,6 +83,7 @@ pub(crate) fn run<E: Engine>(
     let result = RunResult::new(&Evidence {
         engine: engine_name,
         setting,
+        warnings: given.map(|given| given.warnings).unwrap_or_default(),
         dataset: &dataset,
         prepared: &prepared,
         teacher: &teacher,

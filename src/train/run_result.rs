@@ -45,18 +45,20 @@ pub struct RunResult {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TeacherScores {
-    /// Layer sizes, input first.
-    pub sizes: Vec<usize>,
+    /// The files of a teacher that was trained elsewhere; none where it was trained here.
+    pub given: Option<String>,
+    /// Layer sizes, input first; none of a teacher that was trained elsewhere.
+    pub sizes: Option<Vec<usize>>,
     /// On the student's training rows, against the labels that the student is given.
     pub train_accuracy: f64,
     /// The share of the student's training labels that the teacher gets wrong.
     pub wrong_train_labels: f64,
-    /// On the validation rows.
-    pub validation_accuracy: f64,
-    /// On the test rows.
-    pub test_accuracy: f64,
-    /// Expected calibration error on the test rows.
-    pub test_calibration_error: f64,
+    /// On the validation rows, where it is known.
+    pub validation_accuracy: Option<f64>,
+    /// On the test rows; none where a given teacher says nothing about them.
+    pub test_accuracy: Option<f64>,
+    /// Expected calibration error on the test rows, likewise.
+    pub test_calibration_error: Option<f64>,
     /// `Σ |reconstructed − given| / Σ |given|` of the auto-encoder of the last hidden layer, where
     /// there are feature terms.
     pub reconstruction_error: Option<f64>,
@@ -104,6 +106,7 @@ pub struct BestEpoch {
 pub(super) struct Evidence<'a> {
     pub(super) engine: &'static str,
     pub(super) setting: &'a Setting,
+    pub(super) warnings: Vec<String>,
     pub(super) dataset: &'a Dataset,
     pub(super) prepared: &'a Prepared,
     pub(super) teacher: &'a TeacherRun,
@@ -133,7 +136,11 @@ impl RunResult {
             rows: Rows::new(dataset, evidence.prepared),
             teacher: TeacherScores::new(evidence),
             student: StudentScores::new(evidence),
-            warnings: warnings.iter().map(ToString::to_string).collect(),
+            warnings: warnings
+                .iter()
+                .map(ToString::to_string)
+                .chain(evidence.warnings.iter().cloned())
+                .collect(),
         }
     }
 }
@@ -142,7 +149,13 @@ impl TeacherScores {
     fn new(evidence: &Evidence) -> Self {
         let run = evidence.teacher;
         Self {
-            sizes: evidence.sizes(&evidence.setting.teacher),
+            given: evidence.setting.data.given().map(ToString::to_string),
+            sizes: evidence
+                .setting
+                .data
+                .given()
+                .is_none()
+                .then(|| evidence.sizes(&evidence.setting.teacher)),
             train_accuracy: run.train_accuracy,
             wrong_train_labels: run.wrong_train_labels,
             validation_accuracy: run.validation_accuracy,

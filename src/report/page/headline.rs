@@ -1,6 +1,6 @@
 //! What was compared on what, and how reliable the teacher is.
 
-use crate::report::table::{ceiling, percent, seeds, student, teacher};
+use crate::report::table::{ceiling, known, seeds, student, teacher};
 use crate::train::{Comparison, Method, Setting};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -16,9 +16,11 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 "once per seed; only the loss differs, and the learning rate that suits it."
             }
             div.tiles {
-                (tile(&(percent(&reliability.test_accuracy_over_seeds) + " %"), "teacher’s test accuracy"))
+                (tile(&known(&reliability.test_accuracy_over_seeds), "% test accuracy of the teacher"))
                 (tile(&share(reliability.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
-                (tile(&share(reliability.test_calibration_error), "teacher’s calibration error on test rows"))
+                @if let Some(error) = reliability.test_calibration_error {
+                    (tile(&share(error), "teacher’s calibration error on test rows"))
+                }
                 (tile(&seeds(comparison), &format!("on the engine {}", comparison.engine)))
             }
             dl.facts {

@@ -17,14 +17,18 @@ const FEW: usize = 20;
 pub(super) fn section(comparison: &Comparison) -> Markup {
     let bins = &comparison.reliability;
     let rows: usize = bins.iter().map(|bin| bin.rows).sum();
-    if rows == 0 {
+    let Some(error) = comparison
+        .teacher
+        .test_calibration_error
+        .filter(|_| rows > 0)
+    else {
         return html! {};
-    }
+    };
     let mean = |of: fn(&ReliabilityBin) -> f64| {
         let sum: f64 = bins.iter().map(|bin| of(bin) * bin.rows as f64).sum();
         100.0 * sum / rows as f64
     };
-    let error = 100.0 * comparison.teacher.test_calibration_error;
+    let error = 100.0 * error;
     let beside = html! {
         div.aside {
             figure { (diagram(bins)) }

@@ -44,6 +44,26 @@ impl Setting {
         share("data.label-noise", data.label_noise)?;
         share("data.teacher-label-noise", data.teacher_label_noise)?;
         not_negative("data.sensor-shift", data.sensor_shift)?;
+        let floor = data.probability_floor;
+        let holds = floor > 0.0 && floor < 1.0;
+        hold(
+            "data.probability-floor",
+            floor,
+            holds,
+            "between 0 and 1, both excluded",
+        )?;
+        if data.teacher_logits.is_some() && data.teacher_probabilities.is_some() {
+            return Err(SettingError::new(
+                "data.teacher-probabilities",
+                "a teacher is given by its logits or by its probabilities: leave out one of them",
+            ));
+        }
+        if data.teacher_features.is_some() && data.given().is_none() {
+            return Err(SettingError::new(
+                "data.teacher-features",
+                "they are those of a given teacher: give its logits or probabilities too",
+            ));
+        }
         self.student.check("student")?;
         self.teacher.check("teacher")?;
         self.features.check()?;

@@ -31,7 +31,7 @@ impl fmt::Display for SettingError {
 }
 
 impl SettingError {
-    pub(super) fn new(key: impl Into<String>, problem: impl fmt::Display) -> Self {
+    pub(in crate::train) fn new(key: impl Into<String>, problem: impl fmt::Display) -> Self {
         Self {
             key: key.into(),
             given: None,

@@ -2,7 +2,7 @@
 
 use super::error::SettingError;
 use super::scenario::Scenario;
-use crate::data::Source;
+use crate::data::{Source, TeacherFiles};
 use crate::feature::{Factor, Split};
 use crate::nn::Optimiser;
 use crate::select::{Policy, Score};
@@ -116,6 +116,19 @@ pub struct Data {
     pub sensor_shift: f32,
     /// Whether the teacher also sees its pictures shifted by one pixel.
     pub teacher_shifts: bool,
+    /// The logits of a teacher that was trained elsewhere, a row for each row of the data file, in
+    /// the same order: then none is trained here. A second file is for the rows of the test file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_logits: Option<TeacherFiles>,
+    /// Likewise its probabilities, of which `ln max(p, floor)` are the logits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_probabilities: Option<TeacherFiles>,
+    /// The least probability: zeros, as forests give them, have no logarithm. The value is ours.
+    #[serde(serialize_with = "as_tidy")]
+    pub probability_floor: f32,
+    /// Features of a teacher that was trained elsewhere, for feature terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_features: Option<TeacherFiles>,
 }
 
 /// How many of the rows that there are.
@@ -208,11 +221,22 @@ impl Default for Data {
             teacher_label_noise: 0.0,
             sensor_shift: 0.0,
             teacher_shifts: true,
+            teacher_logits: None,
+            teacher_probabilities: None,
+            probability_floor: 1e-3,
+            teacher_features: None,
         }
     }
 }
 
 impl Data {
+    /// The files of a teacher that was trained elsewhere, if it was.
+    pub(in crate::train) fn given(&self) -> Option<&TeacherFiles> {
+        self.teacher_logits
+            .as_ref()
+            .or(self.teacher_probabilities.as_ref())
+    }
+
     /// The rows, labels and noise of a scenario.
     #[must_use]
     pub fn of(scenario: Scenario) -> Self {

@@ -1,0 +1,234 @@
+//! A teacher trained elsewhere: its logits, or probabilities, for the rows of a data set.
+
+use super::{ArrayPath, DataError, Dataset};
+use std::fmt;
+use std::str::FromStr;
+
+/// The file for the rows of a data file, and the one for the rows of its test file:
+/// `TRAIN[:KEY][,TEST[:KEY]]`, each npy, npz or safetensors.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TeacherFiles {
+    train: ArrayPath,
+    test: Option<ArrayPath>,
+}
+
+impl FromStr for TeacherFiles {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let wrong = |problem: &str| DataError::Teacher {
+            file: text.to_owned(),
+            problem: format!("{problem}: write FILE[:KEY], or FILE[:KEY],TEST[:KEY]"),
+        };
+        let mut paths = Vec::new();
+        for part in text.split(',') {
+            match part.parse::<ArrayPath>() {
+                Ok(path) if !part.is_empty() => paths.push(path),
+                _ => return Err(wrong("a path is missing")),
+            }
+        }
+        let mut paths = paths.into_iter();
+        match (paths.next(), paths.next(), paths.next()) {
+            (Some(train), test, None) => Ok(Self { train, test }),
+            _ => Err(wrong("more than 2 paths")),
+        }
+    }
+}
+
+impl fmt::Display for TeacherFiles {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.train)?;
+        match &self.test {
+            None => Ok(()),
+            Some(test) => write!(f, ",{test}"),
+        }
+    }
+}
+
+impl TryFrom<String> for TeacherFiles {
+    type Error = DataError;
+
+    fn try_from(text: String) -> Result<Self, DataError> {
+        text.parse()
+    }
+}
+
+impl From<TeacherFiles> for String {
+    fn from(files: TeacherFiles) -> Self {
+        files.to_string()
+    }
+}
+
+/// Values for the first rows of a data set, all of them where there is a file for each part.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PerRow {
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl PerRow {
+    /// Values of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The rows that there are values for, from 0 on.
+    pub(crate) fn rows(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    /// The values of these rows, one after the other; none if one of them has none.
+    pub(crate) fn of(&self, rows: &[u32]) -> Option<Vec<f32>> {
+        let mut values = Vec::with_capacity(rows.len() * self.width);
+        for &row in rows {
+            let start = row as usize * self.width;
+            values.extend_from_slice(self.values.get(start..start + self.width)?);
+        }
+        Some(values)
+    }
+}
+
+impl TeacherFiles {
+    /// Reads a row of values for each row of the data set, or of its training part where there is
+    /// one file alone.
+    pub(crate) fn read(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
+        let in_train = dataset.test_from().unwrap_or(dataset.len());
+        let (mut values, width) = read(&self.train, in_train, "training")?;
+        match (&self.test, dataset.test_from()) {
+            (None, _) => {}
+            (Some(test), None) => {
+                let problem = "a file for test rows, but the data have no test file of their own: \
+                               one file holds all rows";
+                return Err(refuse(test, problem));
+            }
+            (Some(test), Some(from)) => {
+                let (more, width_of_test) = read(test, dataset.len() - from, "test")?;
+                if width_of_test != width {
+                    let problem =
+                        format!("{width_of_test} columns, but `{}` has {width}", self.train);
+                    return Err(refuse(test, problem));
+                }
+                values.extend(more);
+            }
+        }
+        Ok(PerRow { values, width })
+    }
+
+    /// Likewise logits: −∞ masks a class, any other number is finite.
+    pub(crate) fn logits(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
+        let logits = self.read(dataset)?;
+        self.of_classes(&logits, dataset)?;
+        let is_wrong = |z: &f32| z.is_nan() || *z == f32::INFINITY;
+        self.first(
+            &logits,
+            is_wrong,
+            "a logit is a number, or −∞ for a class that cannot be",
+        )?;
+        let masked = |row: &[f32]| row.iter().all(|&z| z == f32::NEG_INFINITY);
+        match logits.values.chunks_exact(logits.width).position(masked) {
+            None => Ok(logits),
+            Some(row) => Err(refuse(
+                self,
+                format!("row {row} is −∞ throughout: one class has to be possible"),
+            )),
+        }
+    }
+
+    /// Logits of probabilities: `ln max(p, floor)`.
+    pub(crate) fn probabilities(&self, dataset: &Dataset, floor: f32) -> Result<PerRow, DataError> {
+        let mut given = self.read(dataset)?;
+        self.of_classes(&given, dataset)?;
+        let is_wrong = |p: &f32| !(0.0..=1.0).contains(p);
+        self.first(
+            &given,
+            is_wrong,
+            "a probability is between 0 and 1; logits are given by teacher-logits",
+        )?;
+        if let Some((row, sum)) = given.odd_sum() {
+            let problem = format!("row {row} sums to {sum}: the probabilities of a row sum to 1");
+            return Err(refuse(self, problem));
+        }
+        given.values.iter_mut().for_each(|p| *p = p.max(floor).ln());
+        Ok(given)
+    }
+
+    fn of_classes(&self, given: &PerRow, dataset: &Dataset) -> Result<(), DataError> {
+        match (given.width, dataset.classes()) {
+            (width, classes) if width == classes => Ok(()),
+            (width, classes) => Err(refuse(
+                self,
+                format!(
+                    "{width} columns, but the data have {classes} classes: one column for each"
+                ),
+            )),
+        }
+    }
+
+    /// Refuses the first value that is wrong.
+    fn first(
+        &self,
+        given: &PerRow,
+        wrong: impl Fn(&f32) -> bool,
+        expected: &str,
+    ) -> Result<(), DataError> {
+        match given.values.iter().position(wrong) {
+            None => Ok(()),
+            Some(i) => {
+                let (row, column, value) = (i / given.width, i % given.width, given.values[i]);
+                Err(refuse(
+                    self,
+                    format!("row {row}, column {column} is {value}: {expected}"),
+                ))
+            }
+        }
+    }
+}
+
+impl PerRow {
+    /// The first row that does not sum to 1, with its sum; rounding to f16 may cost a thousandth.
+    fn odd_sum(&self) -> Option<(usize, f32)> {
+        let sums = self
+            .values
+            .chunks_exact(self.width)
+            .map(|row| row.iter().sum::<f32>());
+        sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > 2e-3)
+    }
+
+    /// Whether each row could be the probabilities of its classes.
+    pub(crate) fn look_like_probabilities(&self) -> bool {
+        self.width > 1
+            && self.values.iter().all(|p| (0.0..=1.0).contains(p))
+            && self.odd_sum().is_none()
+    }
+}
+
+/// One file: as many rows as its part of the data.
+fn read(path: &ArrayPath, rows: usize, part: &str) -> Result<(Vec<f32>, usize), DataError> {
+    let wrong = |problem: String| refuse(path, problem);
+    let array = path.open().map_err(|error| wrong(error.to_string()))?;
+    let width = match *array.shape() {
+        [given, width] if given == rows && width > 0 => width,
+        [given, width] => {
+            return Err(wrong(format!(
+                "{given} rows of {width} columns, but there are {rows} {part} rows: one row for each, in \
+                 the same order"
+            )));
+        }
+        ref shape => {
+            return Err(wrong(format!(
+                "{} axes: two are needed, rows and columns",
+                shape.len()
+            )));
+        }
+    };
+    let values = array.floats().map_err(|error| wrong(error.to_string()))?;
+    Ok((values, width))
+}
+
+fn refuse(file: &impl fmt::Display, problem: impl Into<String>) -> DataError {
+    DataError::Teacher {
+        file: file.to_string(),
+        problem: problem.into(),
+    }
+}
