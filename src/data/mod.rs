@@ -3,8 +3,10 @@
 //! A [`Source`] says where data is and [`Source::load`] reads it into a [`Dataset`]; a [`Split`] says
 //! which rows train, [`Scaling`] makes their features fit for a network, and [`corrupt_labels`] makes
 //! labels wrong at a given rate, [`sensor_shift`] features as another sensor would see them. The truth
-//! about [`Synthetic`] data is known, down to the best accuracy there can be. Files are taken to be hostile: what is read is bounded, and nothing
-//! is allocated on the word of a header. Whatever is random is a function of a seed.
+//! about [`Synthetic`] data is known, down to the best accuracy there can be. Arrays of any kind, such
+//! as logits, come from npy, npz and safetensors files. Files are taken to be hostile: what is read is
+//! bounded, and nothing is allocated on the word of a header. Whatever is random is a function of a
+//! seed.
 
 // Without the program, nothing writes arrays or names their types.
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]

@@ -24,9 +24,9 @@ use summary::{Counts, Summary, Total, Types};
 /// Compute loss, gradient and per-sample scores of one batch of logits.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Files are npy (plain or gzip), npz or safetensors. KEY names an array of an npz or safetensors file,
-and may be left away where there is only one. Every axis of the logits but the last counts rows; the
-other arrays have the same axes, without the classes.
+Read npy (plain or gzip), npz and safetensors. KEY names an array of an npz or
+safetensors file; a file of one array needs none. The last axis of the logits
+counts classes, the others rows. Other arrays have the axes of the rows.
 
 Results, in DIR, which appears whole or not at all:
   grad.npy      ∂total/∂student, in the student's shape and type; f4 for f8 and bf16 logits, but f8

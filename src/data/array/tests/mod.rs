@@ -6,6 +6,7 @@ mod wrong;
 use super::{ArrayError, ArrayPath, Kind};
 use files::*;
 use std::fs;
+use std::slice::from_ref;
 use tempfile::TempDir;
 
 /// The file in a directory of its own, and the path of the array in it.
@@ -44,19 +45,19 @@ fn the_same_array_in_every_kind_of_file() {
         wide: true,
         ..deflated.clone()
     };
-    let (body, start, length) = body(std::slice::from_ref(&stored));
+    let (body, start, length) = body(from_ref(&stored));
     let comment = end(1, length, start, b"a comment that ends in PK\x05\x06");
     let two = r#"{"__metadata__":{"by":"x"},"b":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]},
         "a":{"dtype":"F32","shape":[3],"data_offsets":[1,13]}}"#;
     for (what, file, key) in [
         ("npy", good.clone(), None),
         ("gzip", gzip(&good), None),
-        ("stored", zip(&[stored.clone()]), None),
-        ("stored, key", zip(&[stored.clone()]), Some("a")),
+        ("stored", zip(from_ref(&stored)), None),
+        ("stored, key", zip(from_ref(&stored)), Some("a")),
         ("deflated", zip(&[deflated]), None),
         ("one of several", zip(&beside), Some("a")),
         ("name of the member", zip(&beside), Some("a.npy")),
-        ("wide entry", zip(&[wide.clone()]), None),
+        ("wide entry", zip(from_ref(&wide)), None),
         ("wide end", wide_zip(&[wide], 0), None),
         ("comment", [body, comment].concat(), None),
         ("safetensors", safetensors(F4, &values), None),
