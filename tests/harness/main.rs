@@ -9,6 +9,8 @@ mod compare;
 mod data;
 mod exploration;
 #[cfg(feature = "cli")]
+mod loss_warnings;
+#[cfg(feature = "cli")]
 mod report;
 mod run;
 #[path = "../support/mod.rs"]
