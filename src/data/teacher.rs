@@ -1,6 +1,6 @@
 //! A teacher trained elsewhere: its logits, or probabilities, for the rows of a data set.
 
-use super::{ArrayPath, DataError, Dataset};
+use super::{ArrayError, ArrayPath, DataError, Dataset};
 use std::fmt;
 use std::str::FromStr;
 
@@ -206,7 +206,8 @@ impl PerRow {
 /// One file: as many rows as its part of the data.
 fn read(path: &ArrayPath, rows: usize, part: &str) -> Result<(Vec<f32>, usize), DataError> {
     let wrong = |problem: String| refuse(path, problem);
-    let array = path.open().map_err(|error| wrong(error.to_string()))?;
+    let unread = |error: ArrayError| refuse(path, format!("{}; {}", error.problem, error.remedy));
+    let array = path.open().map_err(unread)?;
     let width = match *array.shape() {
         [given, width] if given == rows && width > 0 => width,
         [given, width] => {
@@ -222,7 +223,7 @@ fn read(path: &ArrayPath, rows: usize, part: &str) -> Result<(Vec<f32>, usize), 
             )));
         }
     };
-    let values = array.floats().map_err(|error| wrong(error.to_string()))?;
+    let values = array.floats().map_err(unread)?;
     Ok((values, width))
 }
 

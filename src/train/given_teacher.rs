@@ -139,7 +139,7 @@ impl Agreement {
             let answer = (0..self.classes).max_by_key(|&answer| count(label, answer))?;
             let labels: u32 = (0..self.classes).map(|answer| count(label, answer)).sum();
             let answers: u32 = (0..self.classes).map(|label| count(label, answer)).sum();
-            let most = |of: u32| of >= 5 && 3 * count(label, answer) > 2 * of;
+            let most = |of: u32| of >= 5 && 2 * count(label, answer) > of;
             (answer != label && most(labels) && most(answers)).then_some((label, answer))
         });
         let found: Vec<(usize, usize)> = found.collect();

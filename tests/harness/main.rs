@@ -8,8 +8,11 @@ mod cli;
 mod compare;
 mod data;
 mod exploration;
+mod given_teacher;
 #[cfg(feature = "cli")]
 mod loss_files;
+#[cfg(feature = "cli")]
+mod loss_warnings;
 #[cfg(feature = "cli")]
 mod report;
 mod run;

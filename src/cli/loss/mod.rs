@@ -7,6 +7,7 @@ mod logits;
 mod per_row;
 mod records;
 mod summary;
+mod warnings;
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
@@ -20,6 +21,7 @@ use miette::Report;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use summary::{Counts, Summary, Total, Types};
+use warnings::Given;
 
 /// Compute loss, gradient and per-sample scores of one batch of logits.
 #[derive(clap::Args)]
@@ -37,6 +39,10 @@ Results, in DIR, which appears whole or not at all:
                 student_top, flags (u4)
   summary.json  total, specification, counts, types, warnings; a total that is no number JSON knows
                 is the string \"nan\", \"inf\" or \"-inf\"
+
+The reduction \"mean\" divides by the number of rows with a weight other than 0;
+rows without a label and NaN rows count. PyTorch divides by the sum of weights.
+A row with label −100 keeps the distillation part and drops the cross-entropy.
 
 The bits of flags: 0 wrong, 1 without a label, 2 student and teacher agree, 3 not finite,
 5 infinite, 6 weight 0, 8 not supervised.
@@ -145,8 +151,10 @@ fn compute(arguments: &Arguments, spec: &LossSpec, choice: &Choice) -> Result<Re
         .iter()
         .map(ToString::to_string)
         .collect();
+    let given = Given::new(&inputs);
     let evaluation = evaluate(spec, inputs, *upstream, choice, files)?;
     warnings.extend_from_slice(&evaluation.warnings);
+    warnings.extend(given.warnings(files, spec, *upstream, &evaluation));
     let summary = Summary {
         engine: choice.engine.name(),
         preset: preset.name(),

@@ -12,7 +12,30 @@ pub(super) enum Records {
     Double(Vec<ReferenceStats>),
 }
 
+/// What a row came to.
+pub(super) struct Outcome {
+    pub(super) loss: f64,
+    pub(super) kd: f64,
+    pub(super) ce: f64,
+    pub(super) tau: f64,
+    pub(super) teacher_top: u32,
+    pub(super) flags: RowFlags,
+}
+
 impl Records {
+    /// One record, where there is one.
+    pub(super) fn outcome(&self, row: usize) -> Option<Outcome> {
+        match self {
+            Self::Single(stats) => stats.get(row).map(single::outcome),
+            Self::Double(stats) => stats.get(row).map(double::outcome),
+        }
+    }
+
+    /// All records, in short.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        (0..).map_while(|row| self.outcome(row))
+    }
+
     /// What happened to each row.
     pub(super) fn flags(&self) -> Vec<RowFlags> {
         match self {
@@ -46,6 +69,17 @@ macro_rules! records {
     ($precision:ident, $float:ty, $stats:ty, $($field:ident)*) => {
         mod $precision {
             use super::*;
+
+            pub(super) fn outcome(row: &$stats) -> Outcome {
+                Outcome {
+                    loss: row.loss.into(),
+                    kd: row.kd.into(),
+                    ce: row.ce.into(),
+                    tau: row.tau.into(),
+                    teacher_top: row.teacher_top,
+                    flags: row.flags,
+                }
+            }
 
             pub(super) fn write(path: &Path, stats: &[$stats]) -> io::Result<()> {
                 let floats = [$(stringify!($field)),*].map(|name| (name, <$float>::DESCR));
