@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::archive::{npz, safetensors};
 use crate::cli::{LABELS, STUDENT, TEACHER, assert_close, batch, json, loss, run, succeed};
-use crate::support::archive::{npz, safetensors};
 use crate::support::npy::{self, array, bytes};
 use serde_json::Value;
 

@@ -2,6 +2,7 @@
 //! the whole crate.
 #![cfg(feature = "train")]
 
+mod archive;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

@@ -1,8 +1,6 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "no test uses all of it")]
 
-#[cfg(feature = "train")]
-pub(crate) mod archive;
 pub(crate) mod browser;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;

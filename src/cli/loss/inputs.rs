@@ -63,7 +63,7 @@ impl Files {
         let teacher = self.teacher.open()?;
         if teacher.shape() != student.shape() {
             let remedy = "student and teacher need the same rows and the same classes";
-            return Err(disagreement(&student, &teacher, remedy));
+            return Err(per_row::disagreement(&student, &teacher, remedy));
         }
         let optional = |path: &Option<ArrayPath>| {
             let path = path.as_ref();
@@ -123,16 +123,4 @@ fn classes(array: &Array) -> Result<usize, Report> {
             "logits need two axes or more, the classes last: reshape the array before saving it",
         )),
     }
-}
-
-/// The error of a shape that does not go with the logits'.
-pub(super) fn disagreement(logits: &Array, other: &Array, remedy: &str) -> Report {
-    let wrong = format!(
-        "`{}` has shape {}, but `{}` has shape {}",
-        logits.path(),
-        Shape(logits.shape()),
-        other.path(),
-        Shape(other.shape())
-    );
-    failed(wrong, remedy)
 }

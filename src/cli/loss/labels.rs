@@ -1,6 +1,5 @@
 //! Labels: one class per row of the logits.
 
-use super::inputs::disagreement;
 use super::per_row;
 use crate::cli::failure::failed;
 use crate::data::{Array, ArrayPath, Kind, Value};
@@ -12,7 +11,7 @@ pub(super) fn open(path: &ArrayPath, logits: &Array) -> Result<Array, Report> {
     let array = path.open()?;
     if array.shape() == logits.shape() {
         let remedy = "labels are the numbers of classes: if they are one-hot, save .argmax(-1)";
-        return Err(disagreement(logits, &array, remedy));
+        return Err(per_row::disagreement(logits, &array, remedy));
     }
     per_row::fitting(array, logits)
 }

@@ -1,6 +1,6 @@
 //! Arrays with one number per row of the logits.
 
-use super::inputs::disagreement;
+use crate::cli::failure::failed;
 use crate::data::{Array, ArrayError, ArrayPath, Kind, Shape, Value};
 use miette::Report;
 
@@ -25,6 +25,18 @@ pub(super) fn fitting(array: Array, logits: &Array) -> Result<Array, Report> {
             Err(disagreement(logits, &array, &remedy))
         }
     }
+}
+
+/// The error of a shape that does not go with the logits'.
+pub(super) fn disagreement(logits: &Array, other: &Array, remedy: &str) -> Report {
+    let wrong = format!(
+        "`{}` has shape {}, but `{}` has shape {}",
+        logits.path(),
+        Shape(logits.shape()),
+        other.path(),
+        Shape(other.shape())
+    );
+    failed(wrong, remedy)
 }
 
 /// Numbers of any type, in single precision: 1 and 0 for true and false.

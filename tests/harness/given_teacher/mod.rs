@@ -1,6 +1,6 @@
 //! A teacher from elsewhere: its students, and files that are not what they should be.
 
-use crate::support::archive::{npz, safetensors};
+use crate::archive::{npz, safetensors};
 use crate::support::npy::{array, bytes, fortran, with_header};
 use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::train::{Comparison, Setting, TrainError};
@@ -237,23 +237,31 @@ fn wrong() -> Vec<Case> {
                 "{'descr': '|O', 'fortran_order': False, 'shape': (150, 4), }",
                 vec![],
             ),
-            &["cannot"],
+            &["Python objects"],
         ),
         ("complex", array("<c8", &SHAPE, vec![0; 600 * 8]), &["<c8"]),
-        ("truncated", whole[..whole.len() - 1].to_vec(), &["cannot"]),
+        (
+            "truncated",
+            whole[..whole.len() - 1].to_vec(),
+            &["but 2399 follow"],
+        ),
         (
             "a header alone",
             whole[..128.min(whole.len())].to_vec(),
-            &["cannot"],
+            &["but 54 follow"],
         ),
-        ("empty", vec![], &["cannot"]),
-        ("no array", b"f0,f1,f2,f3\n1,2,3,4\n".to_vec(), &["cannot"]),
+        ("empty", vec![], &["it is empty"]),
+        (
+            "no array",
+            b"f0,f1,f2,f3\n1,2,3,4\n".to_vec(),
+            &["magic number"],
+        ),
         (
             "a pickle",
             b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94.".to_vec(),
-            &["cannot"],
+            &["Python pickle"],
         ),
-        ("a bomb", bomb, &["cannot"]),
+        ("a bomb", bomb, &["may unpack to"]),
         (
             "two arrays",
             npz(&[("a.npy", whole.clone()), ("b.npy", whole.clone())]),
@@ -267,7 +275,7 @@ fn wrong() -> Vec<Case> {
         (
             "a damaged archive",
             npz(&[("a.npy", whole.clone())])[..900].to_vec(),
-            &["cannot"],
+            &["without an end"],
         ),
         (
             "tensors of another shape",
@@ -287,24 +295,19 @@ fn files_that_are_no_teacher_of_these_rows_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("teacher");
     let setting = short(&format!("teacher-logits = \"{}\"", path.display()));
+    let mut astray = Vec::new();
     for (what, file, words) in wrong() {
         fs::write(&path, file).unwrap();
         let error = match compare(&setting) {
             Ok(_) => panic!("{what} was accepted"),
             Err(error) => error.to_string(),
         };
-        assert!(
-            error.contains("teacher`"),
-            "{what} does not name the file: {error}"
-        );
-        for word in words {
-            assert!(error.contains(word), "{what} lacks {word}: {error}");
+        let named = error.contains("teacher`") && !error.contains(|c: char| c.is_control());
+        if !named || !words.iter().all(|word| error.contains(word)) {
+            astray.push(format!("{what}: {error}"));
         }
-        assert!(
-            !error.contains(|c: char| c.is_control()),
-            "{what}: {error:?}"
-        );
     }
+    assert!(astray.is_empty(), "{}", astray.join("\n"));
 }
 
 /// Files that are accepted, with their words of warning; none for those that are as they should be.
@@ -360,8 +363,8 @@ fn files_that_are_strange_are_warned_of() {
             "in another order",
         ),
         (
-            "rows reversed",
-            f4(&rows(&|i| ROWS - 1 - i), &SHAPE),
+            "rows by forty",
+            f4(&rows(&|i| (i + 40) % ROWS), &SHAPE),
             "in the order of the data file",
         ),
         (
