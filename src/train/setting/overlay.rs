@@ -38,6 +38,7 @@ impl Overlay {
     }
 
     /// Lays one value over those that there are, by its dotted key.
+    #[cfg(feature = "cli")]
     pub(crate) fn insert(&mut self, key: &str, value: Value) {
         let nest = |value, name: &str| Value::Table(Table::from_iter([(name.to_owned(), value)]));
         if let Value::Table(table) = key.rsplit('.').fold(value, nest) {
