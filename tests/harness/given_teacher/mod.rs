@@ -6,8 +6,6 @@ use fused_kd::auto::{self, Choice, EngineName};
 use fused_kd::train::{Comparison, Setting, TrainError};
 use half::{bf16, f16};
 use std::fs;
-use std::path::Path;
-use tempfile::TempDir;
 
 const ROWS: usize = 150;
 const CLASSES: usize = 4;
@@ -551,7 +549,8 @@ fn the_program_speaks_of_the_given_teacher() {
             text(output.stderr),
         )
     };
-    copy(&directory, "teacher_train.npy");
+    let copy = directory.path().join("teacher_train.npy");
+    fs::copy(here("teacher_train.npy"), copy).unwrap();
     let given = "--teacher-logits teacher_train.npy --train-size all --epochs 3";
     let (code, out, err) = run(&format!(
         "compare {given} --seeds 2 --methods kd,lr --out out"
@@ -591,8 +590,4 @@ fn the_program_speaks_of_the_given_teacher() {
         let (code, _, err) = run(&format!("compare {given} {more}"));
         assert!(code == Some(2) && err.contains(words), "{err}");
     }
-}
-
-fn copy(directory: &TempDir, name: &str) {
-    fs::copy(Path::new(&here(name)), directory.path().join(name)).unwrap();
 }
