@@ -7,7 +7,8 @@ use super::setting::{Flag, SettingArguments};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report;
-use crate::train::{Comparison, Progress, Scenario};
+use crate::spec::Preset;
+use crate::train::{Comparison, Progress, Scenario, Setting};
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, Report};
@@ -35,6 +36,9 @@ Examples:
                                                           a bad one: plain labels win
   fused-kd compare --methods kd,lr,ie-kd,ie+lr,dml,ie-dml feature terms, and mutual learning
   fused-kd compare --data csv:train.csv,test.csv --out run1
+  fused-kd compare --data csv:train.csv,test.csv --teacher-logits logits.npy --train-size all
+                                                          a teacher that another program trained
+  fused-kd compare --config run1/setting.toml --set student.optimiser=adamw
   fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -47,10 +51,11 @@ pub(super) struct Arguments {
     /// options change it further. `all` runs one after the other.
     #[arg(long, value_parser = scenario())]
     scenario: Option<String>,
-    /// Runs per method, with the seeds 0, 1, …; from `--set seed=N` on.
+    /// Runs per method, with the seeds 0, 1, …; from `--set seed=N` on [default: 5].
     #[arg(long, value_name = "N")]
     seeds: Option<String>,
-    /// Learning rates that each method chooses from, on validation data.
+    /// Learning rates that each method chooses from, on validation data
+    /// [default: 0.005,0.02,0.05,0.1].
     #[arg(long, value_name = "RATE,…")]
     lr_grid: Option<String>,
     /// Also measure `ds` and `lr-ds` at these shares of supervised samples: a budget curve.
@@ -114,6 +119,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.setting.dry_run {
         let texts: Result<Vec<String>, _> = settings.iter().map(|s| s.to_toml()).collect();
         return terminal::print(texts.into_diagnostic()?.join("\n").trim_end());
+    }
+    let is_ours = |setting: &Setting| setting.loss == Preset::Kd.into() && !setting.mutual;
+    if !settings.iter().all(is_ours) {
+        terminal::note("`train` alone reads [loss] and mutual: a comparison has its methods' own");
     }
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
     let engine = terminal::chosen(arguments.engine)?;

@@ -18,14 +18,16 @@ pub(super) struct SettingArguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     keys: Vec<String>,
     /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]`, `idx:DIRECTORY` (csv and idx
-    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`.
+    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`
+    /// [default: digits].
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
-    /// Rows that the student trains on: a number, `all`, or `few`: 200, or half of them if fewer.
+    /// Rows that the student trains on: a number, `all`, or `few`: 200, or half of them if fewer
+    /// [default: few].
     #[arg(long, value_name = "ROWS")]
     train_size: Option<String>,
     /// Rows that the teacher trains on, likewise; apart from the student's as long as there are
-    /// enough.
+    /// enough [default: few].
     #[arg(long, value_name = "ROWS")]
     teacher_train_size: Option<String>,
     /// Logits of a teacher that was trained elsewhere: npy, npz or safetensors, a row for each row of
@@ -48,13 +50,13 @@ pub(super) struct SettingArguments {
     /// Share of the teacher's training labels that are replaced by a wrong one.
     #[arg(long, value_name = "SHARE")]
     teacher_label_noise: Option<String>,
-    /// The student's hidden layers, such as 64-32.
+    /// The student's hidden layers, such as 64-32 [default: 32].
     #[arg(long, value_name = "SIZES")]
     hidden: Option<String>,
-    /// The student's epochs.
+    /// The student's epochs [default: 150].
     #[arg(long, value_name = "N")]
     epochs: Option<String>,
-    /// The teacher's epochs.
+    /// The teacher's epochs [default: 150].
     #[arg(long, value_name = "N")]
     teacher_epochs: Option<String>,
     /// Print the setting with every key, as TOML that reads again, and train nothing.

@@ -15,13 +15,19 @@ pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
         ("report.html", page::html(comparison)),
         ("setting.toml", setting(comparison)),
         ("results.json", json(comparison)),
-        ("results.csv", results(methods)),
+        ("results.csv", results(methods, comparison.setting.seed)),
         ("differences.csv", differences(methods)),
         ("curves.json", curves_json(methods)),
-        ("curves.csv", curves(methods)),
-        ("selections.csv", selections(methods)),
+        ("curves.csv", curves(methods, comparison.setting.seed)),
+        (
+            "selections.csv",
+            selections(methods, comparison.setting.seed),
+        ),
         ("reliability.csv", reliability(comparison)),
-        ("similarity.csv", similarity(methods)),
+        (
+            "similarity.csv",
+            similarity(methods, comparison.setting.seed),
+        ),
         ("budget.csv", budget(comparison)),
         ("samples.json", json(&comparison.samples)),
         ("samples.csv", samples(&comparison.samples)),
@@ -47,13 +53,14 @@ fn table(heading: &str, lines: impl Iterator<Item = String>) -> String {
 }
 
 /// One line per method and seed.
-fn results(methods: &[MethodResult]) -> String {
+fn results(methods: &[MethodResult], first: u64) -> String {
     let lines = methods.iter().flat_map(|method| {
         (0..method.curves.len()).map(move |seed| {
             let (name, rate) = (&method.name, method.learning_rate);
             let test = method.test_accuracy.per_seed[seed];
             let validation = method.validation_accuracy.per_seed[seed];
             let best = method.best_validation_test_accuracy.per_seed[seed];
+            let seed = first + seed as u64;
             format!("{name},{seed},{rate},{test},{validation},{best}")
         })
     });
@@ -90,10 +97,10 @@ fn mean_and_interval(paired: &Paired) -> String {
 }
 
 /// One line per method, seed and epoch, at the chosen learning rate.
-fn curves(methods: &[MethodResult]) -> String {
+fn curves(methods: &[MethodResult], first: u64) -> String {
     let mut csv = String::from("method,seed,epoch,loss,validation_accuracy,test_accuracy\n");
     for method in methods {
-        for (seed, curve) in method.curves.iter().enumerate() {
+        for (seed, curve) in (first..).zip(&method.curves) {
             let accuracies = curve.validation.iter().zip(&curve.test);
             let epochs = curve.loss.iter().zip(accuracies).zip(1..);
             for ((loss, (validation, test)), epoch) in epochs {
@@ -117,10 +124,10 @@ fn curves_json(methods: &[MethodResult]) -> String {
 }
 
 /// One line per sample that the teacher supervises from an epoch on; rows of the data set.
-fn selections(methods: &[MethodResult]) -> String {
+fn selections(methods: &[MethodResult], first: u64) -> String {
     let mut csv = String::from("method,seed,epoch,row\n");
     for method in methods {
-        for (seed, choices) in method.choices.iter().enumerate() {
+        for (seed, choices) in (first..).zip(&method.choices) {
             for choice in choices {
                 for row in &choice.rows {
                     let _ = writeln!(csv, "{},{seed},{},{row}", method.name, choice.epoch + 1);
@@ -143,7 +150,7 @@ fn reliability(comparison: &Comparison) -> String {
 
 /// One line per method and seed, where there are feature terms; a method without them has similarities
 /// alone.
-fn similarity(methods: &[MethodResult]) -> String {
+fn similarity(methods: &[MethodResult], first: u64) -> String {
     let of_seed = |method: &MethodResult, similarity: &Similarity<Spread>, seed: usize| {
         let distance = |relation| {
             let found = method.distances.iter().find(|d| d.relation == relation);
@@ -155,7 +162,7 @@ fn similarity(methods: &[MethodResult]) -> String {
         let [inherit, explore] = [Relation::Inherit, Relation::Explore].map(distance);
         let cells = [
             method.name.clone(),
-            seed.to_string(),
+            (first + seed as u64).to_string(),
             cka(&similarity.inherit_before),
             cka(&similarity.inherit_after),
             cka(&similarity.explore_before),

@@ -243,6 +243,26 @@ fn scenarios_are_named_and_written_apart() {
 }
 
 #[test]
+fn seeds_are_counted_from_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |out: &str, more: &[&str]| {
+        let rate = ["--lr-grid", "0.05", "--out", out];
+        let (code, _, err) = fused_kd(&short(&[&rate, more].concat()), directory.path());
+        assert_eq!(code, Some(0), "{err}");
+        fs::read_to_string(directory.path().join(out).join("results.csv")).unwrap()
+    };
+    // Seeds 0 and 1, then 1 and 2: what they share is the same.
+    let (from_0, from_1) = (run("a", &[]), run("b", &["--set", "seed=1"]));
+    let of = |table: &str, seed: &str| -> Vec<String> {
+        let lines = table.lines().filter(|line| line.contains(seed));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(of(&from_0, ",1,").len(), 3);
+    assert_eq!(of(&from_0, ",1,"), of(&from_1, ",1,"));
+    assert_eq!((of(&from_1, ",0,").len(), of(&from_1, ",2,").len()), (0, 3));
+}
+
+#[test]
 fn results_are_replaced_only_by_force() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("out")).unwrap();
