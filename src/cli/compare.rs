@@ -15,7 +15,6 @@ use miette::{IntoDiagnostic, Report};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
-use toml::Value;
 
 /// Train a teacher, and students under several losses: the main job.
 ///
@@ -99,22 +98,21 @@ impl Arguments {
     }
 
     /// The scenarios that run one after the other; none is the file's own, if it has one.
-    fn scenarios(&self) -> Vec<Option<&str>> {
+    fn scenarios(&self) -> Vec<Option<Scenario>> {
+        let all = Scenario::ALL.map(|(_, scenario)| Some(scenario));
+        let named = |name: &str| all.into_iter().flatten().find(|of| of.name() == name);
         match self.scenario.as_deref() {
-            Some("all") => Scenario::ALL.map(|(name, _)| Some(name)).to_vec(),
-            one => vec![one],
+            Some("all") => all.to_vec(),
+            name => vec![name.and_then(named)],
         }
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut given = arguments.setting.read(arguments.flags(), REMEDY)?;
+    let given = arguments.setting.read(arguments.flags(), REMEDY)?;
     let mut settings = Vec::new();
     for scenario in arguments.scenarios() {
-        if let Some(name) = scenario {
-            given.overlay.insert("scenario", Value::from(name));
-        }
-        settings.push(given.setting()?);
+        settings.push(given.setting(scenario)?);
     }
     if arguments.setting.dry_run {
         let texts: Result<Vec<String>, _> = settings.iter().map(|s| s.to_toml()).collect();

@@ -1,7 +1,7 @@
 //! The options of `compare` and `train` that make a setting: a file, single keys, and flags.
 
 use super::failure::{Failure, failed};
-use crate::train::{Overlay, Setting, SettingError, TrainError};
+use crate::train::{Overlay, Scenario, Setting, SettingError, TrainError};
 use miette::{Diagnostic, LabeledSpan, NamedSource, Report};
 use std::fs::File;
 use std::io::{self, Read};
@@ -108,7 +108,7 @@ fn value(text: &str) -> Value {
 
 /// Keys from everywhere, and where each was written.
 pub(super) struct Given<'a> {
-    pub(super) overlay: Overlay,
+    /// The file's name and text.
     file: Option<(String, String)>,
     keys: &'a [String],
     flags: Vec<Flag<'a>>,
@@ -116,75 +116,64 @@ pub(super) struct Given<'a> {
 }
 
 impl SettingArguments {
-    /// Reads the file and lays keys and flags over it.
+    /// Reads the file; `more` are the flags of one command alone.
     pub(super) fn read<'a>(
         &'a self,
         more: Vec<Flag<'a>>,
         remedy: &'static str,
     ) -> Result<Given<'a>, Failure> {
-        let mut flags = vec![
-            Flag::new("--data", "data.source", &self.data),
-            Flag::new("--train-size", "data.train-size", &self.train_size),
-            Flag::new(
+        let mut flags = self.flags();
+        flags.extend(more);
+        self.check_teacher(&flags, remedy)?;
+        let file = match &self.config {
+            Some(path) => Some((path.display().to_string(), read(path)?)),
+            None => None,
+        };
+        Ok(Given {
+            file,
+            keys: &self.keys,
+            flags,
+            remedy,
+        })
+    }
+
+    fn flags(&self) -> Vec<Flag<'_>> {
+        let flag = Flag::new;
+        vec![
+            flag("--data", "data.source", &self.data),
+            flag("--train-size", "data.train-size", &self.train_size),
+            flag(
                 "--teacher-train-size",
                 "data.teacher-train-size",
                 &self.teacher_train_size,
             ),
-            Flag::new(
+            flag(
                 "--teacher-logits",
                 "data.teacher-logits",
                 &self.teacher_logits,
             ),
-            Flag::new(
+            flag(
                 "--teacher-probabilities",
                 "data.teacher-probabilities",
                 &self.teacher_probabilities,
             ),
-            Flag::new(
+            flag(
                 "--teacher-features",
                 "data.teacher-features",
                 &self.teacher_features,
             ),
-            Flag::new("--label-noise", "data.label-noise", &self.label_noise),
-            Flag::new(
+            flag("--label-noise", "data.label-noise", &self.label_noise),
+            flag(
                 "--teacher-label-noise",
                 "data.teacher-label-noise",
                 &self.teacher_label_noise,
             ),
-            Flag::new("--hidden", "student.hidden", &self.hidden).list('-'),
-            Flag::new("--epochs", "student.epochs", &self.epochs),
-            Flag::new("--teacher-epochs", "teacher.epochs", &self.teacher_epochs),
-        ];
-        flags.extend(more);
-        self.check_teacher(&flags, remedy)?;
-        let mut given = Given {
-            overlay: Overlay::default(),
-            file: None,
-            keys: &self.keys,
-            flags,
-            remedy,
-        };
-        if let Some(path) = &self.config {
-            let name = path.display().to_string();
-            given.file = Some((name, read(path)?));
-        }
-        if let Some((_, text)) = &given.file {
-            given.overlay = Overlay::from_toml(text).map_err(|error| given.failure(error))?;
-        }
-        for key in &self.keys {
-            let set = given.overlay.set(key);
-            set.map_err(|error| Failure::usage(error, given.remedy))?;
-        }
-        for flag in &given.flags {
-            if let Some(value) = flag.value() {
-                given.overlay.insert(flag.key, value);
-            }
-        }
-        Ok(given)
+            flag("--hidden", "student.hidden", &self.hidden).list('-'),
+            flag("--epochs", "student.epochs", &self.epochs),
+            flag("--teacher-epochs", "teacher.epochs", &self.teacher_epochs),
+        ]
     }
-}
 
-impl SettingArguments {
     /// Refuses flags of a teacher's training where no teacher is trained.
     fn check_teacher(&self, flags: &[Flag], remedy: &str) -> Result<(), Failure> {
         let given = match (&self.teacher_logits, &self.teacher_probabilities) {
@@ -212,9 +201,26 @@ impl SettingArguments {
 }
 
 impl Given<'_> {
-    /// The setting; what is wrong is shown where it was written.
-    pub(super) fn setting(&self) -> Result<Setting, Failure> {
-        self.overlay.setting().map_err(|error| self.failure(error))
+    /// The setting, in this scenario if there is one: that is laid over the file, then single keys,
+    /// then flags. What is wrong is shown where it was written.
+    pub(super) fn setting(&self, scenario: Option<Scenario>) -> Result<Setting, Failure> {
+        let mut overlay = match &self.file {
+            Some((_, text)) => Overlay::from_toml(text).map_err(|error| self.failure(error))?,
+            None => Overlay::default(),
+        };
+        if let Some(scenario) = scenario {
+            overlay.set_scenario(scenario);
+        }
+        for key in self.keys {
+            let set = overlay.set(key);
+            set.map_err(|error| Failure::usage(error, self.remedy))?;
+        }
+        for flag in &self.flags {
+            if let Some(value) = flag.value() {
+                overlay.insert(flag.key, value);
+            }
+        }
+        overlay.setting().map_err(|error| self.failure(error))
     }
 
     /// Settings that nothing can be trained in are the command line's.

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Flag::new("--preset", "loss.preset", &arguments.preset),
     ];
     let given = arguments.setting.read(flags, REMEDY)?;
-    let setting = given.setting()?;
+    let setting = given.setting(None)?;
     let resolved = setting.to_toml().into_diagnostic()?;
     if arguments.setting.dry_run {
         return terminal::print(resolved.trim_end());

@@ -1,6 +1,7 @@
 //! `fused-kd compare` from the outside: what it prints, what it writes, what it refuses.
 
 use assert_cmd::Command;
+use fused_kd::train::{Data, Scenario, Setting};
 use std::fs;
 use std::path::Path;
 
@@ -238,6 +239,14 @@ fn scenarios_are_named_and_written_apart() {
         out.starts_with("scarce-labels; digits") && out.contains("50 of them labelled"),
         "{out}"
     );
+    // A scenario is laid over a file, which has every key, and other options over it.
+    let file = "out/noisy-teacher/setting.toml";
+    let over = ["--config", file, "--scenario", "scarce-labels", "--dry-run"];
+    let (_, out, _) = fused_kd(&[&["compare"], &over[..]].concat(), directory.path());
+    let setting = Setting::from_toml(&out).unwrap();
+    assert_eq!(setting.scenario, Some(Scenario::ScarceLabels));
+    assert_eq!(setting.data, Data::of(Scenario::ScarceLabels));
+    assert_eq!((setting.student.epochs, setting.seeds), (1, 1));
     let (code, _, err) = fused_kd(&["compare", "--scenario", "bad"], directory.path());
     assert!(code == Some(2) && err.contains("noisy-labels"), "{err}");
 }

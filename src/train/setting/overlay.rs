@@ -18,6 +18,17 @@ pub struct Overlay(Table);
 const ADAMW_RATES: [f32; 4] = [0.001, 0.004, 0.01, 0.02];
 const ADAMW_RATE: f32 = 0.01;
 
+/// The keys of `[data]` that a scenario decides.
+#[cfg(feature = "cli")]
+const OF_SCENARIOS: [&str; 6] = [
+    "train-size",
+    "teacher-train-size",
+    "labelled",
+    "label-noise",
+    "teacher-label-noise",
+    "sensor-shift",
+];
+
 impl Overlay {
     /// The keys of a TOML text.
     ///
@@ -46,16 +57,16 @@ impl Overlay {
         }
     }
 
-    /// Whether the key is given.
-    #[must_use]
-    pub fn has(&self, key: &str) -> bool {
-        let mut table = Some(&self.0);
-        let mut found = None;
-        for name in key.split('.') {
-            found = table.and_then(|table| table.get(name));
-            table = found.and_then(Value::as_table);
+    /// Lays a scenario over the keys that there are: it replaces their rows, labels and noise.
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_scenario(&mut self, scenario: Scenario) {
+        let data = Table::try_from(Data::of(scenario)).unwrap_or_default();
+        for key in OF_SCENARIOS {
+            if let Some(value) = data.get(key) {
+                self.insert(&format!("data.{key}"), value.clone());
+            }
         }
-        found.is_some()
+        self.insert("scenario", Value::from(scenario.name()));
     }
 
     /// The default setting with these keys laid over it.

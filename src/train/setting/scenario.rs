@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a comparison models. Each is a change to [`Data::default`](super::Data), in which the teacher learned
-/// from other rows than the student.
+/// What a comparison models. Each is a change to the default [`Data`](super::Data), in which the
+/// teacher learned from other rows than the student.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
