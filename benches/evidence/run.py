@@ -17,11 +17,12 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from files import replaced
 
 HERE = Path(__file__).resolve().parent
 METHODS = "ce,kd,lr,lr-mse,ka-ps,ka-lsr,dtd-flsw,dtd-cwsm,dtd-ka,dkd,lskd,ds,lr-ds"
@@ -75,21 +76,6 @@ def compare(comparison: Comparison, optdigits: Path, teachers: Path, seeds: int)
         *comparison.options,
         "--format", "json",
     ]  # fmt: skip
-
-
-def keep_output(command: Sequence[str], file: Path) -> None:
-    """Runs `command`; its output becomes `file` when all of it is there."""
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as part:
-        try:
-            subprocess.run(command, stdout=part, check=True)
-            part.close()
-            os.chmod(part.name, 0o644)
-            os.replace(part.name, file)
-        except BaseException:
-            os.unlink(part.name)
-            raise
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -165,7 +151,8 @@ def main() -> None:
         subprocess.run(make, check=True)
     for name, command in commands.items():
         start = time.perf_counter()
-        keep_output(command, arguments.out / f"{name}.json")
+        with replaced(arguments.out / f"{name}.json") as out:
+            subprocess.run(command, stdout=out, check=True)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

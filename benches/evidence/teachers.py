@@ -30,11 +30,12 @@ import argparse
 import gzip
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from files import replaced
 
 # One thread: the models are small, and threads that share cores with other work wait for each
 # other, which makes boosting many times slower.
@@ -175,21 +176,6 @@ def checked(table: Table) -> np.ndarray:
     return values
 
 
-def write(file: Path, values: np.ndarray) -> None:
-    """All of the file, or none: it gets its name when it is complete."""
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as part:
-        try:
-            np.save(part, values)
-            part.close()
-            os.chmod(part.name, 0o644)
-            os.replace(part.name, file)
-        except BaseException:
-            os.unlink(part.name)
-            raise
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -228,7 +214,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         for table in tables:
             values = checked(table)
-            write(arguments.out / table.name, values)
+            with replaced(arguments.out / table.name) as out:
+                np.save(out, values)
             right = 100.0 * (values.argmax(axis=1) == table.labels).mean()
             zeros = 100.0 * (values == 0.0).mean()
             shape = " × ".join(map(str, values.shape))

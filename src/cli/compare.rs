@@ -109,10 +109,10 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let given = arguments.setting.read(arguments.flags(), REMEDY)?;
+    let written = arguments.setting.read(arguments.flags(), REMEDY)?;
     let mut settings = Vec::new();
     for scenario in arguments.scenarios() {
-        settings.push(given.setting(scenario)?);
+        settings.push(written.setting(scenario)?);
     }
     if arguments.setting.dry_run {
         let texts: Result<Vec<String>, _> = settings.iter().map(|s| s.to_toml()).collect();
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let bar = Bar::default();
         let comparison = auto::compare(&engine, setting, &|progress| bar.show(progress));
         bar.clear();
-        let comparison = comparison.map_err(|error| given.training_failure(error))?;
+        let comparison = comparison.map_err(|error| written.training_failure(error))?;
         comparison.warnings.iter().for_each(terminal::warn);
         comparisons.push(comparison);
     }

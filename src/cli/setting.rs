@@ -66,11 +66,11 @@ pub(super) struct SettingArguments {
 
 /// A flag that was typed, the key that it stands for, and its text.
 pub(super) struct Flag<'a> {
-    pub(super) name: &'static str,
-    pub(super) key: &'static str,
-    pub(super) text: Option<&'a String>,
+    name: &'static str,
+    key: &'static str,
+    text: Option<&'a String>,
     /// What stands between the values of a list.
-    pub(super) list: Option<char>,
+    list: Option<char>,
 }
 
 impl<'a> Flag<'a> {
@@ -107,7 +107,7 @@ fn value(text: &str) -> Value {
 }
 
 /// Keys from everywhere, and where each was written.
-pub(super) struct Given<'a> {
+pub(super) struct Written<'a> {
     /// The file's name and text.
     file: Option<(String, String)>,
     keys: &'a [String],
@@ -121,7 +121,7 @@ impl SettingArguments {
         &'a self,
         more: Vec<Flag<'a>>,
         remedy: &'static str,
-    ) -> Result<Given<'a>, Failure> {
+    ) -> Result<Written<'a>, Failure> {
         let mut flags = self.flags();
         flags.extend(more);
         self.check_teacher(&flags, remedy)?;
@@ -129,7 +129,7 @@ impl SettingArguments {
             Some(path) => Some((path.display().to_string(), read(path)?)),
             None => None,
         };
-        Ok(Given {
+        Ok(Written {
             file,
             keys: &self.keys,
             flags,
@@ -200,7 +200,7 @@ impl SettingArguments {
     }
 }
 
-impl Given<'_> {
+impl Written<'_> {
     /// The setting, in this scenario if there is one: that is laid over the file, then single keys,
     /// then flags. What is wrong is shown where it was written.
     pub(super) fn setting(&self, scenario: Option<Scenario>) -> Result<Setting, Failure> {

@@ -63,8 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Flag::new("--seed", "seed", &arguments.seed),
         Flag::new("--preset", "loss.preset", &arguments.preset),
     ];
-    let given = arguments.setting.read(flags, REMEDY)?;
-    let setting = given.setting(None)?;
+    let written = arguments.setting.read(flags, REMEDY)?;
+    let setting = written.setting(None)?;
     let resolved = setting.to_toml().into_diagnostic()?;
     if arguments.setting.dry_run {
         return terminal::print(resolved.trim_end());
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => bar.tick(),
     });
     bar.finish_and_clear();
-    let run = run.map_err(|error| given.training_failure(error))?;
+    let run = run.map_err(|error| written.training_failure(error))?;
     run.result.warnings.iter().for_each(terminal::warn);
     if let Some(out) = &out {
         write(out, &run, &resolved)?;

@@ -8,6 +8,7 @@
 //! bounded, and nothing is allocated on the word of a header. Whatever is random is a function of a
 //! seed.
 
+mod agreement;
 // Without the program, nothing writes arrays or names their types.
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod array;
@@ -26,6 +27,8 @@ mod split;
 mod synthetic;
 mod teacher;
 
+pub(crate) use agreement::Agreement;
+pub(crate) use array::excerpt;
 #[cfg_attr(not(feature = "cli"), allow(unused_imports))]
 pub(crate) use array::{Array, ArrayError, ArrayPath};
 #[cfg(feature = "cli")]

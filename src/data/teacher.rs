@@ -73,9 +73,9 @@ impl PerRow {
         self.width
     }
 
-    /// The rows that there are values for, from 0 on.
-    pub(crate) fn rows(&self) -> usize {
-        self.values.len() / self.width.max(1)
+    /// The values of one row after the other, from row 0 on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.width)
     }
 
     /// The values of these rows, one after the other; none if one of them has none.
@@ -92,7 +92,7 @@ impl PerRow {
 impl TeacherFiles {
     /// Reads a row of values for each row of the data set, or of its training part where there is
     /// one file alone.
-    pub(crate) fn read(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
+    fn read(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
         let in_train = dataset.test_from().unwrap_or(dataset.len());
         let (mut values, width) = read(&self.train, in_train, "training")?;
         match (&self.test, dataset.test_from()) {
@@ -115,6 +115,17 @@ impl TeacherFiles {
         Ok(PerRow { values, width })
     }
 
+    /// Likewise features.
+    pub(crate) fn features(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
+        let features = self.read(dataset)?;
+        self.first(
+            &features,
+            |x| !x.is_finite(),
+            "a feature is a finite number",
+        )?;
+        Ok(features)
+    }
+
     /// Likewise logits: −∞ masks a class, any other number is finite.
     pub(crate) fn logits(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
         let logits = self.read(dataset)?;
@@ -126,7 +137,8 @@ impl TeacherFiles {
             "a logit is a number, or −∞ for a class that cannot be",
         )?;
         let masked = |row: &[f32]| row.iter().all(|&z| z == f32::NEG_INFINITY);
-        match logits.values.chunks_exact(logits.width).position(masked) {
+        let row = logits.iter().position(masked);
+        match row {
             None => Ok(logits),
             Some(row) => Err(refuse(
                 self,
@@ -186,13 +198,12 @@ impl TeacherFiles {
 }
 
 impl PerRow {
-    /// The first row that does not sum to 1, with its sum; rounding to f16 may cost a thousandth.
-    fn odd_sum(&self) -> Option<(usize, f32)> {
+    /// The first row that does not sum to 1, with its sum; rounding to f16 may cost half a thousandth.
+    fn odd_sum(&self) -> Option<(usize, f64)> {
         let sums = self
-            .values
-            .chunks_exact(self.width)
-            .map(|row| row.iter().sum::<f32>());
-        sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > 2e-3)
+            .iter()
+            .map(|row| row.iter().map(|&p| f64::from(p)).sum::<f64>());
+        sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > 1e-3)
     }
 
     /// Whether each row could be the probabilities of its classes.

@@ -1,7 +1,7 @@
 //! A comparison as a table for people.
 
 use crate::spec::Relation;
-use crate::train::{BudgetPoint, Comparison, Learner, MethodResult, Paired, Rows, Spread};
+use crate::train::{BudgetPoint, Comparison, Learner, MethodResult, Paired, RowCounts, Spread};
 
 /// The table's columns.
 pub const COLUMNS: [&str; 6] = [
@@ -77,7 +77,7 @@ pub(super) fn teacher(comparison: &Comparison) -> String {
     } else {
         String::new()
     };
-    let shifted = if comparison.shifted {
+    let shifted = if comparison.teacher.shifts {
         ", shifted by up to a pixel"
     } else {
         ""
@@ -98,7 +98,7 @@ fn noise(share: f32) -> String {
 }
 
 /// The sizes of a network's layers, from the features to the classes.
-fn layers(rows: &Rows, learner: &Learner) -> String {
+fn layers(rows: &RowCounts, learner: &Learner) -> String {
     let sizes = [&[rows.features], &learner.hidden[..], &[rows.classes]].concat();
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
     sizes.join("-")

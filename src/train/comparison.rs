@@ -5,7 +5,7 @@ use super::method::Method;
 use super::metrics::{Paired, Spread};
 use super::prepare::Prepared;
 use super::record::{Curve, Selected, Similarity, StudentRun, TeacherRun, TermDistance};
-use super::rows::Rows;
+use super::row_counts::RowCounts;
 use super::setting::Setting;
 use super::term::Term;
 use crate::data::{BayesAccuracy, Dataset};
@@ -35,9 +35,7 @@ pub struct Comparison {
     /// How it was set up: every key.
     pub setting: Setting,
     /// How many rows there were of each kind, in the first seed.
-    pub rows: Rows,
-    /// Whether the teacher saw pictures shifted by a pixel.
-    pub shifted: bool,
+    pub rows: RowCounts,
     /// The best accuracy that any classifier could have, where the data are synthetic.
     pub bayes_accuracy: Option<BayesAccuracy>,
     /// The teachers.
@@ -48,7 +46,7 @@ pub struct Comparison {
     pub warnings: Vec<String>,
     /// Confidence against accuracy of all teachers, on their test rows.
     pub reliability: Vec<ReliabilityBin>,
-    /// Training rows of seed 0 that the teacher gets wrong.
+    /// Training rows of the first seed that the teacher gets wrong.
     #[serde(skip)]
     pub samples: Vec<RevisedSample>,
     /// Accuracy against the share of samples that the teacher supervises, where that was asked for.
@@ -78,6 +76,8 @@ pub struct BudgetPoint {
 pub struct TeacherResult {
     /// The files of a teacher that was trained elsewhere; none where it was trained here.
     pub given: Option<String>,
+    /// Whether it learned from pictures that were shifted by a pixel, too.
+    pub shifts: bool,
     /// On the student's training rows, against the labels that the student is given.
     pub train_accuracy: f64,
     /// On the validation rows, where it is known.
@@ -203,13 +203,12 @@ impl Comparison {
         Self {
             dataset: evidence.dataset.name().to_owned(),
             engine: evidence.engine,
-            teacher: TeacherResult::new(setting, &evidence.prepared),
+            teacher: TeacherResult::new(&evidence),
             methods,
             budget,
             warnings: evidence.warnings,
             setting: setting.clone(),
-            rows: Rows::new(evidence.dataset, &evidence.prepared[0].0),
-            shifted: setting.data.teacher_shifts && evidence.dataset.image().is_some(),
+            rows: RowCounts::new(evidence.dataset, &evidence.prepared[0].0),
             bayes_accuracy: evidence.dataset.bayes_accuracy(),
             reliability: reliability(
                 evidence
@@ -223,8 +222,9 @@ impl Comparison {
 }
 
 impl TeacherResult {
-    fn new(setting: &Setting, seeds: &[(Prepared, TeacherRun)]) -> Self {
-        let runs: Vec<&TeacherRun> = seeds.iter().map(|(_, run)| run).collect();
+    fn new(evidence: &Evidence) -> Self {
+        let data = &evidence.setting.data;
+        let runs: Vec<&TeacherRun> = evidence.prepared.iter().map(|(_, run)| run).collect();
         let known = |of: fn(&TeacherRun) -> Option<f64>| {
             let values: Option<Vec<f64>> = runs.iter().map(|run| of(run)).collect();
             values.map(Spread::of)
@@ -233,7 +233,10 @@ impl TeacherResult {
             |of: fn(&TeacherRun) -> f64| Spread::of(runs.iter().map(|run| of(run)).collect()).mean;
         let known_mean = |of| known(of).map(|spread| spread.mean);
         Self {
-            given: setting.data.given().map(ToString::to_string),
+            given: data.given().map(ToString::to_string),
+            shifts: data.teacher_shifts
+                && data.given().is_none()
+                && evidence.dataset.image().is_some(),
             train_accuracy: mean(|run| run.train_accuracy),
             validation_accuracy: known_mean(|run| run.validation_accuracy),
             test_accuracy: known_mean(|run| run.test_accuracy),

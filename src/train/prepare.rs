@@ -43,16 +43,6 @@ struct Taught {
     rows: usize,
 }
 
-/// The rows of a seed, and the ones that are left for the teacher.
-struct Parts {
-    train: HostSamples,
-    validation: HostSamples,
-    test: HostSamples,
-    rows: Vec<u32>,
-    split: Split,
-    scaling: Scaling,
-}
-
 /// Splits the data, trains the seed's teacher unless one is given, and gives its logits on the
 /// student's rows; with `features` its factor too.
 pub(super) fn teach<E: Engine>(
@@ -65,36 +55,39 @@ pub(super) fn teach<E: Engine>(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Prepared, TeacherRun), TrainError> {
     let begin = Instant::now();
-    let mut parts = parts(dataset, &setting.data, seed)?;
+    let (mut prepared, split) = of_student(dataset, &setting.data, seed)?;
     let classes = dataset.classes();
     let mut engine = engines()?;
     let taught = match given {
-        Some(given) => given_to(&parts, given)?,
-        None => trained_on(
-            &mut engine,
-            dataset,
-            setting,
-            &parts,
-            seed,
-            features,
-            progress,
-        )?,
+        Some(given) => given_to(&prepared, &split, given)?,
+        None => {
+            let rows = &split.train;
+            let lessons = lessons(dataset, setting, &prepared.scaling, rows, seed)?;
+            trained_on(
+                &mut engine,
+                &lessons,
+                setting,
+                &prepared,
+                seed,
+                features,
+                progress,
+            )?
+        }
     };
     let mut reconstruction_error = None;
-    let mut centred = None;
     if let Some((values, width)) = &taught.features {
         let factor = &setting.features.factor;
         let encoded = feature::encode(&mut engine, values, *width, factor, seed)?;
         reconstruction_error = Some(encoded.error);
-        parts.train.factor = encoded.values;
+        prepared.train.factor = encoded.values;
         let of_test = taught.test_features.as_ref();
-        centred = of_test.map(|of_test| Centred::of(of_test, *width));
+        prepared.features = of_test.map(|of_test| Centred::of(of_test, *width));
     }
-    let (train, validation, test) = (&mut parts.train, &parts.validation, &parts.test);
-    train.teacher = taught.train;
+    prepared.train.teacher = taught.train;
+    prepared.teacher_rows = taught.rows;
+    let (train, validation, test) = (&prepared.train, &prepared.validation, &prepared.test);
     let train_accuracy = metrics::accuracy(&train.teacher, &train.labels, classes);
-    let of_validation = taught.validation.as_ref();
-    let of_test = taught.test.as_ref();
+    let (of_validation, of_test) = (taught.validation.as_ref(), taught.test.as_ref());
     let run = TeacherRun {
         train_accuracy,
         wrong_train_labels: 1.0 - train_accuracy,
@@ -105,24 +98,16 @@ pub(super) fn teach<E: Engine>(
         test_calibration_error: of_test
             .map(|logits| metrics::calibration_error(logits, &test.labels, classes)),
         bins: of_test.map(|logits| metrics::tally(logits, &test.labels, classes)),
-        samples: inspect::samples(dataset, &parts.rows, train),
+        samples: inspect::samples(dataset, &prepared.rows, train),
         reconstruction_error,
         seconds: begin.elapsed().as_secs_f64(),
-    };
-    let prepared = Prepared {
-        train: parts.train,
-        validation: parts.validation,
-        test: parts.test,
-        rows: parts.rows,
-        teacher_rows: taught.rows,
-        scaling: parts.scaling,
-        features: centred,
     };
     Ok((prepared, run))
 }
 
-/// The student's rows, with the labels that it is given.
-fn parts(dataset: &Dataset, data: &Data, seed: u64) -> Result<Parts, TrainError> {
+/// The student's rows, with the labels that it is given and without a teacher yet, and the split that
+/// they come from.
+fn of_student(dataset: &Dataset, data: &Data, seed: u64) -> Result<(Prepared, Split), TrainError> {
     let split = Split::new(dataset, seed)?;
     let pool = &split.train;
     let for_student = data.train_size.of(pool.len(), "data.train-size")?;
@@ -137,52 +122,53 @@ fn parts(dataset: &Dataset, data: &Data, seed: u64) -> Result<Parts, TrainError>
     };
     let beyond = train.labels.iter_mut().skip(labelled);
     beyond.for_each(|label| *label = IGNORE);
-    Ok(Parts {
+    let prepared = Prepared {
         train,
         validation: host(&split.validation),
         test: host(&split.test),
         rows,
+        teacher_rows: 0,
         scaling,
-        split,
-    })
+        features: None,
+    };
+    Ok((prepared, split))
 }
 
 /// What a teacher from elsewhere makes of the rows, by their places in the data file.
-fn given_to(parts: &Parts, given: &GivenTeacher) -> Result<Taught, TrainError> {
-    let of_train = |values: &PerRow| values.of(&parts.rows).ok_or(missing("training"));
-    let features = match &given.features {
-        None => None,
-        Some(features) => Some((of_train(features)?, features.width())),
+fn given_to(
+    prepared: &Prepared,
+    split: &Split,
+    given: &GivenTeacher,
+) -> Result<Taught, TrainError> {
+    // Files are held against the data when they are read: no training row is without values.
+    let of_train = |values: &PerRow| {
+        let values = values.of(&prepared.rows);
+        values.ok_or_else(|| TrainError::Engine("the given teacher lacks training rows".to_owned()))
     };
+    let features = given.features.as_ref();
     Ok(Taught {
         train: of_train(&given.logits)?,
-        validation: given.logits.of(&parts.split.validation),
-        test: given.logits.of(&parts.split.test),
-        test_features: given
-            .features
-            .as_ref()
-            .and_then(|f| f.of(&parts.split.test)),
-        features,
+        validation: given.logits.of(&split.validation),
+        test: given.logits.of(&split.test),
+        features: match features {
+            None => None,
+            Some(features) => Some((of_train(features)?, features.width())),
+        },
+        test_features: features.and_then(|features| features.of(&split.test)),
         rows: 0,
     })
 }
 
-/// Files are held against the data when they are read, so that no row is without values.
-fn missing(part: &str) -> TrainError {
-    TrainError::Engine(format!("the given teacher has no values for {part} rows"))
-}
-
-/// Trains the seed's teacher, on rows from the other end of the permutation than the student's.
-fn trained_on<E: Engine>(
-    engine: &mut E,
+/// What the seed's teacher learns from: rows from the other end of the permutation than the
+/// student's.
+fn lessons(
     dataset: &Dataset,
     setting: &Setting,
-    parts: &Parts,
+    scaling: &Scaling,
+    pool: &[u32],
     seed: u64,
-    features: bool,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Taught, TrainError> {
-    let (data, pool) = (&setting.data, &parts.split.train);
+) -> Result<HostSamples, TrainError> {
+    let data = &setting.data;
     let rows = data
         .teacher_train_size
         .of(pool.len(), "data.teacher-train-size")?;
@@ -191,24 +177,28 @@ fn trained_on<E: Engine>(
     } else {
         &NO_SHIFT
     };
-    let mut lessons = host_samples(dataset, &parts.scaling, &pool[pool.len() - rows..], shifts);
-    sensor_shift(
-        &mut lessons.features,
-        dataset.dim(),
-        data.sensor_shift,
-        seed,
-    )?;
+    let mut lessons = host_samples(dataset, scaling, &pool[pool.len() - rows..], shifts);
+    let (width, classes) = (dataset.dim(), dataset.classes());
+    sensor_shift(&mut lessons.features, width, data.sensor_shift, seed)?;
     // Another seed than the student's noise, so that both err independently.
-    let noise = data.teacher_label_noise;
-    corrupt_labels(
-        &mut lessons.labels,
-        dataset.classes(),
-        noise,
-        seed ^ (1 << 63),
-    )?;
+    let seed = seed ^ (1 << 63);
+    corrupt_labels(&mut lessons.labels, classes, data.teacher_label_noise, seed)?;
+    Ok(lessons)
+}
+
+/// Trains the seed's teacher.
+fn trained_on<E: Engine>(
+    engine: &mut E,
+    lessons: &HostSamples,
+    setting: &Setting,
+    prepared: &Prepared,
+    seed: u64,
+    features: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Taught, TrainError> {
     let mut net = trained(
         engine,
-        &lessons,
+        lessons,
         &setting.teacher,
         &Preset::Ce.spec(),
         seed,
@@ -219,8 +209,8 @@ fn trained_on<E: Engine>(
         let samples = Samples::upload(engine, of);
         samples::logits(engine, &mut net, &samples)
     };
-    let train = logits(&parts.train)?;
-    let (validation, test) = (logits(&parts.validation)?, logits(&parts.test)?);
+    let train = logits(&prepared.train)?;
+    let (validation, test) = (logits(&prepared.validation)?, logits(&prepared.test)?);
     let mut of_train = None;
     let mut of_test = None;
     if features {
@@ -228,8 +218,8 @@ fn trained_on<E: Engine>(
             let samples = Samples::upload(engine, of);
             samples::features(engine, &mut net, &samples)
         };
-        of_train = Some(features(&parts.train)?);
-        of_test = Some(features(&parts.test)?.0);
+        of_train = Some(features(&prepared.train)?);
+        of_test = Some(features(&prepared.test)?.0);
     }
     Ok(Taught {
         train,
@@ -237,7 +227,7 @@ fn trained_on<E: Engine>(
         test: Some(test),
         features: of_train,
         test_features: of_test,
-        rows,
+        rows: lessons.labels.len(),
     })
 }
 

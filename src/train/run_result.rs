@@ -4,7 +4,7 @@ use super::model::Predictions;
 use super::prepare::Prepared;
 use super::recipe::Learner;
 use super::record::{Similarity, StudentRun, TeacherRun, TermDistance};
-use super::rows::Rows;
+use super::row_counts::RowCounts;
 use super::setting::Setting;
 use super::term::Term;
 use crate::data::Dataset;
@@ -32,7 +32,7 @@ pub struct RunResult {
     /// Which samples the teacher supervised; all where there was no policy.
     pub selection: Option<String>,
     /// How many rows there were of each kind.
-    pub rows: Rows,
+    pub rows: RowCounts,
     /// How reliable the teacher is.
     pub teacher: TeacherScores,
     /// The student.
@@ -133,7 +133,7 @@ impl RunResult {
             terms: setting.terms.clone(),
             mutual: setting.mutual,
             selection: setting.select.map(|policy| policy.to_string()),
-            rows: Rows::new(dataset, evidence.prepared),
+            rows: RowCounts::new(dataset, evidence.prepared),
             teacher: TeacherScores::new(evidence),
             student: StudentScores::new(evidence),
             warnings: warnings

@@ -83,7 +83,7 @@ impl<E: Engine> Samples<E> {
 }
 
 /// Memory for one batch of samples.
-pub(crate) struct BatchBuffers<E: Engine> {
+pub(super) struct BatchBuffers<E: Engine> {
     x: E::Buf,
     teacher: E::Buf,
     factor: E::Buf,
@@ -102,11 +102,11 @@ pub(crate) struct Batch<'a, E: Engine> {
 }
 
 /// Which samples, in which of their variants.
-pub(crate) struct Order<'a, E: Engine> {
-    pub(crate) rows: &'a E::Ints,
-    pub(crate) variants: &'a E::Ints,
+pub(super) struct Order<'a, E: Engine> {
+    pub(super) rows: &'a E::Ints,
+    pub(super) variants: &'a E::Ints,
     /// Weights and kd_weights of all samples.
-    pub(crate) weights: Option<&'a [E::Buf; 2]>,
+    pub(super) weights: Option<&'a [E::Buf; 2]>,
 }
 
 impl<E: Engine> BatchBuffers<E> {
@@ -168,7 +168,7 @@ impl<E: Engine> BatchBuffers<E> {
 
 /// Runs the row program over the logits of the last forward against the batch's teacher: the gradient
 /// replaces them.
-pub(crate) fn row<E: Engine>(
+pub(super) fn row<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     plan: &E::Plan,
@@ -187,7 +187,7 @@ pub(crate) fn row<E: Engine>(
 }
 
 /// Forward over all samples, a batch at a time.
-pub(crate) fn in_batches<E: Engine>(
+pub(super) fn in_batches<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
@@ -226,7 +226,7 @@ fn hits<E: Engine>(
 
 /// The first number of `total`, and of each of two sets of samples the share that the network gets
 /// right: read back together.
-pub(crate) fn accuracies<E: Engine>(
+pub(super) fn accuracies<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     sets: [&Samples<E>; 2],
@@ -246,7 +246,7 @@ pub(crate) fn accuracies<E: Engine>(
 }
 
 /// The network's logits on all rows.
-pub(crate) fn logits<E: Engine>(
+pub(super) fn logits<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,
@@ -261,7 +261,7 @@ pub(crate) fn logits<E: Engine>(
 }
 
 /// What the last layer sees of all rows, `[rows, width]`, and its width.
-pub(crate) fn features<E: Engine>(
+pub(super) fn features<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
     samples: &Samples<E>,

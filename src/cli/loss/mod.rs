@@ -21,7 +21,7 @@ use miette::Report;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use summary::{Counts, Summary, Total, Types};
-use warnings::Given;
+use warnings::BatchScan;
 
 /// Compute loss, gradient and per-sample scores of one batch of logits.
 #[derive(clap::Args)]
@@ -151,10 +151,10 @@ fn compute(arguments: &Arguments, spec: &LossSpec, choice: &Choice) -> Result<Re
         .iter()
         .map(ToString::to_string)
         .collect();
-    let given = Given::new(&inputs);
+    let scan = BatchScan::new(&inputs);
     let evaluation = evaluate(spec, inputs, *upstream, choice, files)?;
     warnings.extend_from_slice(&evaluation.warnings);
-    warnings.extend(given.warnings(files, spec, *upstream, &evaluation));
+    warnings.extend(scan.warnings(files, spec, *upstream, &evaluation));
     let summary = Summary {
         engine: choice.engine.name(),
         preset: preset.name(),

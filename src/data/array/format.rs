@@ -1,7 +1,7 @@
 //! What kind of file it is, by its first bytes: a name may say anything.
 
 use super::error::Problem;
-use super::shape::Room;
+use super::shape::Available;
 use super::{Found, npy, npz, safetensors};
 use crate::data::bounded::{Bounded, GZIP_MAGIC, unpacked_limit};
 use flate2::bufread::MultiGzDecoder;
@@ -33,13 +33,13 @@ pub(super) fn open(path: &Path, key: Option<&str>) -> Result<Found, Problem> {
     match &first[..] {
         npy if npy.starts_with(npy::MAGIC) => {
             no_key("an npy file", key)?;
-            npy::open(BufReader::new(file), Room::Stored(length))
+            npy::open(BufReader::new(file), Available::Stored(length))
         }
         gzip if gzip.starts_with(&GZIP_MAGIC) => {
             no_key("a gzip file", key)?;
             let limit = unpacked_limit(length);
             let unpacked = Bounded::new(MultiGzDecoder::new(BufReader::new(file)), limit);
-            npy::open(unpacked, Room::AtMost(limit))
+            npy::open(unpacked, Available::AtMost(limit))
         }
         zip if zip.starts_with(ZIP_MAGIC) || zip.starts_with(EMPTY_ZIP_MAGIC) => {
             npz::open(file, length, key)

@@ -23,6 +23,7 @@ pub(crate) use dtype::Kind;
 pub(crate) use error::ArrayError;
 pub(crate) use path::ArrayPath;
 pub(crate) use shape::Shape;
+pub(crate) use text::excerpt;
 pub(crate) use value::Value;
 
 use dtype::DType;

@@ -21,8 +21,8 @@ pub(super) fn open(file: File, length: u64, key: Option<&str>) -> Result<Found, 
     let chosen = choose(&keys, key)?;
     let name = format!("{chosen}.npy");
     let member = archive.member(&name)?;
-    let room = member.room();
-    npy::open(member, room)
+    let available = member.available();
+    npy::open(member, available)
 }
 
 /// Pickled data of a PyTorch checkpoint.

@@ -3,7 +3,7 @@
 use super::dtype::{DType, Kind};
 use super::error::Problem;
 use super::npz::choose;
-use super::shape::{self, Room};
+use super::shape::{self, Available};
 use super::source::{Source, read_exactly};
 use super::{Found, text};
 use safetensors::Dtype;
@@ -33,14 +33,14 @@ pub(super) fn open(mut file: File, length: u64, key: Option<&str>) -> Result<Fou
     let dtype = dtype(info.dtype);
     let axes: Vec<u64> = info.shape.iter().map(|&axis| axis as u64).collect();
     // Of a type without whole bytes, which is of no use here, the header has been checked.
-    let room = Room::Stored(if dtype.size == 0 { 0 } else { count });
-    let shape = shape::fitting(&axes, &dtype, room)?;
+    let available = Available::Stored(if dtype.size == 0 { 0 } else { count });
+    let shape = shape::fitting(&axes, &dtype, available)?;
     file.seek(SeekFrom::Start(start + from as u64))?;
     Ok(Found {
         dtype,
         fortran_order: false,
         shape,
-        values: Source::new(BufReader::new(file).take(count), room),
+        values: Source::new(BufReader::new(file).take(count), available),
     })
 }
 

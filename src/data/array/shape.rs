@@ -30,7 +30,7 @@ pub(super) fn product(shape: &[usize]) -> Option<usize> {
 
 /// The bytes that a file has for an array.
 #[derive(Clone, Copy)]
-pub(super) enum Room {
+pub(super) enum Available {
     /// So many, which lie there.
     Stored(u64),
     /// So many, if an archive is to be believed, once it has been unpacked.
@@ -39,7 +39,7 @@ pub(super) enum Room {
     AtMost(u64),
 }
 
-impl Room {
+impl Available {
     /// What is left behind so many bytes.
     pub(super) fn behind(self, bytes: u64) -> Self {
         match self {
@@ -57,8 +57,12 @@ impl Room {
     }
 }
 
-/// The shape, if a file with this room can hold it.
-pub(super) fn fitting(shape: &[u64], dtype: &DType, room: Room) -> Result<Vec<usize>, Problem> {
+/// The shape, if so many bytes can hold it.
+pub(super) fn fitting(
+    shape: &[u64],
+    dtype: &DType,
+    available: Available,
+) -> Result<Vec<usize>, Problem> {
     if shape.len() > MOST_AXES {
         let axes = shape.len();
         return Err(Problem::new(
@@ -71,7 +75,7 @@ pub(super) fn fitting(shape: &[u64], dtype: &DType, room: Room) -> Result<Vec<us
         .as_deref()
         .and_then(|axes| product(axes)?.checked_mul(dtype.size));
     if let (Some(axes), Some(claimed)) = (axes, claimed)
-        && room.holds(claimed as u64)
+        && available.holds(claimed as u64)
     {
         return Ok(axes);
     }
@@ -82,11 +86,11 @@ pub(super) fn fitting(shape: &[u64], dtype: &DType, room: Room) -> Result<Vec<us
     let shape = Shape(shape);
     let promised =
         format!("its header promises shape {shape} of {dtype}, which is {claimed} bytes");
-    Err(match room {
-        Room::Stored(given) | Room::Unpacked(given) => {
+    Err(match available {
+        Available::Stored(given) | Available::Unpacked(given) => {
             Problem::damaged(format_args!("{promised}, but {given} follow"))
         }
-        Room::AtMost(limit) => Problem::new(
+        Available::AtMost(limit) => Problem::new(
             format_args!("{promised}, but a file of its length may unpack to {limit} at most"),
             "unpack the file, or write it again if it is damaged",
         ),

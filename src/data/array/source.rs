@@ -1,7 +1,7 @@
 //! The bytes of an array's values.
 
 use super::error::Problem;
-use super::shape::Room;
+use super::shape::Available;
 use std::io::{self, Read};
 
 /// The bytes from the first value on.
@@ -12,10 +12,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(bytes: impl Read + 'static, room: Room) -> Self {
+    pub(super) fn new(bytes: impl Read + 'static, available: Available) -> Self {
         Self {
             bytes: Box::new(bytes),
-            is_stored: matches!(room, Room::Stored(_)),
+            is_stored: matches!(available, Available::Stored(_)),
         }
     }
 

@@ -6,7 +6,7 @@ const SHOWN: usize = 8;
 const LONGEST_KEY: usize = 40;
 
 /// The beginning of a text, without what moves a cursor or hides the rest.
-pub(super) fn excerpt(text: &str, longest: usize) -> String {
+pub(crate) fn excerpt(text: &str, longest: usize) -> String {
     let mut shown: String = text.chars().take(longest).map(visible).collect();
     if text.chars().nth(longest).is_some() {
         shown.push('…');

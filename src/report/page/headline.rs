@@ -7,6 +7,8 @@ use serde_json::Value;
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     let reliability = &comparison.teacher;
+    let accuracy = &reliability.test_accuracy_over_seeds;
+    let accuracy = known(accuracy) + if accuracy.is_some() { " %" } else { "" };
     let share = |share: f64| format!("{:.1} %", 100.0 * share);
     html! {
         header {
@@ -16,7 +18,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 "once per seed; only the loss differs, and the learning rate that suits it."
             }
             div.tiles {
-                (tile(&known(&reliability.test_accuracy_over_seeds), "% test accuracy of the teacher"))
+                (tile(&accuracy, "teacher’s test accuracy"))
                 (tile(&share(reliability.wrong_train_labels), "of the student’s training labels the teacher gets wrong"))
                 @if let Some(error) = reliability.test_calibration_error {
                     (tile(&share(error), "teacher’s calibration error on test rows"))

@@ -2,7 +2,7 @@
 //! held against the length of the file.
 
 use super::{About, Model, Sizes};
-use crate::data::Scaling;
+use crate::data::{Scaling, excerpt};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ const SCALE: &str = "scaling.scale";
 
 /// A header of as many layers as there may be, with its configuration, has a few KiB.
 const LARGEST_HEADER: u64 = 1 << 20;
+/// Characters of a file that an error shows: a hostile text could be of any length.
+const LONGEST_EXCERPT: usize = 300;
 
 /// A file that holds no student.
 #[derive(Debug, thiserror::Error)]
@@ -160,8 +162,8 @@ impl<'a> Opened<'a> {
     fn wrong(&self, place: impl Display, problem: impl Display) -> ModelError {
         ModelError::Format {
             path: self.path.to_path_buf(),
-            place: excerpt(&place.to_string()),
-            problem: excerpt(&problem.to_string()),
+            place: excerpt(&place.to_string(), LONGEST_EXCERPT),
+            problem: excerpt(&problem.to_string(), LONGEST_EXCERPT),
         }
     }
 
@@ -272,15 +274,4 @@ impl<'a> Opened<'a> {
             None => Ok(values),
         }
     }
-}
-
-/// A text as an error may show it: a hostile one could be of any length, and hold what moves cursors.
-fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut shown: String = text.chars().take(LONGEST).map(visible).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
 }

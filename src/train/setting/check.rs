@@ -130,9 +130,10 @@ impl Setting {
             let holds = noise == 0.0 || dataset.classes() > 1;
             hold(key, noise, holds, "0 where there is only one class")?;
         }
-        for (table, learner, least) in
-            [("student", &self.student, 2), ("teacher", &self.teacher, 1)]
-        {
+        // A given teacher is no network of ours.
+        let teacher = self.data.given().is_none();
+        let teacher = teacher.then_some(("teacher", &self.teacher, 1));
+        for (table, learner, least) in [("student", &self.student, 2)].into_iter().chain(teacher) {
             learner.check_size(table, dataset)?;
             let enough = learner.hidden.last().is_some_and(|&width| width >= least);
             let expected = format!("layers, the last of {least} or more, for feature terms");

@@ -8,11 +8,13 @@ mod error;
 mod keys;
 mod overlay;
 mod scenario;
+mod train_size;
 
 pub(super) use check::{
     LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, MOST_PARAMETERS, parameter_count,
 };
 pub use error::SettingError;
-pub use keys::{Budget, Data, Features, Loss, Setting, TrainSize};
+pub use keys::{Budget, Data, Features, Loss, Setting};
 pub use overlay::Overlay;
 pub use scenario::Scenario;
+pub use train_size::TrainSize;

@@ -3,10 +3,8 @@
 use super::error::{SettingError, in_words, key_and_problem};
 use super::keys::{Data, Loss, Setting};
 use super::scenario::Scenario;
-use crate::nn::Optimiser;
 use crate::spec::keys::{merge, parse_setting};
 use crate::spec::{Preset, Relation, SpecError};
-use crate::train::recipe::Learner;
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::{Table, Value};
 
@@ -14,20 +12,10 @@ use toml::{Table, Value};
 #[derive(Clone, Debug, Default)]
 pub struct Overlay(Table);
 
-/// Learning rates that a comparison tries with AdamW: rates that are right for SGD are too large.
-const ADAMW_RATES: [f32; 4] = [0.001, 0.004, 0.01, 0.02];
+/// Rates that are right for SGD are too large for AdamW. The values are ours.
 const ADAMW_RATE: f32 = 0.01;
-
-/// The keys of `[data]` that a scenario decides.
-#[cfg(feature = "cli")]
-const OF_SCENARIOS: [&str; 6] = [
-    "train-size",
-    "teacher-train-size",
-    "labelled",
-    "label-noise",
-    "teacher-label-noise",
-    "sensor-shift",
-];
+/// Those that a comparison tries.
+const ADAMW_RATES: [f32; 4] = [0.001, 0.004, 0.01, 0.02];
 
 impl Overlay {
     /// The keys of a TOML text.
@@ -57,13 +45,16 @@ impl Overlay {
         }
     }
 
-    /// Lays a scenario over the keys that there are: it replaces their rows, labels and noise.
+    /// Lays a scenario over the keys that there are: it replaces their rows, labels and noise, which
+    /// are the keys of `[data]` that some scenario changes.
     #[cfg(feature = "cli")]
     pub(crate) fn set_scenario(&mut self, scenario: Scenario) {
-        let data = Table::try_from(Data::of(scenario)).unwrap_or_default();
-        for key in OF_SCENARIOS {
-            if let Some(value) = data.get(key) {
-                self.insert(&format!("data.{key}"), value.clone());
+        let table = |data: Data| Table::try_from(data).unwrap_or_default();
+        let usual = table(Data::default());
+        let all = Scenario::ALL.map(|(_, scenario)| table(Data::of(scenario)));
+        for (key, value) in table(Data::of(scenario)) {
+            if all.iter().any(|data| data.get(&key) != usual.get(&key)) {
+                self.insert(&format!("data.{key}"), value);
             }
         }
         self.insert("scenario", Value::from(scenario.name()));
@@ -100,12 +91,13 @@ impl Overlay {
         if let Some(&(_, scenario)) = scenario {
             base.data = Data::of(scenario);
         }
+        // What else an optimiser has by default comes with its kind.
         if self.is_adamw("student") {
-            base.student = adamw(base.student);
+            base.student.learning_rate = ADAMW_RATE;
             base.learning_rates = ADAMW_RATES.to_vec();
         }
         if self.is_adamw("teacher") {
-            base.teacher = adamw(base.teacher);
+            base.teacher.learning_rate = ADAMW_RATE;
         }
         base
     }
@@ -114,14 +106,6 @@ impl Overlay {
         let optimiser = self.0.get(learner).and_then(|table| table.get("optimiser"));
         let kind = optimiser.map(|given| given.get("kind").unwrap_or(given));
         kind.and_then(Value::as_str) == Some("adamw")
-    }
-}
-
-fn adamw(learner: Learner) -> Learner {
-    Learner {
-        optimiser: Optimiser::AdamW { decay: 0.01 },
-        learning_rate: ADAMW_RATE,
-        ..learner
     }
 }
 

@@ -99,21 +99,14 @@ fn students_get_as_far_as_the_given_teacher() {
     assert_eq!(again, setting);
 }
 
-/// Rows are matched by their place in the data file: with the teacher's own logits in a file every
-/// method has the curves that it has without one.
+/// A row of the file belongs to the row of the data in the same place, wherever the split and the
+/// shuffle put that: the teacher's accuracies are those of its answers to these rows.
 #[test]
-fn a_teacher_in_a_file_is_the_same_as_the_teacher() {
+fn rows_are_matched_by_their_places() {
     let directory = tempfile::tempdir().unwrap();
-    let train = Setting::from_toml(
-        "[student]\nepochs = 4\n[teacher]\nepochs = 9\nhidden = [32]\n[data]\ntrain-size = \"all\"\n\
-         labelled = 300\nlabel-noise = 0.2",
-    )
-    .unwrap();
-    // A student that trained as the teacher does stands for it: its logits on all rows are known.
-    let mut alone = train.clone();
-    alone.student = train.teacher.clone();
-    let model = auto::train(&cpu(), &alone, &|_| {}).unwrap().model;
-    let digits = train.data.source.load().unwrap();
+    let mut setting = Setting::from_toml("seed = 3\nstudent.epochs = 9").unwrap();
+    let model = auto::train(&cpu(), &setting, &|_| {}).unwrap().model;
+    let digits = setting.data.source.load().unwrap();
     let rows: Vec<u32> = (0..digits.len() as u32).collect();
     let all = auto::predict(&cpu(), &model, &digits, &rows)
         .unwrap()
@@ -122,26 +115,27 @@ fn a_teacher_in_a_file_is_the_same_as_the_teacher() {
     let file = array("<f4", &[digits.len() as u64, 10], bytes(&all));
     fs::write(&path, file).unwrap();
 
-    let mut given = train.clone();
-    given.data.teacher_logits = Some(path.display().to_string().parse().unwrap());
-    given.loss = fused_kd::spec::Preset::Lr.into();
-    let run = auto::train(&cpu(), &given, &|_| {}).unwrap();
-    // The teacher's accuracies are those of its rows, wherever the split and the shuffle put them.
+    setting.data.teacher_logits = Some(path.display().to_string().parse().unwrap());
+    setting.student.epochs = 1;
+    let run = auto::train(&cpu(), &setting, &|_| {}).unwrap();
     let of = |rows: &[u32]| {
         let hits = rows.iter().filter(|&&row| {
             let row = row as usize;
             let logits = &all[row * 10..][..10];
-            let top = (0..10)
-                .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
-                .unwrap();
-            top as i32 == digits.labels()[row]
+            let top = (0..10).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            top.unwrap() as i32 == digits.labels()[row]
         });
         hits.count() as f64 / rows.len() as f64
     };
-    let split = fused_kd::data::Split::new(&digits, 0).unwrap();
+    let split = fused_kd::data::Split::new(&digits, 3).unwrap();
     let teacher = &run.result.teacher;
+    assert_eq!(teacher.train_accuracy, of(&split.train[..200]));
     assert_eq!(teacher.test_accuracy, Some(of(&split.test)));
     assert_eq!(teacher.validation_accuracy, Some(of(&split.validation)));
+    assert!(
+        teacher.train_accuracy < 1.0,
+        "a teacher that is always right matches any rows"
+    );
 }
 
 /// What a file is, and the words of its refusal.
@@ -353,22 +347,22 @@ fn files_that_are_strange_are_warned_of() {
         (
             "two classes exchanged",
             f4(&columns([1, 0, 2, 3]), &SHAPE),
-            "column 1 stands for class 0",
+            "permuted (label 0 is its class 1",
         ),
         (
             "classes from 1",
             f4(&columns([3, 0, 1, 2]), &SHAPE),
-            "in another order",
+            "shifted by 1",
         ),
         (
             "rows by forty",
             f4(&rows(&|i| (i + 40) % ROWS), &SHAPE),
-            "in the order of the data file",
+            "in the same order",
         ),
         (
             "rows by one",
             f4(&rows(&|i| (i + 1) % ROWS), &SHAPE),
-            "in the order of the data file",
+            "in the same order",
         ),
         (
             "probabilities",
@@ -417,6 +411,13 @@ fn probabilities_have_a_floor() {
         assert!(comparison.methods[1].test_accuracy.mean > 0.9, "{file}");
         assert!(comparison.warnings.is_empty());
     }
+    // Zeros become the floor, and so another floor makes another teacher.
+    let curves = |floor: &str| {
+        let more = format!("teacher-probabilities = \"{certain}\"\nprobability-floor = {floor}");
+        format!("{:?}", compare(&short(&more)).unwrap().methods[1].curves)
+    };
+    assert_ne!(curves("0.001"), curves("0.1"));
+    assert_eq!(curves("0.001"), curves("1e-3"));
     for (what, values, words) in [
         ("logits", logits(), "between 0 and 1; logits"),
         (
@@ -460,6 +461,9 @@ fn the_parts_of_a_given_teacher_go_together() {
         )
     };
     let of_train = features(150, 6);
+    let mut values = ramp(150 * 6);
+    values[3 * 6 + 1] = f32::NAN;
+    let spoilt = write("spoilt", f4(&values, &[150, 6]));
     let both = format!("{of_train},{}", features(400, 6));
     let with_terms = |more: String| {
         let mut setting = short(&more);
@@ -479,6 +483,10 @@ fn the_parts_of_a_given_teacher_go_together() {
         (
             format!("{logits}\nteacher-features = \"{}\"", features(149, 6)),
             "149 rows",
+        ),
+        (
+            format!("{logits}\nteacher-features = \"{spoilt}\""),
+            "row 3, column 1 is NaN: a feature is a finite number",
         ),
         (
             format!(
@@ -532,50 +540,38 @@ fn the_parts_of_a_given_teacher_go_together() {
 #[cfg(feature = "cli")]
 #[test]
 fn the_program_speaks_of_the_given_teacher() {
+    use crate::cli::{json, run, succeed};
     let directory = tempfile::tempdir().unwrap();
-    let run = |arguments: &str| {
-        let output = assert_cmd::Command::cargo_bin("fused-kd")
-            .unwrap()
-            .args(arguments.split_whitespace())
-            .arg("--data")
-            .arg(data())
-            .current_dir(directory.path())
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (
-            output.status.code(),
-            text(output.stdout),
-            text(output.stderr),
-        )
-    };
-    let copy = directory.path().join("teacher_train.npy");
-    fs::copy(here("teacher_train.npy"), copy).unwrap();
-    let given = "--teacher-logits teacher_train.npy --train-size all --epochs 3";
-    let (code, out, err) = run(&format!(
-        "compare {given} --seeds 2 --methods kd,lr --out out"
-    ));
-    assert_eq!(code, Some(0), "{err}");
+    let at = directory.path();
+    for name in ["train.csv", "test.csv", "teacher_train.npy"] {
+        fs::copy(here(name), at.join(name)).unwrap();
+    }
+    let given = "--data csv:train.csv,test.csv --teacher-logits teacher_train.npy --train-size all";
+    let given = format!("{given} --epochs 3");
+    let out = succeed(
+        at,
+        &format!("compare {given} --seeds 2 --methods kd,lr --out out"),
+    );
     assert!(
         out.contains("teacher given by `teacher_train.npy`; test accuracy unknown"),
         "{out}"
     );
-    let file = |name: &str| fs::read_to_string(directory.path().join("out").join(name)).unwrap();
+    let file = |name: &str| fs::read_to_string(at.join("out").join(name)).unwrap();
     assert!(file("report.html").contains("given by `teacher_train.npy`"));
-    let json: serde_json::Value = serde_json::from_str(&file("results.json")).unwrap();
-    assert_eq!(json["teacher"]["given"], "teacher_train.npy");
-    assert!(json["teacher"]["test_accuracy"].is_null());
+    let results = json(&file("results.json"));
+    assert_eq!(results["teacher"]["given"], "teacher_train.npy");
+    assert!(results["teacher"]["test_accuracy"].is_null());
+    assert_eq!(results["teacher"]["shifts"], false);
     // The file beside the results repeats the comparison.
-    let again = "compare --config out/setting.toml --format json";
-    let (code, again, err) = run(again);
-    assert_eq!(code, Some(0), "{err}");
-    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let again = json(&succeed(
+        at,
+        "compare --config out/setting.toml --format json",
+    ));
     assert_eq!(
         again["methods"][1]["test_accuracy"],
-        json["methods"][1]["test_accuracy"]
+        results["methods"][1]["test_accuracy"]
     );
-    let (code, out, err) = run(&format!("train {given}"));
-    assert_eq!(code, Some(0), "{err}");
+    let out = succeed(at, &format!("train {given}"));
     assert!(
         out.contains("teacher given by `teacher_train.npy`, wrong on"),
         "{out}"
@@ -587,7 +583,7 @@ fn the_program_speaks_of_the_given_teacher() {
         ),
         ("--teacher-probabilities p.npy", "cannot be used with"),
     ] {
-        let (code, _, err) = run(&format!("compare {given} {more}"));
-        assert!(code == Some(2) && err.contains(words), "{err}");
+        let (code, _, err) = run(at, &format!("compare {given} {more}"));
+        assert!(code == 2 && err.contains(words), "{err}");
     }
 }

@@ -1,40 +1,13 @@
 //! `fused-kd train` and `fused-kd predict` from the outside.
 
 use super::SHORT;
+use crate::cli::{json, run, succeed};
 use crate::support::npy::{self, array, bytes};
 use fused_kd::data::Source;
 use fused_kd::train::Setting;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
-
-/// Exit status, standard output and standard error, in lines as long as they are.
-fn fused_kd(directory: &Path, arguments: &str) -> (Option<i32>, String, String) {
-    let output = assert_cmd::Command::cargo_bin("fused-kd")
-        .unwrap()
-        .args(arguments.split_whitespace())
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-#[track_caller]
-fn succeed(directory: &Path, arguments: &str) -> String {
-    let (code, out, error) = fused_kd(directory, arguments);
-    assert_eq!(code, Some(0), "{arguments}: {error}");
-    out
-}
-
-fn json(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap()
-}
 
 /// A directory with a configuration and the results of its run.
 fn trained() -> TempDir {
@@ -103,8 +76,8 @@ fn a_run_leaves_everything_that_makes_it_again() {
 fn a_run_is_quiet_when_piped_and_says_what_matters() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("run.toml"), SHORT).unwrap();
-    let (code, out, err) = fused_kd(directory.path(), "train --config run.toml");
-    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let (code, out, err) = run(directory.path(), "train --config run.toml");
+    assert_eq!((code, err.as_str()), (0, ""));
     for words in [
         "digits: 500 test rows",
         "teacher 64-32-10",
@@ -213,8 +186,8 @@ fn a_table_of_other_rows_is_predicted() {
     fs::write(here.join("run.toml"), config).unwrap();
     succeed(here, "train --config run.toml --out out");
     let predict = "predict --model out/student.safetensors --data csv:";
-    let (code, out, err) = fused_kd(here, &format!("{predict}new.csv --format csv"));
-    assert_eq!(code, Some(0), "{err}");
+    let (code, out, err) = run(here, &format!("{predict}new.csv --format csv"));
+    assert_eq!(code, 0, "{err}");
     let classes: Vec<&str> = out
         .lines()
         .skip(1)
@@ -226,16 +199,16 @@ fn a_table_of_other_rows_is_predicted() {
         "{err}"
     );
 
-    let (code, _, err) = fused_kd(here, &format!("{predict}wide.csv"));
-    assert_eq!(code, Some(1));
+    let (code, _, err) = run(here, &format!("{predict}wide.csv"));
+    assert_eq!(code, 1);
     for words in [
         "out/student.safetensors",
         "`wide`: rows of 3 features, but the student takes 2",
     ] {
         assert!(err.contains(words), "{err}");
     }
-    let (code, _, err) = fused_kd(here, &format!("{predict}new.csv --rows test"));
-    assert_eq!(code, Some(2));
+    let (code, _, err) = run(here, &format!("{predict}new.csv --rows test"));
+    assert_eq!(code, 2);
     assert!(
         err.contains("\"train\"") && err.contains("leave --rows out"),
         "{err}"
@@ -298,12 +271,8 @@ fn what_cannot_be_is_named_and_leaves_nothing() {
         ("predict --data digits", 2, "--model"),
     ];
     for (arguments, expected, words) in cases {
-        let (code, out, err) = fused_kd(here, arguments);
-        assert_eq!(
-            (code, out.as_str()),
-            (Some(expected), ""),
-            "{arguments}: {err}"
-        );
+        let (code, out, err) = run(here, arguments);
+        assert_eq!((code, out.as_str()), (expected, ""), "{arguments}: {err}");
         assert!(err.contains(words), "{arguments}: {err}");
     }
     assert_eq!(here.read_dir().unwrap().count(), 8);

@@ -13,7 +13,7 @@ use gradient::Sample;
 use scan::Scan;
 
 /// What is kept of a batch: an engine writes the gradient over the student's logits.
-pub(super) struct Given {
+pub(super) struct BatchScan {
     student: Scan,
     teacher: Scan,
     labels: Vec<i32>,
@@ -22,7 +22,7 @@ pub(super) struct Given {
     sample: Option<Sample>,
 }
 
-impl Given {
+impl BatchScan {
     pub(super) fn new(inputs: &Inputs) -> Self {
         let scan = |logits| Scan::new(logits, inputs.classes, inputs.weight.as_deref());
         Self {
@@ -57,7 +57,7 @@ impl Given {
             records,
             [&self.student, &self.teacher],
         ));
-        found.extend(agreement::at_chance(self.classes, &self.labels, records));
+        found.extend(agreement::odd(self.classes, &self.labels, records));
         if let (Some(sample), Logits::Half(gradient)) = (&self.sample, &evaluation.gradient) {
             found.extend(sample.warnings(spec, upstream, gradient, records));
         }

@@ -7,7 +7,7 @@ pub(crate) use write::{write, write_as};
 
 use super::dtype::DType;
 use super::error::Problem;
-use super::shape::{self, Room};
+use super::shape::{self, Available};
 use super::source::Source;
 use super::{Found, text};
 use header::{Header, HeaderError};
@@ -18,8 +18,8 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 const SAVE: &str = "save one array of plain numbers with numpy.save";
 
-/// Reads the header of a file that has room for so much, header included.
-pub(super) fn open(mut file: impl Read + 'static, room: Room) -> Result<Found, Problem> {
+/// Reads the header of a file of so many bytes, header included.
+pub(super) fn open(mut file: impl Read + 'static, available: Available) -> Result<Found, Problem> {
     let (header, length) = header::read(&mut file).map_err(|error| match error {
         HeaderError::Read(error) => Problem::new(
             format_args!("its header cannot be read: {error}"),
@@ -28,12 +28,12 @@ pub(super) fn open(mut file: impl Read + 'static, room: Room) -> Result<Found, P
         other => Problem::new(other, SAVE),
     })?;
     let dtype = dtype(&header)?;
-    let room = room.behind(length);
+    let available = available.behind(length);
     Ok(Found {
-        shape: shape::fitting(&header.shape, &dtype, room)?,
+        shape: shape::fitting(&header.shape, &dtype, available)?,
         dtype,
         fortran_order: header.fortran_order,
-        values: Source::new(file, room),
+        values: Source::new(file, available),
     })
 }
 

@@ -13,7 +13,7 @@ const END_LENGTH: u64 = 22;
 const LONGEST_COMMENT: u64 = 65_535;
 const LOCATOR_LENGTH: u64 = 20;
 const WIDE_END_LENGTH: u64 = 56;
-/// Room for a million members with long names.
+/// Available for a million members with long names.
 const LARGEST_DIRECTORY: u64 = 64 << 20;
 
 /// What stands in a field of 32 bits whose number is given with 64 bits elsewhere.

@@ -3,7 +3,7 @@
 use super::Entry;
 use super::fields::Fields;
 use crate::data::array::error::Problem;
-use crate::data::array::shape::Room;
+use crate::data::array::shape::Available;
 use crate::data::array::source::{invalid, read_exactly};
 use crate::data::array::text;
 use crate::data::bounded::unpacked_limit;
@@ -22,7 +22,7 @@ const RECORD_LENGTH: u64 = 30;
 /// A member that is being read, and fails where it contradicts the directory.
 pub(in crate::data::array) struct Member {
     bytes: Box<dyn Read>,
-    room: Room,
+    available: Available,
     left: u64,
     seen: Crc,
     expected: u32,
@@ -34,16 +34,16 @@ pub(super) fn open(mut file: File, entry: &Entry, end: u64) -> Result<Member, Pr
     let start = start(&mut file, entry, end)?;
     file.seek(SeekFrom::Start(start))?;
     let packed = BufReader::new(file).take(entry.packed);
-    let (bytes, room): (Box<dyn Read>, _) = match entry.method {
+    let (bytes, available): (Box<dyn Read>, _) = match entry.method {
         DEFLATED => (
             Box::new(DeflateDecoder::new(packed)),
-            Room::Unpacked(entry.unpacked),
+            Available::Unpacked(entry.unpacked),
         ),
-        _ => (Box::new(packed), Room::Stored(entry.unpacked)),
+        _ => (Box::new(packed), Available::Stored(entry.unpacked)),
     };
     Ok(Member {
         bytes,
-        room,
+        available,
         left: entry.unpacked,
         seen: Crc::new(),
         expected: entry.crc,
@@ -128,8 +128,8 @@ fn start(file: &mut File, entry: &Entry, end: u64) -> Result<u64, Problem> {
 
 impl Member {
     /// How much it holds.
-    pub(in crate::data::array) fn room(&self) -> Room {
-        self.room
+    pub(in crate::data::array) fn available(&self) -> Available {
+        self.available
     }
 
     fn check_end(&mut self) -> io::Result<usize> {

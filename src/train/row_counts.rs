@@ -8,7 +8,7 @@ use serde::Serialize;
 /// How many rows there are of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Rows {
+pub struct RowCounts {
     /// Features per row.
     pub features: usize,
     /// Classes.
@@ -25,7 +25,7 @@ pub struct Rows {
     pub test: usize,
 }
 
-impl Rows {
+impl RowCounts {
     pub(super) fn new(dataset: &Dataset, prepared: &Prepared) -> Self {
         let labels = &prepared.train.labels;
         Self {
