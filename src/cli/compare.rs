@@ -3,7 +3,7 @@
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
-use super::setting::{Flag, SettingArguments};
+use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report;
@@ -16,13 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-/// Train a teacher, and students under several losses: the main job.
-///
-/// For each seed the data are split, a wide teacher is trained, and a small student is trained
-/// under each method. Prints test accuracy after the last epoch, and what each method gains over
-/// plain distillation (kd), paired by seed.
-#[derive(clap::Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 The default: optical digits, a teacher that learned from 200 other rows than the student's 200,
 with shifted copies of its own. It beats the student trained alone, and yet is wrong on about 7 % of
 the student's training labels.
@@ -38,7 +32,15 @@ Examples:
   fused-kd compare --data csv:train.csv,test.csv --teacher-logits logits.npy --train-size all
                                                           a teacher that another program trained
   fused-kd compare --config run1/setting.toml --set student.optimiser=adamw
-  fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json")]
+  fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json";
+
+/// Train a teacher, and students under several losses: the main job.
+///
+/// For each seed the data are split, a wide teacher is trained, and a small student is trained
+/// under each method. Prints test accuracy after the last epoch, and what each method gains over
+/// plain distillation (kd), paired by seed.
+#[derive(clap::Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{TABLE_HELP}"))]
 pub(super) struct Arguments {
     #[command(flatten)]
     setting: SettingArguments,
@@ -207,15 +209,20 @@ fn write(out: &OutputDirectory, comparisons: &[Comparison]) -> Result<(), Report
 
 /// A progress bar on a terminal, nothing anywhere else.
 #[derive(Default)]
-struct Bar(OnceLock<ProgressBar>);
+struct Bar {
+    reading: terminal::Reading,
+    runs: OnceLock<ProgressBar>,
+}
 
 impl Bar {
     fn show(&self, progress: Progress) {
         match progress {
+            Progress::Reading { bytes } => self.reading.show(bytes),
             Progress::Begin { teachers, students } => {
+                self.reading.clear();
                 let style = "{bar:30} {pos}/{len} runs, {elapsed} elapsed, about {eta} to go";
                 let bar = self
-                    .0
+                    .runs
                     .get_or_init(|| ProgressBar::new((teachers + students) as u64));
                 if let Ok(style) = ProgressStyle::with_template(style) {
                     bar.set_style(style);
@@ -224,7 +231,7 @@ impl Bar {
             }
             Progress::Epoch => {}
             Progress::Teacher | Progress::Student => {
-                if let Some(bar) = self.0.get() {
+                if let Some(bar) = self.runs.get() {
                     bar.inc(1);
                 }
             }
@@ -232,7 +239,8 @@ impl Bar {
     }
 
     fn clear(&self) {
-        if let Some(bar) = self.0.get() {
+        self.reading.clear();
+        if let Some(bar) = self.runs.get() {
             bar.finish_and_clear();
         }
     }

@@ -47,9 +47,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // Boxed: it has many more options than the others.
+    // Boxed: they have many more options than the others.
     Compare(Box<compare::Arguments>),
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     Predict(predict::Arguments),
     Loss(loss::Arguments),
     Presets(presets::Arguments),

@@ -8,6 +8,20 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use toml::Value;
 
+/// The options of a table, for help.
+pub(super) const TABLE_HELP: &str = "\
+Options of a table, csv:FILE?OPTION&OPTION; what is left out is found from its first rows:
+  label=NAME           the label's heading, or first, last, none; else the heading that says label,
+                       class or target, or the last column
+  header=yes, no       whether the first row is a heading
+  separator=tab        or comma, semicolon, bar, blank
+  decimal=comma        or point
+  missing=mean         empty cells, NA, NaN, null and ? become their column's mean
+  id=NAME, none        the column of rows' ids, which is no feature
+  classes=10           labels are the numbers 0 to 9, even if one never occurs
+A row without a label (an empty cell, -100) is supervised by the teacher alone. A path with a comma or
+a question mark stands in quotes: 'csv:\"a,b.csv\"'; csv:- is standard input.";
+
 /// What is trained on what. Flags are laid over `--set`, and that over the file.
 #[derive(clap::Args)]
 pub(super) struct SettingArguments {
@@ -17,8 +31,8 @@ pub(super) struct SettingArguments {
     /// One key of the setting, such as student.batch=64; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     keys: Vec<String>,
-    /// `digits` (built in), `csv:TRAIN[,TEST][?label=first&header=no]`, `idx:DIRECTORY` (csv and idx
-    /// files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`
+    /// `digits` (built in), `csv:TRAIN[,TEST][?label=NAME]` (numbers and a label in columns; more
+    /// options are below), `idx:DIRECTORY` (csv and idx files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`
     /// [default: digits].
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
@@ -44,6 +58,16 @@ pub(super) struct SettingArguments {
     /// Likewise features, for methods with feature terms.
     #[arg(long, value_name = "FILE[:KEY][,TEST]")]
     teacher_features: Option<String>,
+    /// Numbers, one per row of the teacher's files: the ids of the rows that they are for, as the data
+    /// file's column of ids has them (its heading says id, or `csv:FILE?id=NAME`), or the rows' numbers
+    /// from 0; then those files may be in any order, and have more rows.
+    #[arg(long, value_name = "FILE[:KEY][,TEST]")]
+    teacher_ids: Option<String>,
+    /// By what features are divided: `column`, each by its own deviation, `common`, all by one, or
+    /// `none`. Of pictures and columns with one range (16 or more, of whole numbers 0..255, or of numbers
+    /// 0..1) all by one, of other tables each by its own [default: auto].
+    #[arg(long, value_name = "RULE")]
+    scaling: Option<String>,
     /// Share of the student's training labels that are replaced by a wrong one.
     #[arg(long, value_name = "SHARE")]
     label_noise: Option<String>,
@@ -162,6 +186,8 @@ impl SettingArguments {
                 "data.teacher-features",
                 &self.teacher_features,
             ),
+            flag("--teacher-ids", "data.teacher-ids", &self.teacher_ids),
+            flag("--scaling", "data.scaling", &self.scaling),
             flag("--label-noise", "data.label-noise", &self.label_noise),
             flag(
                 "--teacher-label-noise",

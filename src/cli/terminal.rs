@@ -3,11 +3,13 @@
 use super::failure::{Failure, failed};
 use crate::auto::{Choice, EngineName};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// How errors look. Only a terminal gets them in lines of its width: programs search for words.
 pub(super) fn set_up() {
@@ -43,6 +45,36 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
         .set_width(width.clamp(60, 140))
         .set_header(header);
     table
+}
+
+/// How far the reading of a long file is, on a terminal; nothing anywhere else.
+#[derive(Default)]
+pub(super) struct Reading(OnceLock<ProgressBar>);
+
+impl Reading {
+    /// Below so many bytes nobody has to wait.
+    const LONG: u64 = 1 << 24;
+
+    pub(super) fn show(&self, bytes: u64) {
+        if bytes < Self::LONG {
+            return;
+        }
+        let bar = self.0.get_or_init(|| {
+            let style = ProgressStyle::with_template("reading, {bytes} so far, {elapsed}");
+            let bar = ProgressBar::new_spinner();
+            match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        bar.set_position(bytes);
+    }
+
+    pub(super) fn clear(&self) {
+        if let Some(bar) = self.0.get() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Says what the user may want to know.

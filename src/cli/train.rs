@@ -3,7 +3,7 @@
 use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::output::OutputDirectory;
-use super::setting::{Flag, SettingArguments};
+use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report;
@@ -13,12 +13,7 @@ use miette::{IntoDiagnostic, Report};
 use std::fs;
 use std::path::PathBuf;
 
-/// Make one run: train a teacher and a student in one setting, and keep the student.
-///
-/// Prints how reliable the teacher is and how good the student. What the setting leaves out is a
-/// default; paths in it are relative to where the program is run.
-#[derive(clap::Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Results, in DIR, which appears whole or not at all:
   student.safetensors  the network after the last epoch, for `fused-kd predict`
   setting.toml         the setting with every key: it makes the same run again
@@ -30,7 +25,14 @@ Examples:
   fused-kd train --dry-run > run.toml              every key with its default, to start from
   fused-kd train --config run.toml --out run1
   fused-kd train --preset lr --set loss.revision.eta=0.7 --epochs 50 --out run2
-  fused-kd train --config run.toml --format json")]
+  fused-kd train --config run.toml --format json";
+
+/// Make one run: train a teacher and a student in one setting, and keep the student.
+///
+/// Prints how reliable the teacher is and how good the student. What the setting leaves out is a
+/// default; paths in it are relative to where the program is run.
+#[derive(clap::Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{TABLE_HELP}"))]
 pub(super) struct Arguments {
     #[command(flatten)]
     setting: SettingArguments,
@@ -71,11 +73,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
     let engine = terminal::chosen(arguments.engine)?;
-    let bar = bar(&setting);
+    let (bar, reading) = (bar(&setting), terminal::Reading::default());
     let run = auto::train(&engine, &setting, &|progress| match progress {
+        Progress::Reading { bytes } => reading.show(bytes),
         Progress::Epoch => bar.inc(1),
-        _ => bar.tick(),
+        _ => {
+            reading.clear();
+            bar.tick();
+        }
     });
+    reading.clear();
     bar.finish_and_clear();
     let run = run.map_err(|error| written.training_failure(error))?;
     run.result.warnings.iter().for_each(terminal::warn);

@@ -26,12 +26,26 @@ pub(super) fn unpacked_limit(packed: u64) -> u64 {
         .min(MAX_BYTES)
 }
 
-/// The bytes of a regular file, unpacked when its first two bytes say gzip, whatever its name.
-pub(super) fn open(path: &Path) -> Result<Bounded<Box<dyn Read>>, DataError> {
-    try_open(path).map_err(|source| DataError::read(path, source))
+/// The name under which standard input is read.
+pub(super) const STANDARD_INPUT: &str = "-";
+
+/// The bytes of a regular file or of standard input, unpacked when the first two say gzip, whatever its
+/// name; calls `on_bytes` with the number of bytes so far.
+pub(super) fn open<'a>(
+    path: &Path,
+    on_bytes: &'a dyn Fn(u64),
+) -> Result<Bounded<'a, Box<dyn Read>>, DataError> {
+    let opened = try_open(path).map_err(|source| DataError::read(path, source));
+    let (reader, limit) = opened?;
+    Ok(Bounded::new(reader, limit).observed(on_bytes))
 }
 
-fn try_open(path: &Path) -> io::Result<Bounded<Box<dyn Read>>> {
+/// A reader of what a file holds, and the most bytes that are taken from it.
+fn try_open(path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+    if path == Path::new(STANDARD_INPUT) {
+        // What is still to come has no length to be held against.
+        return unpacked(BufReader::new(io::stdin()), u64::MAX);
+    }
     let metadata = fs::metadata(path)?;
     // A pipe could block for ever, a device never ends.
     if !metadata.is_file() {
@@ -40,37 +54,50 @@ fn try_open(path: &Path) -> io::Result<Bounded<Box<dyn Read>>> {
             "not a regular file",
         ));
     }
-    let mut file = BufReader::new(File::open(path)?);
+    unpacked(BufReader::new(File::open(path)?), metadata.len())
+}
+
+fn unpacked(mut file: impl BufRead + 'static, length: u64) -> io::Result<(Box<dyn Read>, u64)> {
     if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
-        let limit = unpacked_limit(metadata.len());
-        Ok(Bounded::new(
-            Box::new(MultiGzDecoder::new(file)) as Box<dyn Read>,
-            limit,
-        ))
+        Ok((Box::new(MultiGzDecoder::new(file)), unpacked_limit(length)))
     } else {
-        Ok(Bounded::new(Box::new(file) as Box<dyn Read>, MAX_BYTES))
+        Ok((Box::new(file), MAX_BYTES))
     }
 }
 
 /// A reader that fails, instead of ending, once it has given more than `limit` bytes.
-pub(super) struct Bounded<R> {
+pub(super) struct Bounded<'a, R> {
     /// One byte more than the limit: when that too is used up, the limit is passed.
     inner: Take<R>,
     limit: u64,
+    on_bytes: &'a dyn Fn(u64),
 }
 
-impl<R: Read> Bounded<R> {
+impl<R: Read> Bounded<'static, R> {
     pub(super) fn new(inner: R, limit: u64) -> Self {
         Self {
             inner: inner.take(limit.saturating_add(1)),
             limit,
+            on_bytes: &|_| {},
         }
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R> Bounded<'_, R> {
+    /// Calls `on_bytes` with the number of bytes so far, after each read.
+    fn observed(self, on_bytes: &dyn Fn(u64)) -> Bounded<'_, R> {
+        Bounded {
+            inner: self.inner,
+            limit: self.limit,
+            on_bytes,
+        }
+    }
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
+        (self.on_bytes)(self.limit.saturating_add(1) - self.inner.limit());
         if self.inner.limit() == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,

@@ -1,12 +1,14 @@
 //! Labelled rows in memory.
 
 use super::mixture::Mixture;
-use super::{BayesAccuracy, DataError};
+use super::{BayesAccuracy, DataError, Layout};
+use crate::spec::IGNORE;
 
 /// Labelled rows of numbers, as they were read.
 ///
-/// It holds at all times: at least one row and one feature; every feature finite; as many labels as
-/// rows; every label in `0..classes`; a test part, if there is one, that leaves rows to train on; a
+/// It holds at all times: at least one row and one feature; every feature finite, but for those that
+/// a table lacks where that was allowed, which are NaN; as many labels as rows; every label in
+/// `0..classes`, or −100 for none; a test part, if there is one, that leaves rows to train on; a
 /// picture's height × width equal to the number of features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
@@ -15,6 +17,16 @@ pub struct Dataset {
     dim: usize,
     labels: Vec<i32>,
     classes: usize,
+    /// What a file calls the classes, where that is not 0, 1, …
+    class_names: Option<Vec<String>>,
+    /// The columns of the table that it was read from.
+    layout: Option<Layout>,
+    /// How a file was read, for people.
+    read_as: String,
+    /// Whole numbers that tell rows apart.
+    ids: Option<Vec<i64>>,
+    /// Features that are missing: NaN.
+    missing: usize,
     test_from: Option<usize>,
     image: Option<(usize, usize)>,
     /// What the rows were drawn from, where that is known.
@@ -28,7 +40,7 @@ impl Dataset {
     ///
     /// [`DataError::Dataset`] when there is no row, no feature or no class, when there are more than
     /// 2³¹ − 1 rows or classes, when `features` does not hold `dim` numbers for each label, when a
-    /// feature is not finite or a label not in `0..classes`.
+    /// feature is not finite or a label neither in `0..classes` nor −100.
     pub fn new(
         name: impl Into<String>,
         features: Vec<f32>,
@@ -36,12 +48,29 @@ impl Dataset {
         labels: Vec<i32>,
         classes: usize,
     ) -> Result<Self, DataError> {
+        Self::read(name, features, dim, labels, classes, 0)
+    }
+
+    /// Likewise, of which so many features are NaN because a file lacks them.
+    pub(super) fn read(
+        name: impl Into<String>,
+        features: Vec<f32>,
+        dim: usize,
+        labels: Vec<i32>,
+        classes: usize,
+        missing: usize,
+    ) -> Result<Self, DataError> {
         let dataset = Self {
             name: name.into(),
             features,
             dim,
             labels,
             classes,
+            class_names: None,
+            layout: None,
+            read_as: String::new(),
+            ids: None,
+            missing,
             test_from: None,
             image: None,
             mixture: None,
@@ -72,7 +101,9 @@ impl Dataset {
                 self.features.len()
             ));
         }
-        if let Some(index) = self.features.iter().position(|value| !value.is_finite()) {
+        let is_missing = |x: &f32| self.missing > 0 && x.is_nan();
+        let is_wrong = |x: &f32| !x.is_finite() && !is_missing(x);
+        if let Some(index) = self.features.iter().position(is_wrong) {
             return Some(format!(
                 "feature {} of row {} is {}: every feature must be finite",
                 index % dim,
@@ -80,10 +111,11 @@ impl Dataset {
                 self.features[index]
             ));
         }
-        let is_valid = |&label: &i32| usize::try_from(label).is_ok_and(|label| label < classes);
+        let is_class = |label: i32| usize::try_from(label).is_ok_and(|label| label < classes);
+        let is_valid = |&label: &i32| label == IGNORE || is_class(label);
         let row = self.labels.iter().position(|label| !is_valid(label))?;
         Some(format!(
-            "the label of row {row} is {}: labels run from 0 to {}",
+            "the label of row {row} is {}: labels run from 0 to {}, or are {IGNORE} for none",
             self.labels[row],
             classes - 1
         ))
@@ -127,6 +159,26 @@ impl Dataset {
         self
     }
 
+    /// Tells what columns and classes are called, and how that was found out.
+    pub(super) fn with_columns(
+        mut self,
+        layout: Option<Layout>,
+        class_names: Option<Vec<String>>,
+        read_as: String,
+    ) -> Self {
+        let is_number = |(i, name): (usize, &String)| *name == i.to_string();
+        self.class_names = class_names.filter(|names| !names.iter().enumerate().all(is_number));
+        self.layout = layout;
+        self.read_as = read_as;
+        self
+    }
+
+    /// Tells rows apart by numbers, of which there are as many as rows.
+    pub(super) fn with_ids(mut self, ids: Vec<i64>) -> Self {
+        self.ids = (ids.len() == self.len()).then_some(ids);
+        self
+    }
+
     fn error(&self, problem: String) -> DataError {
         DataError::Dataset {
             name: self.name.clone(),
@@ -167,6 +219,73 @@ impl Dataset {
     /// The labels, one for each row.
     pub fn labels(&self) -> &[i32] {
         &self.labels
+    }
+
+    /// What a class is called: its number, unless the file has names for classes or other numbers.
+    pub fn class_name(&self, class: usize) -> String {
+        let name = self.class_names().and_then(|names| names.get(class));
+        name.cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// What all classes are called, where that is not 0, 1, …
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
+    }
+
+    /// What the features are called, where a heading tells them apart.
+    pub fn feature_names(&self) -> Option<&[String]> {
+        self.layout.as_ref()?.names.as_deref()
+    }
+
+    /// Rows that have a label.
+    pub fn labelled(&self) -> usize {
+        self.labels.iter().filter(|&&label| label != IGNORE).count()
+    }
+
+    /// Features that are missing, and NaN: none, unless a table was read with `missing=mean`.
+    pub fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// The columns of the table that it was read from.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// How the file was read, for people; empty for what is no table.
+    pub(crate) fn read_as(&self) -> &str {
+        &self.read_as
+    }
+
+    /// Numbers that tell rows apart, where a column has them.
+    pub(crate) fn ids(&self) -> Option<&[i64]> {
+        self.ids.as_deref()
+    }
+
+    /// Whether all values could be those of pixels, of which there are 16 at least: whole numbers from
+    /// 0 to 255, or numbers from 0 to 1.
+    pub(super) fn shares_a_range(&self) -> bool {
+        let all = |fits: fn(f32) -> bool| self.features.iter().all(|&x| fits(x));
+        self.dim >= 16
+            && (all(|x| (0.0..=1.0).contains(&x))
+                || all(|x| (0.0..=255.0).contains(&x) && x.fract() == 0.0))
+    }
+
+    /// A checksum of the first rows' features and of the names of their labels' classes, by which the
+    /// same rows are known under another name.
+    pub(crate) fn checksum(&self, rows: usize) -> u32 {
+        let names: Vec<String> = (0..self.classes)
+            .map(|class| self.class_name(class))
+            .collect();
+        let name = |&label: &i32| usize::try_from(label).map_or("", |label| &names[label][..]);
+        let mut checksum = flate2::Crc::new();
+        let features = self.features.iter().take(rows * self.dim);
+        features.for_each(|x| checksum.update(&x.to_le_bytes()));
+        for name in self.labels.iter().take(rows).map(name) {
+            checksum.update(name.as_bytes());
+            checksum.update(&[0]);
+        }
+        checksum.sum()
     }
 
     /// The features of row `index`, or `None` when there is no such row.
@@ -229,6 +348,7 @@ mod tests {
             ),
             (new(&[0.0], 1, &[1], 1), "label of row 0 is 1"),
             (new(&[0.0], 1, &[-1], 1), "label of row 0 is -1"),
+            (new(&[0.0], 1, &[-99], 1), "or are -100 for none"),
             (two_rows().with_test_from(0), "from row 0 on, of 2 rows"),
             (two_rows().with_test_from(2), "from row 2 on, of 2 rows"),
             (two_rows().with_image(2, 2), "2×2 from rows of 2"),

@@ -10,8 +10,11 @@ use super::{CsvOptions, DataError, Dataset};
 const PACKED: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv.gz"));
 
 pub(super) fn load() -> Result<Dataset, DataError> {
-    let mut table = Table::new(Path::new("digits.csv.gz (embedded)"));
-    let name = table.origin().to_path_buf();
-    table.append(GzDecoder::new(PACKED), &name, CsvOptions::default())?;
-    table.into_dataset("digits")
+    let name = Path::new("digits.csv.gz (embedded)");
+    let mut table = Table::new(name, None);
+    let options = CsvOptions::default();
+    table.append(Box::new(GzDecoder::new(PACKED)), name, &options)?;
+    // Its columns are no user's.
+    let digits = table.into_dataset("digits", &options)?;
+    Ok(digits.with_columns(None, None, String::new()))
 }

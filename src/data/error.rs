@@ -12,7 +12,7 @@ pub enum DataError {
     /// The name of a data source could not be understood.
     #[error(
         "`{given}` is not a data source: {problem}; write `digits`, \
-         `csv:TRAIN[,TEST][?label=first|last&header=yes|no|auto]`, `idx:DIRECTORY` or \
+         `csv:TRAIN[,TEST][?label=NAME&header=yes|no&separator=…]`, `idx:DIRECTORY` or \
          `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0` (each key may be left out)"
     )]
     Source {

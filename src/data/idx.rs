@@ -4,33 +4,34 @@
 //! the size of each dimension as a `u32`, then the values row-major, and nothing after them
 //! (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits").
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::bounded;
+use super::labels::Labels;
 use super::{DataError, Dataset};
 
 const MAGIC: u32 = 0x0800;
 
-pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
-    fs::metadata(directory).map_err(|source| DataError::read(directory, source))?;
-    let train = Pair::find(directory, "train")?;
-    let test = Pair::find(directory, "t10k")?;
-    let name = directory.file_name().unwrap_or(directory.as_os_str());
+pub(super) fn load(place: &Path, on_bytes: &dyn Fn(u64)) -> Result<Dataset, DataError> {
+    let pairs = Pairs::find(place)?;
+    let name = place.file_name().unwrap_or(place.as_os_str());
     let name = name.to_string_lossy();
-    match (train, test) {
+    match (pairs.train, pairs.test) {
         (Some(train), Some(test)) => {
-            let mut pictures = train.read()?;
+            let mut pictures = train.read(on_bytes)?;
             let test_from = pictures.labels.len();
-            pictures.append(test.read()?)?;
+            pictures.append(test.read(on_bytes)?)?;
             pictures.into_dataset(&name)?.with_test_from(test_from)
         }
-        (Some(only), None) | (None, Some(only)) => only.read()?.into_dataset(&name),
+        (Some(only), None) | (None, Some(only)) => only.read(on_bytes)?.into_dataset(&name),
         (None, None) => Err(DataError::Missing {
-            directory: directory.to_path_buf(),
+            directory: place.to_path_buf(),
             missing: "`train-images-idx3-ubyte` with `train-labels-idx1-ubyte`, and \
-                      `t10k-images-idx3-ubyte` with `t10k-labels-idx1-ubyte`"
+                      `t10k-images-idx3-ubyte` with `t10k-labels-idx1-ubyte` (or `test-…`; with any \
+                      beginning)"
                 .to_owned(),
         }),
     }
@@ -42,13 +43,110 @@ struct Pair {
     labels: PathBuf,
 }
 
-impl Pair {
+/// The pairs of a directory.
+struct Pairs {
+    train: Option<Pair>,
+    test: Option<Pair>,
+}
+
+/// What a file's name says: `[PREFIX]train-images-idx3-ubyte[.gz]`, in any case, with a dot or an
+/// underscore for each hyphen; `t10k` or `test` for `train`.
+struct FileName {
+    prefix: String,
+    is_train: bool,
+    is_images: bool,
+}
+
+impl FileName {
+    fn parse(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase().replace(['.', '_'], "-");
+        let name = name.strip_suffix("-gz").unwrap_or(&name);
+        let (stem, is_images) = match name.strip_suffix("-images-idx3-ubyte") {
+            Some(stem) => (stem, true),
+            None => (name.strip_suffix("-labels-idx1-ubyte")?, false),
+        };
+        let of_part = |part: &str, is_train| {
+            let prefix = stem.strip_suffix(part)?.to_owned();
+            Some(Self {
+                prefix,
+                is_train,
+                is_images,
+            })
+        };
+        of_part("train", true)
+            .or_else(|| of_part("t10k", false))
+            .or_else(|| of_part("test", false))
+    }
+}
+
+impl Pairs {
+    /// Of a directory, or of those of its files whose names begin as the last part of `place`.
+    fn find(place: &Path) -> Result<Self, DataError> {
+        let (directory, beginning) = match (place.parent(), place.file_name()) {
+            (Some(parent), Some(name)) if !place.exists() && parent.is_dir() => {
+                (parent, name.to_string_lossy().to_ascii_lowercase())
+            }
+            _ => (place, String::new()),
+        };
+        let unread = |error| DataError::read(place, error);
+        let mut files: BTreeMap<(String, bool, bool), PathBuf> = BTreeMap::new();
+        for entry in fs::read_dir(directory).map_err(unread)? {
+            let path = entry.map_err(unread)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let begins = name.to_ascii_lowercase().starts_with(&beginning);
+            if let Some(name) = FileName::parse(&name).filter(|_| begins) {
+                let key = (name.prefix, name.is_train, name.is_images);
+                // Of a file and its packed copy the plain one.
+                let known = files.entry(key).or_insert_with(|| path.clone());
+                if path.as_os_str().len() < known.as_os_str().len() {
+                    *known = path;
+                }
+            }
+        }
+        if !beginning.is_empty() && files.is_empty() {
+            // Nothing begins so: the path is wrong.
+            let error = fs::metadata(place).err();
+            return Err(unread(
+                error.unwrap_or_else(|| std::io::ErrorKind::NotFound.into()),
+            ));
+        }
+        let prefixes: BTreeSet<String> = files.keys().map(|(prefix, ..)| prefix.clone()).collect();
+        if prefixes.len() > 1 {
+            let shown: Vec<String> = prefixes
+                .iter()
+                .map(|prefix| format!("`{prefix}…`"))
+                .collect();
+            return Err(DataError::Missing {
+                directory: place.to_path_buf(),
+                missing: format!(
+                    "a single data set: files begin with {}; idx:DIRECTORY/BEGINNING takes one of them",
+                    shown.join(", ")
+                ),
+            });
+        }
+        let mut pair = |is_train| Self::pair(directory, &mut files, is_train);
+        Ok(Self {
+            train: pair(true)?,
+            test: pair(false)?,
+        })
+    }
+
     /// `None` when both files are absent.
-    fn find(directory: &Path, part: &str) -> Result<Option<Self>, DataError> {
-        let images = find_file(directory, &format!("{part}-images"), "idx3-ubyte");
-        let labels = find_file(directory, &format!("{part}-labels"), "idx1-ubyte");
-        let missing = match (images, labels) {
-            (Some(images), Some(labels)) => return Ok(Some(Self { images, labels })),
+    fn pair(
+        directory: &Path,
+        files: &mut BTreeMap<(String, bool, bool), PathBuf>,
+        is_train: bool,
+    ) -> Result<Option<Pair>, DataError> {
+        let mut take = |is_images| {
+            let key = files
+                .keys()
+                .find(|key| (key.1, key.2) == (is_train, is_images));
+            let key = key.cloned()?;
+            files.remove(&key)
+        };
+        let part = if is_train { "train" } else { "t10k" };
+        let missing = match (take(true), take(false)) {
+            (Some(images), Some(labels)) => return Ok(Some(Pair { images, labels })),
             (None, None) => return Ok(None),
             (None, Some(_)) => format!("`{part}-images-idx3-ubyte`"),
             (Some(_), None) => format!("`{part}-labels-idx1-ubyte`"),
@@ -58,11 +156,13 @@ impl Pair {
             missing,
         })
     }
+}
 
-    fn read(self) -> Result<Pictures, DataError> {
-        let images = File::read(&self.images)?;
+impl Pair {
+    fn read(self, on_bytes: &dyn Fn(u64)) -> Result<Pictures, DataError> {
+        let images = File::read(&self.images, on_bytes)?;
         let ([count, height, width], pixels) = images.values()?;
-        let label_file = File::read(&self.labels)?;
+        let label_file = File::read(&self.labels, &|_| {})?;
         let ([label_count], labels) = label_file.values()?;
         if label_count != count {
             return Err(label_file.error(
@@ -76,19 +176,10 @@ impl Pair {
         Ok(Pictures {
             size: (height, width),
             pixels: pixels.iter().copied().map(f32::from).collect(),
-            labels: labels.iter().copied().map(i32::from).collect(),
+            labels: labels.to_vec(),
             path: self.images,
         })
     }
-}
-
-/// The file under one of its usual spellings.
-fn find_file(directory: &Path, stem: &str, kind: &str) -> Option<PathBuf> {
-    ["-", "."]
-        .into_iter()
-        .flat_map(|joint| ["", ".gz"].map(|end| format!("{stem}{joint}{kind}{end}")))
-        .map(|name| directory.join(name))
-        .find(|path| path.exists())
 }
 
 /// Labelled pictures of one size, pixels 0 to 255.
@@ -97,7 +188,7 @@ struct Pictures {
     path: PathBuf,
     size: (usize, usize),
     pixels: Vec<f32>,
-    labels: Vec<i32>,
+    labels: Vec<u8>,
 }
 
 impl Pictures {
@@ -117,12 +208,13 @@ impl Pictures {
 
     fn into_dataset(self, name: &str) -> Result<Dataset, DataError> {
         let (height, width) = self.size;
-        let classes = self
-            .labels
+        let mut labels = Labels::default();
+        self.labels
             .iter()
-            .max()
-            .map_or(0, |&label| label as usize + 1);
-        Dataset::new(name, self.pixels, height * width, self.labels, classes)?
+            .for_each(|&label| labels.push_number(label));
+        let (labels, names) = labels.numbered();
+        Dataset::new(name, self.pixels, height * width, labels, names.len())?
+            .with_columns(None, Some(names), String::new())
             .with_image(height, width)
     }
 }
@@ -135,9 +227,9 @@ struct File {
 
 impl File {
     /// Memory grows with what is really there, never with what a header claims.
-    fn read(path: &Path) -> Result<Self, DataError> {
+    fn read(path: &Path, on_bytes: &dyn Fn(u64)) -> Result<Self, DataError> {
         let mut bytes = Vec::new();
-        let mut reader = bounded::open(path)?;
+        let mut reader = bounded::open(path, on_bytes)?;
         let read = reader.read_to_end(&mut bytes);
         read.map_err(|source| DataError::read(path, source))?;
         Ok(Self {

@@ -2,16 +2,17 @@
 
 use super::DataError;
 use crate::random::{Philox, stream};
+use crate::spec::IGNORE;
 
 /// Replaces each label, with probability `rate`, by one of the other classes, all equally likely.
 ///
-/// Symmetric label noise. The labels and the seed decide everything: what is corrupted at one rate
+/// Symmetric label noise; −100, which is no label, stays. The labels and the seed decide everything: what is corrupted at one rate
 /// is corrupted in the same way at every higher one.
 ///
 /// # Errors
 ///
 /// [`DataError::Argument`], and no label is changed, when `rate` is not in `0..=1`, when a label is
-/// not in `0..classes`, or when there is no other class and `rate` is above 0.
+/// neither in `0..classes` nor −100, or when there is no other class and `rate` is above 0.
 pub fn corrupt_labels(
     labels: &mut [i32],
     classes: usize,
@@ -23,7 +24,7 @@ pub fn corrupt_labels(
     for label in labels {
         // Both numbers are drawn always, so that the rate does not move the later draws.
         let (chance, step) = (random.uniform(), random.below(others));
-        if chance < rate {
+        if chance < rate && *label != IGNORE {
             // The other classes in order, with the label's own left out.
             let other = step as i32;
             *label = other + i32::from(other >= *label);
@@ -43,7 +44,8 @@ fn check(labels: &[i32], classes: usize, rate: f32) -> Result<u32, DataError> {
         let expected = "a wrong label needs between 2 and 2147483647 classes";
         return Err(DataError::argument("classes", classes, expected));
     }
-    match labels.iter().find(|label| !(0..count).contains(*label)) {
+    let is_wrong = |label: &&i32| **label != IGNORE && !(0..count).contains(*label);
+    match labels.iter().find(is_wrong) {
         Some(label) => Err(DataError::argument(
             "a label",
             label,
@@ -88,6 +90,13 @@ mod tests {
         for ((clean, low), high) in clean.into_iter().zip(low).zip(high) {
             assert!(low == clean || low == high);
         }
+    }
+
+    #[test]
+    fn what_is_no_label_stays() {
+        let mut labels = [0, IGNORE, 1, IGNORE];
+        corrupt_labels(&mut labels, 2, 1.0, 5).unwrap();
+        assert_eq!(labels, [1, IGNORE, 0, IGNORE]);
     }
 
     #[test]

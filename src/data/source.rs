@@ -1,17 +1,29 @@
 //! Where data comes from, and how a person writes that.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DataError, Dataset, Synthetic, csv, digits, idx};
+use super::csv::options::{self, CsvOptions};
+use super::{DataError, Dataset, Layout, Synthetic, csv, digits, idx};
 
 /// Where a data set comes from.
 ///
-/// As a string: `digits`, `csv:TRAIN[,TEST][?label=first|last&header=yes|no|auto]`,
-/// `idx:DIRECTORY` or `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0`, of which
-/// each key may be left out, and so `synthetic` alone. A path of a table that contains a comma or a question mark cannot be written
-/// that way; build the variant instead.
+/// As a string: `digits`, `csv:TRAIN[,TEST][?OPTION&…]`, `idx:DIRECTORY` or
+/// `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0`, of which each key may be left
+/// out, and so `synthetic` alone. A path of a table that contains a comma or a question mark stands
+/// between double quotes, `-` is standard input, and these are the options, of which what is left out
+/// is found from the first rows:
+///
+/// | option | |
+/// |-|-|
+/// | `label=NAME` | the label's heading, or `first`, `last` or `none` |
+/// | `header=yes` | or `no`: whether the first row is a heading |
+/// | `separator=semicolon` | or `comma`, `tab`, `bar`, `blank` |
+/// | `decimal=comma` | or `point` |
+/// | `missing=mean` | features that are missing become the mean of their column; they are an error otherwise |
+/// | `id=NAME` | the column of rows' ids, which is no feature; `none` |
+/// | `classes=N` | labels are the numbers 0 to N − 1, whether or not each occurs; otherwise they are numbered by those that do |
 ///
 /// ```
 /// use fused_kd::data::Source;
@@ -39,44 +51,14 @@ pub enum Source {
     },
     /// A directory with files in MNIST's format, plain or gzip: `train-images-idx3-ubyte`,
     /// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` (or with a
-    /// dot, `train-images.idx3-ubyte`). One pair alone is a data set without a test set of its own.
+    /// dot, `train-images.idx3-ubyte`; `test` for `t10k`; with any beginning, such as
+    /// `emnist-letters-`). One pair alone is a data set without a test set of its own.
     Idx {
-        /// The directory.
+        /// The directory; with how the files' names begin where it holds several data sets.
         directory: PathBuf,
     },
     /// Rows drawn from a mixture of Gaussians, so that the truth is known.
     Synthetic(Synthetic),
-}
-
-/// How a table is laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// The column of the label.
-    pub label: LabelColumn,
-    /// Whether the first row is a heading.
-    pub header: Header,
-}
-
-/// The column of a table that holds the label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LabelColumn {
-    /// The first column.
-    First,
-    /// The last column.
-    #[default]
-    Last,
-}
-
-/// Whether the first row of a table is a heading.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Header {
-    /// It is, and is not read.
-    Yes,
-    /// It is a row like the others.
-    No,
-    /// It is a heading when one of its cells is not a number.
-    #[default]
-    Auto,
 }
 
 impl Source {
@@ -84,8 +66,9 @@ impl Source {
     ///
     /// A file may hold at most 4 GiB; a gzip file may unpack to 64 MiB and 128 times its own size,
     /// up to the same 4 GiB. The columns of a table whose number of features is a square of 16 or
-    /// more (8×8, 28×28) are *guessed* to be square pictures; nothing but augmentation by shifts
-    /// uses that.
+    /// more (8×8, 28×28) and whose values could be those of pixels (see
+    /// [`ScalingRule::Auto`](super::ScalingRule::Auto)) are *guessed* to be square pictures; only
+    /// augmentation by shifts uses that.
     ///
     /// # Errors
     ///
@@ -93,16 +76,31 @@ impl Source {
     /// unreadable, too large or malformed; [`DataError::Source`] when no [`Synthetic`] data can be
     /// drawn as asked.
     pub fn load(&self) -> Result<Dataset, DataError> {
+        self.read(None, &|_| {})
+    }
+
+    /// Likewise, with features as `layout` has them, if it is given; calls `on_bytes` with the number
+    /// of bytes of a file that were read so far.
+    pub(crate) fn read(
+        &self,
+        layout: Option<&Layout>,
+        on_bytes: &dyn Fn(u64),
+    ) -> Result<Dataset, DataError> {
         match self {
             Self::Digits => digits::load(),
             Self::Csv {
                 train,
                 test,
                 options,
-            } => csv::load(train, test.as_deref(), *options),
-            Self::Idx { directory } => idx::load(directory),
+            } => csv::load(train, test.as_deref(), options, layout, on_bytes),
+            Self::Idx { directory } => idx::load(directory, on_bytes),
             Self::Synthetic(synthetic) => synthetic.load(),
         }
+    }
+
+    /// Whether the rows come from files of the user's.
+    pub(crate) fn is_files(&self) -> bool {
+        matches!(self, Self::Csv { .. } | Self::Idx { .. })
     }
 }
 
@@ -127,44 +125,54 @@ fn parse(text: &str) -> Result<Source, String> {
         }),
         None if text == "synthetic" => Ok(Source::Synthetic(Synthetic::default())),
         Some(("synthetic", keys)) => Synthetic::parse(keys).map(Source::Synthetic),
-        _ => Err("there is no such kind of source".to_owned()),
+        _ => Err(format!(
+            "there is no such kind of source{}",
+            suggestion(text)
+        )),
     }
 }
 
 fn parse_csv(text: &str) -> Result<Source, String> {
-    let (paths, options) = match text.split_once('?') {
-        Some((paths, options)) => (paths, parse_options(options)?),
-        None => (text, CsvOptions::default()),
+    let (paths, rest) = options::paths(text)?;
+    let (train, test) = match &paths[..] {
+        [train] => (train.clone(), None),
+        [train, test] => (train.clone(), Some(test.clone())),
+        _ => {
+            return Err(format!(
+                "{} paths, at most 2 (a path with a comma stands between quotes)",
+                paths.len()
+            ));
+        }
     };
-    let paths: Vec<&str> = paths.split(',').collect();
-    if paths.contains(&"") {
-        return Err("a path is missing".to_owned());
-    }
-    let (train, test) = match paths[..] {
-        [train] => (train, None),
-        [train, test] => (train, Some(test)),
-        _ => return Err(format!("{} paths, at most 2", paths.len())),
+    let options = match rest.strip_prefix('?') {
+        Some(text) => options::parse(text)?,
+        None => CsvOptions::default(),
     };
     Ok(Source::Csv {
-        train: train.into(),
-        test: test.map(PathBuf::from),
+        train,
+        test,
         options,
     })
 }
 
-fn parse_options(text: &str) -> Result<CsvOptions, String> {
-    let mut options = CsvOptions::default();
-    for option in text.split('&') {
-        match option {
-            "label=first" => options.label = LabelColumn::First,
-            "label=last" => options.label = LabelColumn::Last,
-            "header=yes" => options.header = Header::Yes,
-            "header=no" => options.header = Header::No,
-            "header=auto" => options.header = Header::Auto,
-            _ => return Err(format!("unknown option `{option}`")),
+/// What was probably meant by a path without a kind.
+fn suggestion(text: &str) -> String {
+    let path = Path::new(text.split(['?', ',']).next().unwrap_or(text));
+    let unpacked = match path.extension() {
+        Some(end) if end.eq_ignore_ascii_case("gz") => {
+            Path::new(path.file_stem().unwrap_or_default())
         }
+        _ => path,
+    };
+    let ends = ["csv", "tsv", "txt", "data", "dat", "tab"];
+    let is_table = unpacked
+        .extension()
+        .is_some_and(|end| ends.iter().any(|one| end.eq_ignore_ascii_case(one)));
+    match path.is_dir() {
+        true => format!("; did you mean `idx:{text}`?"),
+        false if is_table || path.is_file() => format!("; did you mean `csv:{text}`?"),
+        false => String::new(),
     }
-    Ok(options)
 }
 
 impl TryFrom<String> for Source {
@@ -193,29 +201,12 @@ impl fmt::Display for Source {
                 test,
                 options,
             } => {
-                write!(formatter, "csv:{}", train.display())?;
+                write!(formatter, "csv:{}", options::quoted(train))?;
                 if let Some(test) = test {
-                    write!(formatter, ",{}", test.display())?;
+                    write!(formatter, ",{}", options::quoted(test))?;
                 }
                 write!(formatter, "{options}")
             }
-        }
-    }
-}
-
-/// `?label=…&header=…`, without what is at its default.
-impl fmt::Display for CsvOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let label = (self.label == LabelColumn::First).then_some("label=first");
-        let header = match self.header {
-            Header::Yes => Some("header=yes"),
-            Header::No => Some("header=no"),
-            Header::Auto => None,
-        };
-        match (label, header) {
-            (None, None) => Ok(()),
-            (Some(option), None) | (None, Some(option)) => write!(formatter, "?{option}"),
-            (Some(label), Some(header)) => write!(formatter, "?{label}&{header}"),
         }
     }
 }
@@ -233,13 +224,18 @@ mod tests {
             "csv:a.csv?label=first",
             "csv:a.csv?header=no",
             "csv:C:/a.csv,b.csv?label=first&header=yes",
+            "csv:\"a,b?.csv\",\"\"\"c\"\".csv\"?label=kind of tree&separator=semicolon&decimal=comma",
+            "csv:a.csv?label=none&missing=mean&id=none&classes=12",
+            "csv:-",
             "idx:some/mnist?",
             "synthetic",
             "synthetic:classes=50,seed=7",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
-        let spelled_out = "csv:a?header=auto&label=last".parse::<Source>().unwrap();
+        let spelled_out = "csv:a?header=auto&label=auto&missing=refuse"
+            .parse::<Source>()
+            .unwrap();
         assert_eq!(spelled_out.to_string(), "csv:a");
     }
 
@@ -255,7 +251,14 @@ mod tests {
             ("csv:a,", "a path is missing"),
             ("csv:a,b,c", "3 paths, at most 2"),
             ("csv:a?", "unknown option ``"),
-            ("csv:a?label=middle", "unknown option `label=middle`"),
+            ("csv:a?colour=red", "unknown option `colour=red`"),
+            ("csv:a?label=", "`label` has no value"),
+            ("csv:a?separator=,", "unknown option `separator=,`"),
+            ("csv:a?classes=1", "classes=1: a number from 2"),
+            ("csv:\"a", "a quote is not closed"),
+            ("csv:\"a\"b", "something follows a closing quote"),
+            ("some/a.tsv.gz", "did you mean `csv:some/a.tsv.gz`?"),
+            ("src", "did you mean `idx:src`?"),
             ("idx:", "the directory is missing"),
             ("Synthetic", "no such kind"),
             ("synthetic:classes", "`classes` is not"),

@@ -2,6 +2,7 @@
 
 use super::{DataError, Dataset};
 use crate::random::{Philox, stream};
+use crate::spec::IGNORE;
 
 /// Rows of a [`Dataset`] in three disjoint parts.
 ///
@@ -25,35 +26,61 @@ impl Split {
     /// tenth is less, but never more than three tenths: 1,000 of 10,000, 500 of the 1,797 digits,
     /// because an accuracy over fewer rows moves by too much with each of them. A tenth of all rows
     /// is `validation`, the rest `train`. Otherwise that test set is `test`, in its own order, and
-    /// of the n rows before it ⌊n/10⌋ are `validation`.
+    /// of the n rows before it ⌊n/10⌋ are `validation`. Rows without a label count in none of these
+    /// numbers, and are in `train`, unless they are in a test set of the data set's own.
     ///
     /// # Errors
     ///
-    /// [`DataError::Dataset`] when there are fewer than 10 rows to split.
+    /// [`DataError::Dataset`] when there are fewer than 10 rows with a label to split.
     pub fn new(dataset: &Dataset, seed: u64) -> Result<Self, DataError> {
         let own_test = dataset.test_from();
         let rows = own_test.unwrap_or(dataset.len());
-        let tenth = rows / 10;
+        let is_labelled = |row: &u32| dataset.labels()[*row as usize] != IGNORE;
+        // A data set has fewer than 2³¹ rows.
+        let labelled = (0..rows as u32).filter(is_labelled).count();
+        let tenth = labelled / 10;
         if tenth == 0 {
+            let with_a_label = if labelled == rows {
+                ""
+            } else {
+                " with a label"
+            };
             return Err(DataError::Dataset {
                 name: dataset.name().to_owned(),
-                problem: format!("{rows} rows to split: at least 10 are needed"),
+                problem: format!("{labelled} rows{with_a_label} to split: at least 10 are needed"),
             });
         }
-        // A data set has fewer than 2³¹ rows.
         let mut train: Vec<u32> = (0..rows as u32).collect();
         Philox::new(seed, stream::SPLIT).shuffle(&mut train);
+        let mut split_off = |count: usize| split_off(&mut train, count, is_labelled);
         let test = match own_test {
             Some(from) => (from as u32..dataset.len() as u32).collect(),
-            None => train.split_off(rows - tenth.max(500.min(3 * rows / 10))),
+            None => split_off(tenth.max(500.min(3 * labelled / 10))),
         };
-        let validation = train.split_off(train.len() - tenth);
+        let validation = split_off(tenth);
         Ok(Self {
             train,
             validation,
             test,
         })
     }
+}
+
+/// Takes the last `count` rows that are labelled away, in their order.
+fn split_off(rows: &mut Vec<u32>, count: usize, is_labelled: impl Fn(&u32) -> bool) -> Vec<u32> {
+    let mut off = Vec::with_capacity(count);
+    let mut kept = Vec::new();
+    while off.len() < count
+        && let Some(row) = rows.pop()
+    {
+        match is_labelled(&row) {
+            true => off.push(row),
+            false => kept.push(row),
+        }
+    }
+    rows.extend(kept.into_iter().rev());
+    off.reverse();
+    off
 }
 
 #[cfg(test)]
@@ -104,6 +131,28 @@ mod tests {
         let full = Split::new(&dataset, 7).unwrap();
         assert_eq!(full, Split::new(&dataset, 7).unwrap());
         assert_ne!(full, Split::new(&dataset, 8).unwrap());
+    }
+
+    #[test]
+    fn rows_without_a_label_train() {
+        let labels: Vec<i32> = (0..200)
+            .map(|row| if row % 4 == 0 { 0 } else { IGNORE })
+            .collect();
+        let dataset = Dataset::new("some", vec![0.0; 200], 1, labels, 1).unwrap();
+        let split = Split::new(&dataset, 3).unwrap();
+        assert_eq!(sizes(&split), (180, 5, 15));
+        let all = sorted(&[&split.train, &split.validation, &split.test]);
+        assert!(all.into_iter().eq(0..200));
+        assert!(
+            split
+                .validation
+                .iter()
+                .chain(&split.test)
+                .all(|row| row % 4 == 0)
+        );
+        // In an order drawn by the seed, all the same.
+        let head = &split.train[..40];
+        assert!((1..40).contains(&head.iter().filter(|&row| row % 4 == 0).count()));
     }
 
     #[test]

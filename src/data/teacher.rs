@@ -1,7 +1,9 @@
 //! A teacher trained elsewhere: its logits, or probabilities, for the rows of a data set.
 
 use super::{ArrayError, ArrayPath, DataError, Dataset};
+use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// The file for the rows of a data file, and the one for the rows of its test file:
@@ -60,11 +62,13 @@ impl From<TeacherFiles> for String {
     }
 }
 
-/// Values for the first rows of a data set, all of them where there is a file for each part.
+/// Values for rows of a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PerRow {
     values: Vec<f32>,
     width: usize,
+    /// Where the values of each row of the data are among those of all; none of a row without.
+    places: Vec<Option<u32>>,
 }
 
 impl PerRow {
@@ -73,51 +77,96 @@ impl PerRow {
         self.width
     }
 
-    /// The values of one row after the other, from row 0 on.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
+    /// The values that were given, one row after the other.
+    fn given(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.width)
     }
 
-    /// The values of these rows, one after the other; none if one of them has none.
+    /// The values of each row of the data, if it has some.
+    pub(crate) fn by_row(&self) -> impl Iterator<Item = Option<&[f32]>> {
+        self.places.iter().map(|&place| self.at(place?))
+    }
+
+    fn at(&self, place: u32) -> Option<&[f32]> {
+        let start = place as usize * self.width;
+        self.values.get(start..start + self.width)
+    }
+
+    /// The values of these rows of the data, one after the other; none if one of them has none.
     pub(crate) fn of(&self, rows: &[u32]) -> Option<Vec<f32>> {
         let mut values = Vec::with_capacity(rows.len() * self.width);
         for &row in rows {
-            let start = row as usize * self.width;
-            values.extend_from_slice(self.values.get(start..start + self.width)?);
+            let place = *self.places.get(row as usize)?;
+            values.extend_from_slice(self.at(place?)?);
         }
         Some(values)
     }
 }
 
+/// The values of one file.
+struct OfFile {
+    values: Vec<f32>,
+    width: usize,
+    /// The row of the file for each row of its part of the data.
+    places: Vec<u32>,
+}
+
 impl TeacherFiles {
     /// Reads a row of values for each row of the data set, or of its training part where there is
-    /// one file alone.
-    fn read(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
+    /// one file alone; `ids` tells for which.
+    fn read(&self, dataset: &Dataset, ids: Option<&Self>) -> Result<PerRow, DataError> {
         let in_train = dataset.test_from().unwrap_or(dataset.len());
-        let (mut values, width) = read(&self.train, in_train, "training")?;
+        let ids_of_train = ids.map(|ids| &ids.train);
+        let train = read(&self.train, ids_of_train, dataset, 0..in_train, "training")?;
+        let OfFile {
+            mut values,
+            width,
+            places,
+        } = train;
+        let mut places: Vec<Option<u32>> = places.into_iter().map(Some).collect();
         match (&self.test, dataset.test_from()) {
-            (None, _) => {}
+            (None, _) => places.resize(dataset.len(), None),
             (Some(test), None) => {
                 let problem = "a file for test rows, but the data have no test file of their own: \
                                one file holds all rows";
                 return Err(refuse(test, problem));
             }
             (Some(test), Some(from)) => {
-                let (more, width_of_test) = read(test, dataset.len() - from, "test")?;
-                if width_of_test != width {
+                let ids_of_test = match ids.map(|ids| (&ids.test, ids)) {
+                    None => None,
+                    Some((Some(ids), _)) => Some(ids),
+                    Some((None, ids)) => {
+                        return Err(refuse(
+                            ids,
+                            "no ids for the rows of the teacher's test file",
+                        ));
+                    }
+                };
+                let more = read(test, ids_of_test, dataset, from..dataset.len(), "test")?;
+                if more.width != width {
                     let problem =
-                        format!("{width_of_test} columns, but `{}` has {width}", self.train);
+                        format!("{} columns, but `{}` has {width}", more.width, self.train);
                     return Err(refuse(test, problem));
                 }
-                values.extend(more);
+                let before = (values.len() / width) as u32;
+                places.extend(more.places.iter().map(|place| Some(before + place)));
+                values.extend(more.values);
             }
         }
-        Ok(PerRow { values, width })
+        Ok(PerRow {
+            values,
+            width,
+            places,
+        })
     }
 
     /// Likewise features.
-    pub(crate) fn features(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
-        let features = self.read(dataset)?;
+    pub(crate) fn features(
+        &self,
+        dataset: &Dataset,
+        ids: Option<&Self>,
+    ) -> Result<PerRow, DataError> {
+        let features = self.read(dataset, ids)?;
         self.first(
             &features,
             |x| !x.is_finite(),
@@ -127,8 +176,12 @@ impl TeacherFiles {
     }
 
     /// Likewise logits: −∞ masks a class, any other number is finite.
-    pub(crate) fn logits(&self, dataset: &Dataset) -> Result<PerRow, DataError> {
-        let logits = self.read(dataset)?;
+    pub(crate) fn logits(
+        &self,
+        dataset: &Dataset,
+        ids: Option<&Self>,
+    ) -> Result<PerRow, DataError> {
+        let logits = self.read(dataset, ids)?;
         self.of_classes(&logits, dataset)?;
         let is_wrong = |z: &f32| z.is_nan() || *z == f32::INFINITY;
         self.first(
@@ -137,7 +190,7 @@ impl TeacherFiles {
             "a logit is a number, or −∞ for a class that cannot be",
         )?;
         let masked = |row: &[f32]| row.iter().all(|&z| z == f32::NEG_INFINITY);
-        let row = logits.iter().position(masked);
+        let row = logits.given().position(masked);
         match row {
             None => Ok(logits),
             Some(row) => Err(refuse(
@@ -148,8 +201,13 @@ impl TeacherFiles {
     }
 
     /// Logits of probabilities: `ln max(p, floor)`.
-    pub(crate) fn probabilities(&self, dataset: &Dataset, floor: f32) -> Result<PerRow, DataError> {
-        let mut given = self.read(dataset)?;
+    pub(crate) fn probabilities(
+        &self,
+        dataset: &Dataset,
+        ids: Option<&Self>,
+        floor: f32,
+    ) -> Result<PerRow, DataError> {
+        let mut given = self.read(dataset, ids)?;
         self.of_classes(&given, dataset)?;
         let is_wrong = |p: &f32| !(0.0..=1.0).contains(p);
         self.first(
@@ -201,7 +259,7 @@ impl PerRow {
     /// The first row that does not sum to 1, with its sum; rounding to f16 may cost half a thousandth.
     fn odd_sum(&self) -> Option<(usize, f64)> {
         let sums = self
-            .iter()
+            .given()
             .map(|row| row.iter().map(|&p| f64::from(p)).sum::<f64>());
         sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > 1e-3)
     }
@@ -214,17 +272,24 @@ impl PerRow {
     }
 }
 
-/// One file: as many rows as its part of the data.
-fn read(path: &ArrayPath, rows: usize, part: &str) -> Result<(Vec<f32>, usize), DataError> {
+/// One file: a row for each row of its part of the data, in the same order, or those that `ids` name.
+fn read(
+    path: &ArrayPath,
+    ids: Option<&ArrayPath>,
+    dataset: &Dataset,
+    part: Range<usize>,
+    name: &str,
+) -> Result<OfFile, DataError> {
     let wrong = |problem: String| refuse(path, problem);
     let unread = |error: ArrayError| refuse(path, format!("{}; {}", error.problem, error.remedy));
     let array = path.open().map_err(unread)?;
-    let width = match *array.shape() {
-        [given, width] if given == rows && width > 0 => width,
+    let rows = part.len();
+    let (given, width) = match *array.shape() {
+        [given, width] if width > 0 && (given == rows || ids.is_some()) => (given, width),
         [given, width] => {
             return Err(wrong(format!(
-                "{given} rows of {width} columns, but there are {rows} {part} rows: one row for each, in \
-                 the same order"
+                "{given} rows of {width} columns, but there are {rows} {name} rows: one row for each, in \
+                 the same order, or --teacher-ids says for which"
             )));
         }
         ref shape => {
@@ -234,8 +299,58 @@ fn read(path: &ArrayPath, rows: usize, part: &str) -> Result<(Vec<f32>, usize), 
             )));
         }
     };
+    let places = match ids {
+        None => (0..rows as u32).collect(),
+        Some(ids) => places(ids, given, path, dataset, part)?,
+    };
     let values = array.floats().map_err(unread)?;
-    Ok((values, width))
+    Ok(OfFile {
+        values,
+        width,
+        places,
+    })
+}
+
+/// For each row of the data the row of the teacher's file with its id.
+fn places(
+    path: &ArrayPath,
+    given: usize,
+    of: &ArrayPath,
+    dataset: &Dataset,
+    part: Range<usize>,
+) -> Result<Vec<u32>, DataError> {
+    let unread = |error: ArrayError| refuse(path, format!("{}; {}", error.problem, error.remedy));
+    let array = path.open().map_err(unread)?;
+    if !matches!(*array.shape(), [rows] | [rows, 1] if rows == given) {
+        let problem = format!(
+            "shape {:?}, but `{of}` has {given} rows: one id for each",
+            array.shape()
+        );
+        return Err(refuse(path, problem));
+    }
+    let ids = array.integers().map_err(unread)?;
+    let mut place_of = HashMap::with_capacity(ids.len());
+    for (place, id) in ids.into_iter().enumerate() {
+        if place_of.insert(id, place as u32).is_some() {
+            return Err(refuse(path, format!("id {id} occurs twice")));
+        }
+    }
+    let begin = part.start;
+    let place = |row: usize| {
+        let id = match dataset.ids() {
+            Some(ids) => ids[row],
+            None => (row - begin) as i64,
+        };
+        let lacks = || {
+            let what = match dataset.ids() {
+                Some(_) => "id",
+                None => "number",
+            };
+            refuse(path, format!("none for the row of data with {what} {id}"))
+        };
+        place_of.get(&id).copied().ok_or_else(lacks)
+    };
+    part.map(place).collect()
 }
 
 fn refuse(file: &impl fmt::Display, problem: impl Into<String>) -> DataError {

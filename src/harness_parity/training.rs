@@ -2,7 +2,7 @@
 //! against differences.
 
 use super::{agree, numbers};
-use crate::data::{Scaling, Source, Split as Parts};
+use crate::data::{Scaling, ScalingRule, Source, Split as Parts};
 use crate::engine::{Engine, EngineError, RowBatch};
 use crate::feature::{Encoders, Split, Target};
 use crate::nn::{Mlp, Optimiser, Updater};
@@ -24,7 +24,7 @@ pub(crate) const ADAMW: Optimiser = Optimiser::AdamW { decay: 0.01 };
 fn digits(rows: usize) -> HostSamples {
     let dataset = Source::Digits.load().unwrap();
     let parts = Parts::new(&dataset, 0).unwrap();
-    let scaling = Scaling::fit(&dataset, &parts.train).unwrap();
+    let scaling = Scaling::fit(&dataset, &parts.train, ScalingRule::Common).unwrap();
     let random = &mut Philox::new(4, 0);
     let mut host = HostSamples {
         classes: 10,

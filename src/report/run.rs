@@ -28,7 +28,8 @@ pub fn run_summary(result: &RunResult) -> String {
          test accuracy       {test_accuracy} %, calibration error {student_calibration:.1} %\n\
          validation accuracy {validation_accuracy} %\n\
          best epoch          {epoch}, by validation accuracy ({best_validation} %): test accuracy \
-         {best_test} %{halves}",
+         {best_test} %{halves}{read_as}",
+        read_as = super::table::read_as(&result.read_as),
         name = result.dataset,
         test = rows.test,
         validation = rows.validation,

@@ -27,7 +27,7 @@ pub fn preamble(comparison: &Comparison) -> String {
         "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{ceiling}\n\
          student {student}\n\
          teacher {teacher}; test accuracy {accuracy}, \
-         wrong on {wrong:.1} % of the student's training labels{calibration}",
+         wrong on {wrong:.1} % of the student's training labels{calibration}{read_as}",
         scenario = scenario.unwrap_or_default(),
         name = comparison.dataset,
         test = rows.test,
@@ -40,7 +40,14 @@ pub fn preamble(comparison: &Comparison) -> String {
         accuracy = known(&reliability.test_accuracy_over_seeds),
         wrong = 100.0 * reliability.wrong_train_labels,
         calibration = calibration.unwrap_or_default(),
+        read_as = read_as(&comparison.read_as),
     )
+}
+
+/// A line about how the data were read.
+pub(super) fn read_as(how: &Option<String>) -> String {
+    how.as_ref()
+        .map_or(String::new(), |how| format!("\ndata {how}"))
 }
 
 /// The best that any method could reach, where that is known.

@@ -1,6 +1,7 @@
 //! A teacher and students under several losses, for each seed.
 
 use super::comparison::{Comparison, Evidence};
+use super::data_check;
 use super::given_teacher::GivenTeacher;
 use super::method::Method;
 use super::prepare::{Prepared, teach};
@@ -23,7 +24,8 @@ pub(crate) fn compare<E: Engine>(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, TrainError> {
     setting.check_comparison()?;
-    let dataset = setting.data.source.load()?;
+    let dataset = data_check::read(&setting.data, progress)?;
+    let data_warnings = data_check::warnings(&dataset, &setting.data)?;
     let rates = &setting.learning_rates;
     let (methods, _) = setting.compared();
     let features = methods.iter().any(|method| !method.terms.is_empty());
@@ -79,11 +81,13 @@ pub(crate) fn compare<E: Engine>(
         })
         .collect::<Result<_, TrainError>>()?;
 
+    let of_teacher = given.map(|given| given.warnings).unwrap_or_default();
+    let warnings = [data_warnings, of_teacher].concat();
     Ok(Comparison::new(Evidence {
         engine: engine_name,
         setting,
         dataset: &dataset,
-        warnings: given.map(|given| given.warnings).unwrap_or_default(),
+        warnings,
         prepared,
         students,
     }))

@@ -1,5 +1,6 @@
 //! What came of a comparison, ready for tables and files.
 
+use super::data_check;
 use super::inspect::{ReliabilityBin, RevisedSample, reliability};
 use super::method::Method;
 use super::metrics::{Paired, Spread};
@@ -34,6 +35,10 @@ pub struct Comparison {
     pub engine: &'static str,
     /// How it was set up: every key.
     pub setting: Setting,
+    /// How a table was read, and its features scaled; none for other data.
+    pub read_as: Option<String>,
+    /// What the classes are called, where that is not 0, 1, …
+    pub class_names: Option<Vec<String>>,
     /// How many rows there were of each kind, in the first seed.
     pub rows: RowCounts,
     /// The best accuracy that any classifier could have, where the data are synthetic.
@@ -208,6 +213,8 @@ impl Comparison {
             budget,
             warnings: evidence.warnings,
             setting: setting.clone(),
+            read_as: data_check::described(evidence.dataset, &setting.data),
+            class_names: evidence.dataset.class_names().map(<[_]>::to_vec),
             rows: RowCounts::new(evidence.dataset, &evidence.prepared[0].0),
             bayes_accuracy: evidence.dataset.bayes_accuracy(),
             reliability: reliability(

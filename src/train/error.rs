@@ -41,6 +41,11 @@ impl From<EngineError> for TrainError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
+    /// So many bytes of a data file are read.
+    Reading {
+        /// Unpacked.
+        bytes: u64,
+    },
     /// So many networks are ahead: teachers, then students.
     Begin {
         /// One per seed.

@@ -22,13 +22,17 @@ impl GivenTeacher {
         dataset: &Dataset,
         features: bool,
     ) -> Result<Option<Self>, TrainError> {
+        let ids = data.teacher_ids.as_ref();
         let (name, logits) = match (&data.teacher_logits, &data.teacher_probabilities) {
             (None, None) => return Ok(None),
-            (Some(files), _) => (files, files.logits(dataset)?),
-            (None, Some(files)) => (files, files.probabilities(dataset, data.probability_floor)?),
+            (Some(files), _) => (files, files.logits(dataset, ids)?),
+            (None, Some(files)) => {
+                let floor = data.probability_floor;
+                (files, files.probabilities(dataset, ids, floor)?)
+            }
         };
         let of_terms = match (&data.teacher_features, features) {
-            (Some(files), true) => Some(files.features(dataset)?),
+            (Some(files), true) => Some(files.features(dataset, ids)?),
             (None, true) => {
                 return Err(TrainError::Setting(SettingError::new(
                     "data.teacher-features",
@@ -44,8 +48,9 @@ impl GivenTeacher {
                 "`{name}` looks like probabilities, not logits: use --teacher-probabilities"
             ));
         }
-        let pairs = logits.iter().zip(dataset.labels());
-        let pairs = pairs.map(|(row, &label)| [label as usize, top(row)]);
+        let rows = logits.by_row().zip(dataset.labels());
+        let pairs =
+            rows.filter_map(|(row, &label)| Some([usize::try_from(label).ok()?, top(row?)]));
         let agreement = Agreement::of(pairs, dataset.classes());
         warnings.extend(agreement.warning(&format!("`{name}`")));
         Ok(Some(Self {

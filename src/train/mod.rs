@@ -5,6 +5,7 @@
 
 mod compare;
 mod comparison;
+mod data_check;
 mod error;
 mod feature_probe;
 pub(crate) mod fit;
@@ -28,7 +29,7 @@ mod student_setup;
 pub(crate) mod student_state;
 mod term;
 
-pub use crate::data::TeacherFiles;
+pub use crate::data::{ScalingRule, TeacherFiles};
 pub use crate::feature::{Factor, Split};
 pub use crate::nn::Optimiser;
 pub(crate) use compare::compare;
@@ -38,7 +39,7 @@ pub use inspect::{Picture, ReliabilityBin, RevisedSample};
 pub use method::Method;
 pub use metrics::{Paired, Spread};
 pub(crate) use model::predict;
-pub use model::{About, Model, ModelError, Predictions};
+pub use model::{About, Columns, Model, ModelError, Predictions};
 pub use recipe::{Learner, Schedule};
 pub use record::{Curve, Selected, Similarity, TermDistance};
 pub use row_counts::RowCounts;

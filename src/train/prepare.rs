@@ -112,7 +112,7 @@ fn of_student(dataset: &Dataset, data: &Data, seed: u64) -> Result<(Prepared, Sp
     let pool = &split.train;
     let for_student = data.train_size.of(pool.len(), "data.train-size")?;
     let rows = pool[..for_student].to_vec();
-    let scaling = Scaling::fit(dataset, pool)?;
+    let scaling = Scaling::fit(dataset, pool, data.scaling)?;
     let host = |rows: &[u32]| host_samples(dataset, &scaling, rows, &NO_SHIFT);
     let mut train = host(&rows);
     corrupt_labels(&mut train.labels, dataset.classes(), data.label_noise, seed)?;
@@ -159,8 +159,8 @@ fn given_to(
     })
 }
 
-/// What the seed's teacher learns from: rows from the other end of the permutation than the
-/// student's.
+/// What the seed's teacher learns from: rows with a label, from the other end of the permutation than
+/// the student's.
 fn lessons(
     dataset: &Dataset,
     setting: &Setting,
@@ -169,6 +169,8 @@ fn lessons(
     seed: u64,
 ) -> Result<HostSamples, TrainError> {
     let data = &setting.data;
+    let is_labelled = |row: &u32| dataset.labels()[*row as usize] != IGNORE;
+    let pool: Vec<u32> = pool.iter().copied().filter(is_labelled).collect();
     let rows = data
         .teacher_train_size
         .of(pool.len(), "data.teacher-train-size")?;

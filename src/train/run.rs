@@ -1,7 +1,8 @@
 //! One run: a teacher, a student, and the network that comes out.
 
+use super::data_check;
 use super::given_teacher::GivenTeacher;
-use super::model::{About, Model, Predictions};
+use super::model::{About, Columns, FORMAT, Model, Predictions};
 use super::prepare::teach;
 use super::recipe::Learner;
 use super::record::{Curve, Selected};
@@ -11,6 +12,7 @@ use super::setting::{Setting, SettingError};
 use super::student::learn;
 use super::student_setup::StudentSetup;
 use super::{Progress, TrainError};
+use crate::data::Dataset;
 use crate::engine::{Engine, Source};
 
 /// A run with everything that it leaves.
@@ -37,7 +39,8 @@ pub(crate) fn run<E: Engine>(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Run, TrainError> {
     setting.check_run()?;
-    let dataset = setting.data.source.load()?;
+    let dataset = data_check::read(&setting.data, progress)?;
+    let data_warnings = data_check::warnings(&dataset, &setting.data)?;
     let method = setting.method();
     let features = !method.terms.is_empty();
     setting.check_against(&dataset, features)?;
@@ -80,17 +83,19 @@ pub(crate) fn run<E: Engine>(
         labels: prepared.test.labels.clone(),
         classes: dataset.classes(),
     };
+    let of_teacher = given.map(|given| given.warnings).unwrap_or_default();
+    let warnings = [data_warnings, of_teacher].concat();
     let result = RunResult::new(&Evidence {
         engine: engine_name,
         setting,
-        warnings: given.map(|given| given.warnings).unwrap_or_default(),
+        warnings,
         dataset: &dataset,
         prepared: &prepared,
         teacher: &teacher,
         student: &learned.run,
         test: &test,
     });
-    let about = about(&result, setting, net.capacity())?;
+    let about = about(&result, &dataset, setting, net.capacity())?;
     Ok(Run {
         model: Model::new(about, parameters, prepared.scaling),
         choices: learned.run.selected(&prepared.rows),
@@ -103,11 +108,12 @@ pub(crate) fn run<E: Engine>(
 /// Where the student came from, for its file.
 fn about(
     result: &RunResult,
+    dataset: &Dataset,
     setting: &Setting,
     rows_at_once: usize,
 ) -> Result<About, SettingError> {
     Ok(About {
-        format: 1,
+        format: FORMAT,
         sizes: result.student.sizes.clone(),
         classes: result.rows.classes,
         rows_at_once,
@@ -116,6 +122,12 @@ fn about(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         method: result.preset.to_owned(),
         data: result.dataset.clone(),
+        rows_checksum: dataset.checksum(dataset.len()),
+        train_checksum: dataset.checksum(dataset.test_from().unwrap_or(dataset.len())),
+        class_names: (0..dataset.classes())
+            .map(|class| dataset.class_name(class))
+            .collect(),
+        columns: Columns::of(dataset),
         seed: result.seed,
         engine: result.engine.to_owned(),
         test_accuracy: result.student.test_accuracy,

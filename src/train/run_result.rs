@@ -1,5 +1,6 @@
 //! What came of a run, ready for files.
 
+use super::data_check;
 use super::model::Predictions;
 use super::prepare::Prepared;
 use super::recipe::Learner;
@@ -19,6 +20,10 @@ pub struct RunResult {
     pub dataset: String,
     /// The engine that the run was made on.
     pub engine: &'static str,
+    /// How a table was read, and its features scaled; none for other data.
+    pub read_as: Option<String>,
+    /// What the classes are called, where that is not 0, 1, …
+    pub class_names: Option<Vec<String>>,
     /// What everything random was drawn from.
     pub seed: u64,
     /// The method that the loss started from.
@@ -127,6 +132,8 @@ impl RunResult {
         Self {
             dataset: dataset.name().to_owned(),
             engine: evidence.engine,
+            read_as: data_check::described(dataset, &setting.data),
+            class_names: dataset.class_names().map(<[_]>::to_vec),
             seed: setting.seed,
             preset: setting.loss.preset.name(),
             spec: setting.loss.spec,

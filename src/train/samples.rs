@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, EngineError, RowBatch};
 use crate::nn::Mlp;
+use crate::spec::IGNORE;
 use std::ops::Range;
 
 /// Rows as the host has them.
@@ -35,6 +36,8 @@ pub(crate) struct Samples<E: Engine> {
     /// 0, 1, …
     order: E::Ints,
     rows: usize,
+    /// Rows that have a label.
+    labelled: usize,
     width: usize,
     classes: usize,
     variants: usize,
@@ -57,6 +60,7 @@ impl<E: Engine> Samples<E> {
             factor_width: host.factor.len() / rows.max(1),
             order: engine.upload_ints(&order),
             rows,
+            labelled: host.labels.iter().filter(|&&label| label != IGNORE).count(),
             width: host.width(),
             classes: host.classes,
             variants: host.variants,
@@ -224,8 +228,8 @@ fn hits<E: Engine>(
     Ok(count)
 }
 
-/// The first number of `total`, and of each of two sets of samples the share that the network gets
-/// right: read back together.
+/// The first number of `total`, and of each of two sets of samples the share of those with a label that
+/// the network gets right: read back together.
 pub(super) fn accuracies<E: Engine>(
     engine: &mut E,
     net: &mut Mlp<E>,
@@ -241,7 +245,7 @@ pub(super) fn accuracies<E: Engine>(
         (&counts[0], of_first),
         (&counts[1], of_second),
     ])?;
-    let share = |i: usize| f64::from(hits[i][0]) / sets[i].rows.max(1) as f64;
+    let share = |i: usize| f64::from(hits[i][0]) / sets[i].labelled.max(1) as f64;
     Ok((sum[0], [share(0), share(1)]))
 }
 

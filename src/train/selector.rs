@@ -211,7 +211,7 @@ fn validation_gradient<E: Engine>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Scaling, Source, Split, corrupt_labels};
+    use crate::data::{Scaling, ScalingRule, Source, Split, corrupt_labels};
     use crate::reference::Harness;
     use crate::train::fit::Fit;
     use crate::train::prepare::{NO_SHIFT, host_samples};
@@ -223,7 +223,7 @@ mod tests {
     fn digits(noise: f32) -> (HostSamples, HostSamples, Vec<bool>) {
         let dataset = Source::Digits.load().unwrap();
         let split = Split::new(&dataset, 3).unwrap();
-        let scaling = Scaling::fit(&dataset, &split.train).unwrap();
+        let scaling = Scaling::fit(&dataset, &split.train, ScalingRule::Common).unwrap();
         let host = |rows: &[u32]| host_samples(&dataset, &scaling, rows, &NO_SHIFT);
         let (mut train, validation) = (host(&split.train[..300]), host(&split.validation));
         let truth = train.labels.clone();

@@ -19,4 +19,7 @@ mod report;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;
 mod train;
+#[cfg(feature = "cli")]
+mod unlabelled;

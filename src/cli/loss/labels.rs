@@ -2,9 +2,8 @@
 
 use super::per_row;
 use crate::cli::failure::failed;
-use crate::data::{Array, ArrayPath, Kind, Value};
+use crate::data::{Array, ArrayPath, Kind};
 use miette::Report;
-use std::fmt::Display;
 
 /// Opens labels, whose shape is that of the logits without the classes.
 pub(super) fn open(path: &ArrayPath, logits: &Array) -> Result<Array, Report> {
@@ -20,37 +19,25 @@ pub(super) fn open(path: &ArrayPath, logits: &Array) -> Result<Array, Report> {
 pub(super) fn read(array: Array) -> Result<Vec<i32>, Report> {
     match array.kind() {
         (Kind::Bool, _) => Ok(array.booleans()?.into_iter().map(i32::from).collect()),
-        (Kind::Int, 1) => integers::<i8>(array),
-        (Kind::Int, 2) => integers::<i16>(array),
-        (Kind::Int, 4) => integers::<i32>(array),
-        (Kind::Int, 8) => integers::<i64>(array),
-        (Kind::Uint, 1) => integers::<u8>(array),
-        (Kind::Uint, 2) => integers::<u16>(array),
-        (Kind::Uint, 4) => integers::<u32>(array),
-        (Kind::Uint, 8) => integers::<u64>(array),
+        (Kind::Int | Kind::Uint, _) => {
+            let path = array.path().clone();
+            let label = |(row, value): (usize, i64)| {
+                value.try_into().map_err(|_| {
+                    failed(
+                        format_args!("`{path}`, row {row}: {value} is no class"),
+                        "labels are 0..V, and −100 for a row without one",
+                    )
+                })
+            };
+            array
+                .integers()?
+                .into_iter()
+                .enumerate()
+                .map(label)
+                .collect()
+        }
         _ => Err(array
             .wrong_type("integers", "save labels as .astype('i4')")
             .into()),
     }
-}
-
-fn integers<T>(array: Array) -> Result<Vec<i32>, Report>
-where
-    T: Value + TryInto<i32> + Display,
-{
-    let path = array.path().clone();
-    let label = |(row, value): (usize, T)| {
-        value.try_into().map_err(|_| {
-            failed(
-                format_args!("`{path}`, row {row}: {value} is no class"),
-                "labels are 0..V, and −100 for a row without one",
-            )
-        })
-    };
-    array
-        .read::<T>()?
-        .into_iter()
-        .enumerate()
-        .map(label)
-        .collect()
 }

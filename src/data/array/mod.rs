@@ -30,6 +30,7 @@ use dtype::DType;
 use error::Problem;
 use half::{bf16, f16};
 use source::Source;
+use std::fmt::Display;
 use std::io;
 
 /// An array whose header fits its file; its values have not been read yet.
@@ -122,6 +123,39 @@ impl Array {
             }
             _ => Err(self.wrong_type("booleans", "save it as .astype(bool)")),
         }
+    }
+
+    /// The values of an array of integers of any size.
+    pub(crate) fn integers(self) -> Result<Vec<i64>, ArrayError> {
+        match self.kind() {
+            (Kind::Int, 1) => self.widened::<i8>(),
+            (Kind::Int, 2) => self.widened::<i16>(),
+            (Kind::Int, 4) => self.widened::<i32>(),
+            (Kind::Int, 8) => self.read(),
+            (Kind::Uint, 1) => self.widened::<u8>(),
+            (Kind::Uint, 2) => self.widened::<u16>(),
+            (Kind::Uint, 4) => self.widened::<u32>(),
+            (Kind::Uint, 8) => self.widened::<u64>(),
+            _ => Err(self.wrong_type("integers", "save it as .astype('i4')")),
+        }
+    }
+
+    fn widened<T: Value + TryInto<i64> + Display>(self) -> Result<Vec<i64>, ArrayError> {
+        let (path, shape) = (self.path.clone(), self.shape().to_vec());
+        let wide = |(i, value): (usize, T)| {
+            value.try_into().map_err(|_| {
+                let problem = format!(
+                    "{}: {value} is beyond the range of i8",
+                    shape::place(&shape, i)
+                );
+                Problem::new(problem, "smaller numbers").at(&path)
+            })
+        };
+        self.read::<T>()?
+            .into_iter()
+            .enumerate()
+            .map(wide)
+            .collect()
     }
 
     /// The error of an array that was to hold floats.

@@ -1,7 +1,7 @@
 //! Students in files, read with distrust: nothing is allocated before the header's claims have been
 //! held against the length of the file.
 
-use super::{About, Model, Sizes};
+use super::{About, FORMAT, Model, Sizes};
 use crate::data::{Scaling, excerpt};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
@@ -17,8 +17,9 @@ const ENTRY: &str = "fused-kd";
 const MEAN: &str = "scaling.mean";
 const SCALE: &str = "scaling.scale";
 
-/// A header of as many layers as there may be, with its configuration, has a few KiB.
-const LARGEST_HEADER: u64 = 1 << 20;
+/// A header of as many layers as there may be, with its configuration, has a few KiB; names of features
+/// and classes have 4 MiB and 20 MiB at most.
+const LARGEST_HEADER: u64 = 1 << 26;
 /// Characters of a file that an error shows: a hostile text could be of any length.
 const LONGEST_EXCERPT: usize = 300;
 
@@ -46,6 +47,12 @@ pub enum ModelError {
     },
 }
 
+/// What every version's description begins with.
+#[derive(serde::Deserialize)]
+struct Version {
+    format: u32,
+}
+
 /// A tensor that a student has.
 struct Tensor {
     name: String,
@@ -69,7 +76,7 @@ impl About {
         });
         let scaling = [
             tensor(MEAN.to_owned(), Dtype::F64, &self.sizes[..1]),
-            tensor(SCALE.to_owned(), Dtype::F64, &[1]),
+            tensor(SCALE.to_owned(), Dtype::F64, &self.sizes[..1]),
         ];
         layers.chain(scaling).collect()
     }
@@ -85,7 +92,7 @@ impl Model {
         let tensors = self.about.tensors();
         let layers = self.parameters.iter().flatten();
         let layers = layers.map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect());
-        let scaling = [self.scaling.mean(), &[self.scaling.deviation()]];
+        let scaling = [self.scaling.mean(), self.scaling.deviation()];
         let scaling = scaling.map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect());
         let bytes: Vec<Vec<u8>> = layers.chain(scaling).collect();
         let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
@@ -118,11 +125,11 @@ impl Model {
             file.finite(tensor, data.get(start..end).unwrap_or(&[]))
         };
         let mut values = tensors.iter().map(values).collect::<Result<Vec<_>, _>>()?;
-        let scale = values.pop().and_then(|scale| scale.first().copied());
+        let scale = values.pop().unwrap_or_default();
         let mean = values.pop().unwrap_or_default();
-        let scale = scale
-            .filter(|&scale| scale > 0.0)
-            .ok_or_else(|| file.wrong(SCALE, "it must be greater than 0"))?;
+        if !scale.iter().all(|&scale| scale > 0.0) {
+            return Err(file.wrong(SCALE, "every value must be greater than 0"));
+        }
         // What was read from four bytes is an `f32`.
         let single = |values: &Vec<f64>| values.iter().map(|&value| value as f32).collect();
         let layers = values.chunks_exact(2);
@@ -213,6 +220,17 @@ impl<'a> Opened<'a> {
             let problem = "missing: the file was not written by `fused-kd train`";
             self.wrong(&place, problem)
         })?;
+        // Another version's description need not have what is asked for below.
+        let version: Version =
+            serde_json::from_str(text).map_err(|error| self.wrong(&place, error))?;
+        if version.format != FORMAT {
+            let problem = format!(
+                "format {}, which another version of fused-kd wrote: this one reads {FORMAT}; train \
+                 the student anew",
+                version.format
+            );
+            return Err(self.wrong(&place, problem));
+        }
         let about: About = serde_json::from_str(text).map_err(|error| self.wrong(&place, error))?;
         match about.contradiction() {
             Some(problem) => Err(self.wrong(&place, problem)),

@@ -10,18 +10,19 @@ use super::TrainError;
 use super::prepare::{NO_SHIFT, host_samples};
 use super::samples::{self, Samples};
 use super::setting::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, MOST_PARAMETERS, parameter_count};
-use crate::data::{DataError, Dataset, Scaling};
+use crate::data::{DataError, Dataset, Layout, Scaling, Source as DataSource};
 use crate::engine::{Engine, Source};
 use crate::nn::{Mlp, Parameters};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A student's network, the scaling of its features, and where both came from.
 ///
 /// As a file (safetensors, little-endian, see [`Model::to_bytes`]): `layer.{i}.weight`
 /// `[inputs, outputs]` and `layer.{i}.bias` `[outputs]` in `f32`, layers numbered from 0;
-/// `scaling.mean` `[features]` and `scaling.scale` `[1]` in `f64`, as training computes with; and the
+/// `scaling.mean` and `scaling.scale` `[features]` in `f64`, as training computes with; and the
 /// metadata entry `fused-kd`, an [`About`] as JSON. A row's logits are
-/// `x₀ = (x − mean) / scale`, `xᵢ₊₁ = max(0, xᵢ·weightᵢ + biasᵢ)`, the last layer without the maximum.
+/// `x₀ = (x − mean) / scale` (0 where `x` is missing), `xᵢ₊₁ = max(0, xᵢ·weightᵢ + biasᵢ)`, the last layer without the maximum.
 #[derive(Clone, PartialEq)]
 pub struct Model {
     about: About,
@@ -29,12 +30,15 @@ pub struct Model {
     scaling: Scaling,
 }
 
+/// The version of [`About`] that is written and read.
+pub(in crate::train) const FORMAT: u32 = 2;
+
 /// Where a student came from.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct About {
-    /// The version of this description: 1.
+    /// The version of this description: 2. Version 1 had neither names nor a scale for each feature.
     pub format: u32,
     /// Layer sizes: features, hidden layers, classes.
     pub sizes: Vec<usize>,
@@ -52,6 +56,14 @@ pub struct About {
     pub method: String,
     /// The data's name.
     pub data: String,
+    /// A checksum of the data's rows, by which they are known under another name.
+    pub rows_checksum: u32,
+    /// Likewise of those that are not in a test file of their own.
+    pub train_checksum: u32,
+    /// What the classes are called, in the order of the logits.
+    pub class_names: Vec<String>,
+    /// The columns of the table that it learned from.
+    pub columns: Columns,
     /// What everything random was drawn from.
     pub seed: u64,
     /// The engine.
@@ -62,13 +74,37 @@ pub struct About {
     pub config: String,
 }
 
+/// The columns of the table that a student learned from; nothing for other data.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Columns {
+    /// The features' names, in the network's order, if they have some that tell them apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// The label's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Where the label is, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_at: Option<usize>,
+}
+
+impl Columns {
+    /// Of the table that this was read from, if it was one.
+    pub(in crate::train) fn of(dataset: &Dataset) -> Self {
+        dataset.layout().map_or_else(Self::default, |layout| Self {
+            features: layout.names.clone(),
+            label: layout.label.clone(),
+            label_at: layout.label_at,
+        })
+    }
+}
+
 impl About {
     /// Why no network of these sizes is accepted, if so.
     fn contradiction(&self) -> Option<String> {
         let Self { sizes, classes, .. } = self;
-        if self.format != 1 {
-            return Some(format!("format {}: this version reads 1", self.format));
-        }
         if !(2..=MOST_LAYERS + 2).contains(&sizes.len()) || sizes.contains(&0) {
             return Some(format!(
                 "sizes {}: a network has features, at most {MOST_LAYERS} hidden layers and classes",
@@ -85,6 +121,19 @@ impl About {
         }
         if sizes.last() != Some(classes) {
             return Some(format!("{classes} classes, but sizes {}", Sizes(sizes)));
+        }
+        if self.class_names.len() != *classes {
+            let names = self.class_names.len();
+            return Some(format!("{names} names of classes, but {classes} classes"));
+        }
+        if let Some(names) = &self.columns.features
+            && names.len() != sizes[0]
+        {
+            return Some(format!(
+                "{} names of features, but sizes {}",
+                names.len(),
+                Sizes(sizes)
+            ));
         }
         if !(1..=LARGEST_BATCH).contains(&self.rows_at_once) {
             return Some(format!(
@@ -153,6 +202,56 @@ impl Model {
     pub fn classes(&self) -> usize {
         self.about.classes
     }
+
+    /// Reads rows for this student: a table's columns by their names, in any order, and without a label
+    /// if it has none; calls `on_bytes` with the number of bytes of a file that were read so far.
+    ///
+    /// # Errors
+    /// [`DataError`] names the file, the place and what would be right.
+    pub fn read(&self, source: &DataSource, on_bytes: &dyn Fn(u64)) -> Result<Dataset, DataError> {
+        let columns = &self.about.columns;
+        let layout = Layout {
+            origin: "the student".to_owned(),
+            features: self.features(),
+            names: columns.features.clone(),
+            label: columns.label.clone(),
+            label_at: columns.label_at,
+            needs_label: false,
+        };
+        source.read(Some(&layout), on_bytes)
+    }
+
+    /// Whether these are the rows of its run, test rows and all, whatever they are called.
+    #[must_use]
+    pub fn is_of(&self, dataset: &Dataset) -> bool {
+        self.about.rows_checksum == dataset.checksum(dataset.len())
+    }
+
+    /// Whether it learned from some of these rows: they are those of its run, or its training file's.
+    #[must_use]
+    pub fn learned_from(&self, dataset: &Dataset) -> bool {
+        let checksum = dataset.checksum(dataset.test_from().unwrap_or(dataset.len()));
+        self.about.train_checksum == checksum
+    }
+
+    /// Labels of a data set as the student numbers classes: by their names. What it does not know is
+    /// beyond its classes, and what is no label stays.
+    fn numbered(&self, dataset: &Dataset, labels: &mut [i32]) {
+        let names = self.about.class_names.iter().zip(0..);
+        let number: HashMap<&str, i32> = names.map(|(name, i)| (&name[..], i)).collect();
+        let beyond = self.classes() as i32;
+        let known: Vec<i32> = (0..dataset.classes())
+            .map(|class| {
+                number
+                    .get(&dataset.class_name(class)[..])
+                    .copied()
+                    .unwrap_or(beyond)
+            })
+            .collect();
+        for label in labels.iter_mut().filter(|label| **label >= 0) {
+            *label = known[*label as usize];
+        }
+    }
 }
 
 /// The logits of these rows of a data set.
@@ -178,7 +277,7 @@ pub(crate) fn predict<E: Engine>(
         }));
     }
     let mut host = host_samples(dataset, &model.scaling, rows, &NO_SHIFT);
-    // Labels beyond the student's classes are never its answer.
+    model.numbered(dataset, &mut host.labels);
     host.classes = model.classes();
     let (mut engine, about) = (engines()?, &model.about);
     let mut net = Mlp::with_parameters(

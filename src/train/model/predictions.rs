@@ -9,7 +9,7 @@ use crate::train::metrics;
 pub struct Predictions {
     /// `[rows, classes]`, row-major.
     pub logits: Vec<f32>,
-    /// The rows' labels.
+    /// The rows' labels: −100 of a row without, and `classes` of one that the network does not know.
     pub labels: Vec<i32>,
     /// Classes.
     pub classes: usize,
@@ -24,7 +24,23 @@ impl Predictions {
         })
     }
 
-    /// The share of rows whose label is the predicted class.
+    /// The probabilities of all classes at τ = 1, row by row.
+    pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> {
+        self.logits.chunks_exact(self.classes.max(1)).map(|row| {
+            let max = f64::from(row[top(row)]);
+            let exp = |&z: &f32| (f64::from(z) - max).exp();
+            let sum: f64 = row.iter().map(exp).sum();
+            row.iter().map(|z| exp(z) / sum).collect()
+        })
+    }
+
+    /// Rows that have a label.
+    #[must_use]
+    pub fn labelled(&self) -> usize {
+        self.labels.iter().filter(|&&label| label >= 0).count()
+    }
+
+    /// The share of rows with a label whose label is the predicted class; 0 where none has one.
     #[must_use]
     pub fn accuracy(&self) -> f64 {
         metrics::accuracy(&self.logits, &self.labels, self.classes.max(1))

@@ -58,6 +58,12 @@ impl Setting {
                 "a teacher is given by its logits or by its probabilities: leave out one of them",
             ));
         }
+        if data.teacher_ids.is_some() && data.given().is_none() {
+            return Err(SettingError::new(
+                "data.teacher-ids",
+                "they are those of a given teacher's rows: give its logits or probabilities too",
+            ));
+        }
         if data.teacher_features.is_some() && data.given().is_none() {
             return Err(SettingError::new(
                 "data.teacher-features",

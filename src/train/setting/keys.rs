@@ -2,7 +2,7 @@
 
 use super::scenario::Scenario;
 use super::train_size::TrainSize;
-use crate::data::{Source, TeacherFiles};
+use crate::data::{ScalingRule, Source, TeacherFiles};
 use crate::feature::{Factor, Split};
 use crate::nn::Optimiser;
 use crate::select::{Policy, Score};
@@ -96,6 +96,8 @@ pub struct Setting {
 pub struct Data {
     /// Where the data come from.
     pub source: Source,
+    /// By what features are divided.
+    pub scaling: ScalingRule,
     /// Rows that the student trains on.
     pub train_size: TrainSize,
     /// Rows that the teacher trains on, taken from the other end of the same permutation: they
@@ -126,6 +128,11 @@ pub struct Data {
     /// The least probability: zeros, as forests give them, have no logarithm. The value is ours.
     #[serde(serialize_with = "as_tidy")]
     pub probability_floor: f32,
+    /// Whole numbers, one for each row of the teacher's files: the ids of the rows of data that they
+    /// are for, in any order, and of more rows than there are. An id is what the data file's column of
+    /// ids says, or the row's number, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_ids: Option<TeacherFiles>,
     /// Features of a teacher that was trained elsewhere, for feature terms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_features: Option<TeacherFiles>,
@@ -199,6 +206,7 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             source: Source::Digits,
+            scaling: ScalingRule::Auto,
             train_size: TrainSize::Few,
             teacher_train_size: TrainSize::Few,
             labelled: TrainSize::All,
@@ -209,6 +217,7 @@ impl Default for Data {
             teacher_logits: None,
             teacher_probabilities: None,
             probability_floor: 1e-3,
+            teacher_ids: None,
             teacher_features: None,
         }
     }

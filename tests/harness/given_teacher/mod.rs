@@ -1,5 +1,7 @@
 //! A teacher from elsewhere: its students, and files that are not what they should be.
 
+mod ids;
+
 use crate::archive::{npz, safetensors};
 use crate::support::npy::{array, bytes, fortran, with_header};
 use fused_kd::auto::{self, Choice, EngineName};

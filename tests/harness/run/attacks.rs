@@ -23,8 +23,9 @@ fn f64s(values: &[f64]) -> Vec<u8> {
 impl Student {
     fn new() -> Self {
         let about = json!({
-            "format": 1, "sizes": [2, 3, 2], "classes": 2, "rows-at-once": 4, "train-rows": 10,
-            "labelled-rows": 10, "version": "0.1.0", "method": "kd", "data": "two", "seed": 0,
+            "format": 2, "sizes": [2, 3, 2], "classes": 2, "rows-at-once": 4, "train-rows": 10,
+            "labelled-rows": 10, "version": "0.1.0", "method": "kd", "data": "two", "rows-checksum": 1,
+            "train-checksum": 2, "class-names": ["ash", "oak"], "columns": {}, "seed": 0,
             "engine": "cpu", "test-accuracy": 0.5, "config": ""
         });
         let tensors = [
@@ -33,7 +34,7 @@ impl Student {
             ("layer.1.weight", "F32", vec![3, 2], f32s(&[1.0; 6])),
             ("layer.1.bias", "F32", vec![2], f32s(&[0.25, 0.5])),
             ("scaling.mean", "F64", vec![2], f64s(&[1.0, 2.0])),
-            ("scaling.scale", "F64", vec![1], f64s(&[2.0])),
+            ("scaling.scale", "F64", vec![2], f64s(&[2.0, 3.0])),
         ];
         let tensors =
             tensors.map(|(name, dtype, shape, bytes)| (name.to_owned(), dtype, shape, bytes));
@@ -113,7 +114,7 @@ fn the_student_itself_is_accepted() {
     assert_eq!((model.features(), model.classes()), (2, 2));
     assert_eq!(
         (model.scaling().mean(), model.scaling().deviation()),
-        (&[1.0, 2.0][..], 2.0)
+        (&[1.0, 2.0][..], &[2.0, 3.0][..])
     );
     // What it writes is what it read.
     let again = load(directory.path(), &model.to_bytes().unwrap()).unwrap();
@@ -123,7 +124,7 @@ fn the_student_itself_is_accepted() {
 #[test]
 fn students_that_contradict_themselves_are_refused() {
     type Change = fn(&mut Student);
-    let cases: [(&str, Change, &str, &str); 28] = [
+    let cases: [(&str, Change, &str, &str); 31] = [
         (
             "no metadata",
             |s| s.about = Value::Null,
@@ -138,9 +139,27 @@ fn students_that_contradict_themselves_are_refused() {
         ),
         (
             "format",
-            |s| s.about["format"] = 2.into(),
+            |s| s.about["format"] = 1.into(),
             "`fused-kd`",
-            "format 2: this version reads 1",
+            "format 1, which another version of fused-kd wrote: this one reads 2",
+        ),
+        (
+            "an old description",
+            |s| s.about = json!({"format": 1, "sizes": [2, 3, 2]}),
+            "`fused-kd`",
+            "format 1, which another version",
+        ),
+        (
+            "a name too few",
+            |s| s.about["class-names"] = json!(["ash"]),
+            "`fused-kd`",
+            "1 names of classes, but 2 classes",
+        ),
+        (
+            "a feature's name too many",
+            |s| s.about["columns"] = json!({"features": ["a", "b", "c"]}),
+            "`fused-kd`",
+            "3 names of features, but sizes 2-3-2",
         ),
         (
             "one size",
@@ -277,7 +296,8 @@ fn students_that_contradict_themselves_are_refused() {
         (
             "single scaling",
             |s| {
-                *s.tensor("scaling.scale") = ("scaling.scale".into(), "F32", vec![1], f32s(&[2.0]));
+                *s.tensor("scaling.scale") =
+                    ("scaling.scale".into(), "F32", vec![2], f32s(&[2.0; 2]));
             },
             "scaling.scale",
             "F32, not F64",
@@ -296,7 +316,7 @@ fn students_that_contradict_themselves_are_refused() {
         ),
         (
             "a scale of 0",
-            |s| s.tensor("scaling.scale").3 = f64s(&[0.0]),
+            |s| s.tensor("scaling.scale").3 = f64s(&[1.0, 0.0]),
             "scaling.scale",
             "greater than 0",
         ),
@@ -326,7 +346,7 @@ fn headers_that_lie_are_refused() {
     };
     let whole = Student::new().bytes();
     let huge = [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat();
-    let large = file(&" ".repeat(2 << 20), &data);
+    let large = file(&" ".repeat((1 << 26) + 1), &data);
     let text = Value::Object(header.clone()).to_string();
     let twice = format!(
         "{},\"__metadata__\":{{}}}}",
@@ -345,7 +365,7 @@ fn headers_that_lie_are_refused() {
             huge,
             "18446744073709551615 bytes are promised",
         ),
-        ("a large header", large, "at most 1048576 are accepted"),
+        ("a large header", large, "at most 67108864 are accepted"),
         ("a truncated header", whole[..100].to_vec(), "92 follow"),
         (
             "truncated data",
