@@ -279,8 +279,11 @@ impl Dataset {
             .collect();
         let name = |&label: &i32| usize::try_from(label).map_or("", |label| &names[label][..]);
         let mut checksum = flate2::Crc::new();
-        let features = self.features.iter().take(rows * self.dim);
-        features.for_each(|x| checksum.update(&x.to_le_bytes()));
+        let features = &self.features[..(rows * self.dim).min(self.features.len())];
+        for some in features.chunks(1 << 12) {
+            let bytes: Vec<u8> = some.iter().flat_map(|x| x.to_le_bytes()).collect();
+            checksum.update(&bytes);
+        }
         for name in self.labels.iter().take(rows).map(name) {
             checksum.update(name.as_bytes());
             checksum.update(&[0]);

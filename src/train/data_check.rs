@@ -50,7 +50,7 @@ pub(super) fn warnings(dataset: &Dataset, data: &Data) -> Result<Vec<String>, Tr
             dataset.classes()
         ));
     }
-    if 2 * dataset.classes() > dataset.labelled() {
+    if 4 * dataset.classes() > dataset.labelled() {
         warnings.push(format!(
             "{} classes for {} rows with a label: is this the column of the label?{read_as}",
             dataset.classes(),

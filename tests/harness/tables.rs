@@ -524,6 +524,34 @@ fn rows_without_a_label_count_in_no_accuracy() {
     assert!(empty.methods[1].test_accuracy.mean > 0.8);
 }
 
+/// What a run reports is the same from the engine, epoch by epoch, and from the logits.
+#[test]
+fn accuracies_are_of_rows_with_a_label() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("test.csv");
+    let text = fs::read_to_string(case("predict-unlabelled/check.csv")).unwrap();
+    let without_half = |(i, line): (usize, &str)| match i % 2 {
+        0 => format!("{line}\n"),
+        _ => format!("{},\n", line.rsplit_once(',').unwrap().0),
+    };
+    let text: String = text.lines().enumerate().map(without_half).collect();
+    fs::write(&path, text).unwrap();
+    let train = case("predict-unlabelled/train.csv");
+    let text = format!(
+        "student.epochs = 9\nteacher.epochs = 9\ndata.source = 'csv:{train},{}'",
+        path.display()
+    );
+    let cpu = fused_kd::auto::EngineName::Cpu.resolve().unwrap();
+    let run = fused_kd::auto::train(&cpu, &Setting::from_toml(&text).unwrap(), &|_| {}).unwrap();
+    assert_eq!((run.result.rows.test, run.test.labelled()), (40, 20));
+    let accuracy = run.result.student.test_accuracy;
+    assert_eq!(run.curve.test.last(), Some(&accuracy));
+    assert!(
+        accuracy > 0.55 && (20.0 * accuracy).fract() == 0.0,
+        "{accuracy}"
+    );
+}
+
 #[test]
 fn emnist_is_found_by_its_names() {
     let letters = case("emnist-names/letters");

@@ -196,6 +196,25 @@ fn training_rows_are_known() {
 }
 
 #[test]
+fn logits_that_are_no_numbers_are_refused() {
+    let directory = trained();
+    let here = directory.path();
+    fs::write(
+        here.join("far.csv"),
+        "0,0,0,0,0,0\n3e38,3e38,-3e38,3e38,3e38,-3e38\n",
+    )
+    .unwrap();
+    let far = "predict --model run/student.safetensors --data csv:far.csv --out far-out.csv";
+    let (code, out, error) = run(here, far);
+    assert_eq!((code, &out[..]), (1, ""));
+    assert!(
+        error.contains("row 1: the student's logits are not finite"),
+        "{error}"
+    );
+    assert!(!here.join("far-out.csv").exists());
+}
+
+#[test]
 fn a_pipe_is_read() {
     let directory = trained();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fused-kd"));

@@ -5,6 +5,7 @@ use super::options::{CsvOptions, Header, LabelColumn};
 use crate::data::Layout;
 use crate::data::labels::is_missing;
 use csv::ByteRecord;
+use std::collections::{HashMap, HashSet};
 
 /// What the columns of one file are.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,18 +81,20 @@ impl Columns {
     /// Puts the features in the order of the layout, where both have names.
     fn arrange(&mut self, layout: &Layout) -> Result<(), String> {
         if let (Some(names), Some(wanted)) = (&self.names, &layout.names) {
-            let lacking = wanted.iter().find(|name| !names.contains(name));
-            let beyond = names.iter().find(|name| !wanted.contains(name));
             let whose = &layout.origin;
-            if let Some(name) = lacking {
-                return Err(format!("no column `{name}`, which {whose} has"));
+            let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
+            let mut order = Vec::with_capacity(wanted.len());
+            for name in wanted {
+                match places.get(name) {
+                    Some(&place) => order.push(self.features[place]),
+                    None => return Err(format!("no column `{name}`, which {whose} has")),
+                }
             }
-            if let Some(name) = beyond {
+            let wanted: HashSet<&String> = wanted.iter().collect();
+            if let Some(name) = names.iter().find(|name| !wanted.contains(name)) {
                 return Err(format!("column `{name}`, which {whose} has not"));
             }
-            let at = |name: &String| names.iter().position(|other| other == name);
-            let order: Vec<usize> = wanted.iter().filter_map(at).collect();
-            self.features = order.iter().map(|&i| self.features[i]).collect();
+            self.features = order;
             self.names = layout.names.clone();
         }
         if self.features.len() != layout.features {
@@ -139,7 +142,7 @@ fn names(heading: &[String], features: &[usize]) -> Option<Vec<String>> {
     let names: Vec<String> = features.iter().map(|&at| heading[at].clone()).collect();
     let is_fit = |name: &String| name.len() <= LONGEST_NAME && !name.contains(char::is_control);
     let length: usize = names.iter().map(String::len).sum();
-    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    let distinct: HashSet<&String> = names.iter().collect();
     let all =
         names.iter().all(is_fit) && length <= LONGEST_HEADING && distinct.len() == names.len();
     all.then_some(names)
