@@ -191,6 +191,10 @@ impl Table {
         }
         for &at in &columns.features {
             let cell = &row[at];
+            if let Some(value) = numbers.usual(cell) {
+                self.features.push(value);
+                continue;
+            }
             let value = numbers.parse(cell);
             let value = value.map_err(|problem| place.cell(at, cell, problem))?;
             if value.is_none() {
@@ -266,6 +270,8 @@ impl Table {
     }
 }
 
+/// Bytes that are read at a time.
+const BUFFER: usize = 1 << 16;
 /// So many rows decide what columns are.
 const FIRST: usize = 50;
 
@@ -303,6 +309,7 @@ impl<'a> Rows<'a> {
                 .flexible(true)
                 .delimiter(text.separator.byte())
                 .terminator(Terminator::Any(b'\n'))
+                .buffer_capacity(BUFFER)
                 .trim(Trim::All)
                 .from_reader(text),
             path,

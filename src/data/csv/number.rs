@@ -18,13 +18,16 @@ impl Numbers {
         }
     }
 
+    /// A finite number with a decimal point, where nothing else may be meant: almost every cell.
+    #[inline]
+    pub(super) fn usual(&self, cell: &[u8]) -> Option<f32> {
+        let is_plain = !self.commas && self.decimal != Some(Decimal::Comma);
+        plain(cell).filter(|value| is_plain && value.is_finite())
+    }
+
     /// A finite number, or none where it is missing. A table has decimal points or decimal commas, and
     /// not both: one of them would stand between thousands.
     pub(super) fn parse(&mut self, cell: &[u8]) -> Result<Option<f32>, String> {
-        let is_plain = !self.commas && self.decimal != Some(Decimal::Comma);
-        if is_plain && let Some(value) = plain(cell) {
-            return finite(value, cell);
-        }
         if is_missing(cell) {
             return Ok(None);
         }
@@ -100,10 +103,11 @@ mod tests {
     fn decimals_are_points_or_commas_and_not_both() {
         let parse = |cells: &[&str], separator, decimal| {
             let mut numbers = Numbers::new(separator, decimal);
-            cells
-                .iter()
-                .map(|cell| numbers.parse(cell.as_bytes()))
-                .collect::<Result<Vec<_>, _>>()
+            let mut parse = |cell: &&str| match numbers.usual(cell.as_bytes()) {
+                Some(value) => Ok(Some(value)),
+                None => numbers.parse(cell.as_bytes()),
+            };
+            cells.iter().map(&mut parse).collect::<Result<Vec<_>, _>>()
         };
         let all = |values: &[f32]| Ok(values.iter().copied().map(Some).collect::<Vec<_>>());
         let semicolon = Separator::Semicolon;
