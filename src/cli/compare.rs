@@ -12,7 +12,7 @@ use crate::train::{Comparison, Progress, Scenario, Setting};
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, Report};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{fs, io};
 
@@ -124,7 +124,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !settings.iter().all(is_ours) {
         terminal::note("`train` alone reads [loss] and mutual: a comparison has its methods' own");
     }
-    let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
+    let inputs: Vec<PathBuf> = settings
+        .iter()
+        .flat_map(|setting| arguments.setting.inputs(setting))
+        .collect();
+    let out = OutputDirectory::asked_for(
+        arguments.out.as_deref(),
+        arguments.force,
+        "compare",
+        &inputs,
+    )?;
     let engine = terminal::chosen(arguments.engine)?;
     let mut comparisons = Vec::new();
     for setting in &settings {
@@ -135,21 +144,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         comparison.warnings.iter().for_each(terminal::warn);
         comparisons.push(comparison);
     }
+    let printed = match (arguments.format, &comparisons[..]) {
+        (Format::Json, [comparison]) => terminal::print_json(comparison),
+        (Format::Json, all) => terminal::print_json(&all),
+        (Format::Table, all) => print(all),
+    };
     if let Some(out) = &out {
         write(out, &comparisons)?;
-    }
-    match (arguments.format, &comparisons[..]) {
-        (Format::Json, [comparison]) => terminal::print_json(comparison)?,
-        (Format::Json, all) => terminal::print_json(&all)?,
-        (Format::Table, all) => print(all)?,
-    }
-    if let Some(out) = &out {
         terminal::note(format_args!(
             "results are in `{}`; open report.html",
             out.path().display()
         ));
     }
-    Ok(())
+    printed
 }
 
 fn print(comparisons: &[Comparison]) -> Result<(), Failure> {
@@ -196,8 +203,7 @@ fn write(out: &OutputDirectory, comparisons: &[Comparison]) -> Result<(), Report
             files.push((place.join(name), text));
         }
     }
-    let names: Vec<&Path> = files.iter().map(|(name, _)| name.as_path()).collect();
-    out.fill(&names, |directory| -> io::Result<()> {
+    out.fill(|directory| -> io::Result<()> {
         for (name, text) in &files {
             let path = directory.join(name);
             fs::create_dir_all(path.parent().unwrap_or(directory))?;

@@ -161,6 +161,13 @@ impl SettingArguments {
         })
     }
 
+    /// The files that a run in this setting reads.
+    pub(super) fn inputs(&self, setting: &Setting) -> Vec<PathBuf> {
+        let mut paths = setting.data.paths();
+        paths.extend(self.config.clone());
+        paths
+    }
+
     fn flags(&self) -> Vec<Flag<'_>> {
         let flag = Flag::new;
         vec![

@@ -15,11 +15,15 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Results, in DIR, which appears whole or not at all:
-  student.safetensors  the network after the last epoch, for `fused-kd predict`
+  student.safetensors  the network after the last epoch, for `fused-kd predict`, and as the state of
+                       PyTorch's Sequential(Linear, ReLU, Linear, …): 0.weight [outputs, inputs], 0.bias, …
+                       logits = net((x − scaling.mean) / scaling.scale); a missing feature is 0 there
+  student.onnx         the same, its scaling included: raw features in, logits out
   setting.toml         the setting with every key: it makes the same run again
   results.json         accuracies, calibration, rows, the loss in full
   curve.csv            loss, validation and test accuracy after each epoch
   selection.csv        with [select]: the rows that the teacher supervises, from which epoch on
+  run.json             the command, and the files above
 
 Examples:
   fused-kd train --dry-run > run.toml              every key with its default, to start from
@@ -71,7 +75,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.setting.dry_run {
         return terminal::print(resolved.trim_end());
     }
-    let out = OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force)?;
+    let inputs = arguments.setting.inputs(&setting);
+    let out =
+        OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force, "train", &inputs)?;
     let engine = terminal::chosen(arguments.engine)?;
     let (bar, reading) = (bar(&setting), terminal::Reading::default());
     let run = auto::train(&engine, &setting, &|progress| match progress {
@@ -86,17 +92,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     bar.finish_and_clear();
     let run = run.map_err(|error| written.training_failure(error))?;
     run.result.warnings.iter().for_each(terminal::warn);
+    let printed = match arguments.format {
+        Format::Json => terminal::print_json(&run.result),
+        Format::Table => terminal::print(report::run_summary(&run.result)),
+    };
     if let Some(out) = &out {
         write(out, &run, &resolved)?;
+        let student = out.path().join("student.safetensors");
+        terminal::note(format_args!(
+            "results are in `{}`; the student in PyTorch:\n{}",
+            out.path().display(),
+            run.model.python(&student.to_string_lossy())
+        ));
     }
-    match arguments.format {
-        Format::Json => terminal::print_json(&run.result)?,
-        Format::Table => terminal::print(report::run_summary(&run.result))?,
-    }
-    if let Some(out) = &out {
-        terminal::note(format_args!("results are in `{}`", out.path().display()));
-    }
-    Ok(())
+    printed
 }
 
 /// A progress bar on a terminal, nothing anywhere else.
@@ -110,21 +119,18 @@ fn bar(setting: &Setting) -> ProgressBar {
     }
 }
 
-/// The student comes last: where it is new, the others are.
 fn write(out: &OutputDirectory, run: &Run, resolved: &str) -> Result<(), Report> {
     let json = serde_json::to_string_pretty(&run.result).into_diagnostic()?;
+    let model = &run.model;
     let mut files: Vec<(&str, Vec<u8>)> = vec![
         ("setting.toml", resolved.into()),
         ("results.json", (json + "\n").into()),
+        ("student.safetensors", model.to_bytes().into_diagnostic()?),
+        ("student.onnx", model.to_onnx().into_diagnostic()?),
     ];
     let tables = report::run_tables(run).into_iter();
     files.extend(tables.map(|(name, text)| (name, text.into())));
-    files.push((
-        "student.safetensors",
-        run.model.to_bytes().into_diagnostic()?,
-    ));
-    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    out.fill(&names, |directory| {
+    out.fill(|directory| {
         files
             .iter()
             .try_for_each(|(name, bytes)| fs::write(directory.join(name), bytes))

@@ -98,6 +98,15 @@ impl Source {
         }
     }
 
+    /// The files, or directories, that are read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Csv { train, test, .. } => std::iter::once(train).chain(test).cloned().collect(),
+            Self::Idx { directory } => vec![directory.clone()],
+            Self::Digits | Self::Synthetic(_) => Vec::new(),
+        }
+    }
+
     /// Whether the rows come from files of the user's.
     pub(crate) fn is_files(&self) -> bool {
         matches!(self, Self::Csv { .. } | Self::Idx { .. })

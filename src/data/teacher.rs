@@ -4,6 +4,7 @@ use super::{ArrayError, ArrayPath, DataError, Dataset};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The file for the rows of a data file, and the one for the rows of its test file:
@@ -13,6 +14,14 @@ use std::str::FromStr;
 pub struct TeacherFiles {
     train: ArrayPath,
     test: Option<ArrayPath>,
+}
+
+impl TeacherFiles {
+    /// The files that are read.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let arrays = std::iter::once(&self.train).chain(&self.test);
+        arrays.map(ArrayPath::file)
+    }
 }
 
 impl FromStr for TeacherFiles {

@@ -2,7 +2,7 @@
 
 use super::data_check;
 use super::given_teacher::GivenTeacher;
-use super::model::{About, Columns, FORMAT, Model, Predictions};
+use super::model::{About, Columns, FORMAT, FORMULA, Model, Predictions};
 use super::prepare::teach;
 use super::recipe::Learner;
 use super::record::{Curve, Selected};
@@ -114,6 +114,7 @@ fn about(
 ) -> Result<About, SettingError> {
     Ok(About {
         format: FORMAT,
+        formula: FORMULA.to_owned(),
         sizes: result.student.sizes.clone(),
         classes: result.rows.classes,
         rows_at_once,

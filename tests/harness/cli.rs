@@ -632,7 +632,6 @@ fn existing_results_are_replaced_only_by_force() {
     let batch = batch();
     let at = batch.path();
     loss(at, "out", "");
-    fs::write(at.join("out/notes.txt"), "mine").unwrap();
     let before = names(at);
     let (code, _, error) = run(at, &format!("{FILES} --out out"));
     assert!(
@@ -642,12 +641,18 @@ fn existing_results_are_replaced_only_by_force() {
     assert!(error.contains("--force"), "{error}");
     let summary = loss(at, "out", "--preset lr --force");
     assert_eq!(summary["preset"], "lr");
-    assert_eq!(
-        fs::read_to_string(at.join("out/notes.txt")).unwrap(),
-        "mine"
-    );
     assert_eq!(names(at), before);
-    let expected = ["grad.npy", "notes.txt", "stats.npy", "summary.json"];
+    // A file of the user's is not lost with the run that it lies beside.
+    fs::write(at.join("out/notes.txt"), "mine").unwrap();
+    let (code, _, error) = run(at, &format!("{FILES} --out out --force"));
+    assert!(code == 1 && error.contains("`notes.txt`"), "{error}");
+    let expected = [
+        "grad.npy",
+        "notes.txt",
+        "run.json",
+        "stats.npy",
+        "summary.json",
+    ];
     assert_eq!(names(&at.join("out")), expected.map(str::to_owned).into());
     let (code, _, error) = run(at, &format!("{FILES} --out s.npy --force"));
     assert!(code == 1 && error.contains("not a directory"), "{error}");

@@ -274,13 +274,40 @@ fn seeds_are_counted_from_the_first() {
 #[test]
 fn results_are_replaced_only_by_force() {
     let directory = tempfile::tempdir().unwrap();
-    fs::create_dir(directory.path().join("out")).unwrap();
-    fs::write(directory.path().join("out/mine"), "").unwrap();
-    let (code, _, err) = fused_kd(&short(&["--out", "out"]), directory.path());
+    let out = directory.path().join("out");
+    let run = |more: &[&str]| {
+        fused_kd(
+            &short(&[&["--out", "out"], more].concat()),
+            directory.path(),
+        )
+    };
+    let table = || fs::read_to_string(out.join("results.csv")).unwrap();
+    assert_eq!(run(&[]).0, Some(0));
+    let before = table();
+    let (code, _, err) = run(&[]);
     assert_eq!(code, Some(1));
     assert!(err.contains("--force"), "{err}");
-    let (code, _, _) = fused_kd(&short(&["--out", "out", "--force"]), directory.path());
+    let (code, _, _) = run(&["--force", "--set", "seed=7"]);
     assert_eq!(code, Some(0));
-    assert!(directory.path().join("out/mine").exists());
-    assert!(directory.path().join("out/results.csv").exists());
+    assert_ne!(table(), before);
+    // Another command's run is no run to replace, nor is a directory with a file of the user's.
+    let train = [
+        "train",
+        "--epochs",
+        "1",
+        "--teacher-epochs",
+        "1",
+        "--out",
+        "out",
+        "--force",
+    ];
+    let (code, _, err) = fused_kd(&train, directory.path());
+    assert!(
+        code == Some(1) && err.contains("a run of `fused-kd compare`"),
+        "{err}"
+    );
+    fs::write(out.join("mine"), "").unwrap();
+    let (code, _, err) = run(&["--force"]);
+    assert!(code == Some(1) && err.contains("`mine`"), "{err}");
+    assert!(out.join("mine").exists());
 }

@@ -10,6 +10,7 @@ mod compare;
 mod data;
 mod exploration;
 mod given_teacher;
+mod killed;
 #[cfg(feature = "cli")]
 mod loss_files;
 #[cfg(feature = "cli")]

@@ -7,6 +7,7 @@ use crate::cli::failure::failed;
 use crate::data::{Array, ArrayPath, Shape};
 use crate::spec::{ArgumentError, LossSpec};
 use miette::{IntoDiagnostic, Report, WrapErr};
+use std::path::PathBuf;
 
 /// Where the batch is.
 #[derive(clap::Args)]
@@ -56,6 +57,14 @@ pub(super) struct InputTypes {
 }
 
 impl Files {
+    /// The files that are read.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let given = [&self.student, &self.teacher, &self.labels].into_iter();
+        let optional = [&self.weights, &self.kd_weights, &self.tau];
+        let all = given.chain(optional.into_iter().flatten());
+        all.map(ArrayPath::file).collect()
+    }
+
     /// Reads the batch; all shapes are held against each other before any values are read.
     pub(super) fn read(&self) -> Result<Inputs, Report> {
         let student = self.student.open()?;

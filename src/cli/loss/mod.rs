@@ -94,16 +94,22 @@ const RESULTS: [&str; 3] = ["grad.npy", "stats.npy", "summary.json"];
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
     check(arguments, &spec)?;
-    let output = OutputDirectory::new(&arguments.out, arguments.force)?;
+    let inputs = arguments.files.paths();
+    let output = OutputDirectory::hold(&arguments.out, arguments.force, "loss", &inputs)?;
     let choice = terminal::chosen(arguments.engine)?;
     let results = compute(arguments, &spec, &choice)?;
     let summary = &results.summary;
     summary.warnings.iter().for_each(terminal::warn);
-    output.fill(&RESULTS, |directory| results.write(directory))?;
-    match arguments.format {
+    let printed = match arguments.format {
         Format::Json => terminal::print_json(summary),
+        Format::Table => terminal::print(summary),
+    };
+    output.fill(|directory| results.write(directory))?;
+    printed?;
+    match arguments.format {
+        Format::Json => Ok(()),
         Format::Table => terminal::print(format_args!(
-            "{summary}\nwrote  {} to {}",
+            "wrote  {} to {}",
             RESULTS.join(", "),
             output.path().display()
         )),

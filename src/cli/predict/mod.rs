@@ -85,13 +85,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let file = |path: &Option<PathBuf>| {
-        let file = path
-            .as_deref()
-            .map(|path| OutputFile::new(path, arguments.force));
-        file.transpose()
-    };
-    let (out, logits) = (file(&arguments.out)?, file(&arguments.logits)?);
+    let (out, logits) = outputs(arguments)?;
     let model = Model::load(&arguments.model).map_err(Report::from_err)?;
     let reading = terminal::Reading::default();
     let dataset = model.read(&arguments.data, &|bytes| reading.show(bytes));
@@ -120,6 +114,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let mut summary = Summary::new(&model, &dataset, choice.engine.name(), &rows, &predictions);
     summary.is_over_training = is_over_training;
+    let printed = match arguments.format {
+        Format::Table => table::print(&summary),
+        Format::Json => terminal::print_json(&summary),
+        Format::Csv => terminal::print(String::from_utf8_lossy(&summary.csv()).trim_end()),
+    };
     if let Some(out) = &out {
         out.fill(|path| fs::write(path, summary.csv()))?;
     }
@@ -127,11 +126,29 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let shape = [rows.len(), predictions.classes];
         logits.fill(|path| npy::write(path, &shape, predictions.logits.iter().copied()))?;
     }
-    match arguments.format {
-        Format::Table => table::print(&summary),
-        Format::Json => terminal::print_json(&summary),
-        Format::Csv => terminal::print(String::from_utf8_lossy(&summary.csv()).trim_end()),
+    printed
+}
+
+/// The files for predictions and for logits, as far as they are asked for.
+fn outputs(arguments: &Arguments) -> Result<(Option<OutputFile>, Option<OutputFile>), Failure> {
+    let mut inputs = arguments.data.paths();
+    inputs.push(arguments.model.clone());
+    let file = |path: &Option<PathBuf>| {
+        let path = path.as_deref();
+        path.map(|path| OutputFile::hold(path, arguments.force, "predict", &inputs))
+            .transpose()
+    };
+    let out = file(&arguments.out)?;
+    if let (Some(path), Some(out)) = (&arguments.logits, &out)
+        && out.is(path)
+    {
+        return Err(Failure::usage(
+            format_args!("--out and --logits are both `{}`", path.display()),
+            "give each a name of its own",
+        ));
     }
+    let logits = file(&arguments.logits)?;
+    Ok((out, logits))
 }
 
 fn rows(part: Part, dataset: &Dataset, model: &Model) -> Result<Vec<u32>, Failure> {

@@ -13,6 +13,11 @@ use std::str::FromStr;
 pub(crate) struct ArrayPath(String);
 
 impl ArrayPath {
+    /// The file alone.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.parts().0
+    }
+
     /// The file and the key: the text is divided at the last colon behind which a key can stand,
     /// because the file is there.
     pub(super) fn parts(&self) -> (PathBuf, Option<&str>) {

@@ -1,6 +1,7 @@
 //! Students in files, read with distrust: nothing is allocated before the header's claims have been
 //! held against the length of the file.
 
+use super::layers::transposed;
 use super::{About, FORMAT, Model, Sizes};
 use crate::data::{Scaling, excerpt};
 use safetensors::Dtype;
@@ -68,10 +69,11 @@ impl About {
             dtype,
             shape: shape.to_vec(),
         };
-        let layers = self.sizes.windows(2).enumerate().flat_map(|(i, pair)| {
+        let layers = self.layers().flat_map(|layer| {
+            let [weight, bias] = layer.names();
             [
-                tensor(format!("layer.{i}.weight"), Dtype::F32, pair),
-                tensor(format!("layer.{i}.bias"), Dtype::F32, &pair[1..]),
+                tensor(weight, Dtype::F32, &[layer.outputs, layer.inputs]),
+                tensor(bias, Dtype::F32, &[layer.outputs]),
             ]
         });
         let scaling = [
@@ -90,7 +92,7 @@ impl Model {
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let about = serde_json::to_string(&self.about)?;
         let tensors = self.about.tensors();
-        let layers = self.parameters.iter().flatten();
+        let layers = self.parameters_by_output().flatten();
         let layers = layers.map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect());
         let scaling = [self.scaling.mean(), self.scaling.deviation()];
         let scaling = scaling.map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect());
@@ -131,9 +133,12 @@ impl Model {
             return Err(file.wrong(SCALE, "every value must be greater than 0"));
         }
         // What was read from four bytes is an `f32`.
-        let single = |values: &Vec<f64>| values.iter().map(|&value| value as f32).collect();
-        let layers = values.chunks_exact(2);
-        let parameters = layers.map(|layer| [single(&layer[0]), single(&layer[1])]);
+        let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&v| v as f32).collect() };
+        let layers = about.layers().zip(values.chunks_exact(2));
+        let parameters = layers.map(|(layer, values)| {
+            let weight = transposed(&single(&values[0]), layer.outputs, layer.inputs);
+            [weight, single(&values[1])]
+        });
         Ok(Self {
             parameters: parameters.collect(),
             about,

@@ -1,7 +1,10 @@
 //! A trained student by itself: what it takes to predict, and where it came from.
 
 mod file;
+mod layers;
+mod onnx;
 mod predictions;
+mod protobuf;
 
 pub use file::ModelError;
 pub use predictions::Predictions;
@@ -18,11 +21,14 @@ use std::collections::HashMap;
 
 /// A student's network, the scaling of its features, and where both came from.
 ///
-/// As a file (safetensors, little-endian, see [`Model::to_bytes`]): `layer.{i}.weight`
-/// `[inputs, outputs]` and `layer.{i}.bias` `[outputs]` in `f32`, layers numbered from 0;
-/// `scaling.mean` and `scaling.scale` `[features]` in `f64`, as training computes with; and the
-/// metadata entry `fused-kd`, an [`About`] as JSON. A row's logits are
-/// `x₀ = (x − mean) / scale` (0 where `x` is missing), `xᵢ₊₁ = max(0, xᵢ·weightᵢ + biasᵢ)`, the last layer without the maximum.
+/// As a file (safetensors, little-endian, see [`Model::to_bytes`]) it has the names and the layout of a
+/// PyTorch `Sequential(Linear, ReLU, Linear, …)`: `0.weight` `[outputs, inputs]` and `0.bias`
+/// `[outputs]` in `f32`, then `2.weight`, `2.bias` and so on; `scaling.mean` and `scaling.scale`
+/// `[features]` in `f64`, as training computes with; and the metadata entry `fused-kd`, an [`About`] as
+/// JSON. A row's logits are `x₀ = (x − scaling.mean) / scaling.scale`, rounded to `f32` (0 where `x` is
+/// missing), `xᵢ₊₁ = max(0, weightᵢ·xᵢ + biasᵢ)`, the last layer without the maximum.
+///
+/// [`Model::to_onnx`] is the same network for other runtimes, the scaling included.
 #[derive(Clone, PartialEq)]
 pub struct Model {
     about: About,
@@ -31,15 +37,23 @@ pub struct Model {
 }
 
 /// The version of [`About`] that is written and read.
-pub(in crate::train) const FORMAT: u32 = 2;
+pub(in crate::train) const FORMAT: u32 = 3;
+
+/// What a student's file says of how its tensors make logits.
+pub(in crate::train) const FORMULA: &str = "logits = net(((x - scaling.mean) / scaling.scale).float()) \
+    for raw features x of shape [rows, features], 0 in place of a scaled feature that is missing; net is \
+    torch.nn.Sequential(Linear, ReLU, ..., Linear) with the other tensors as its state";
 
 /// Where a student came from.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct About {
-    /// The version of this description: 2. Version 1 had neither names nor a scale for each feature.
+    /// The version of the file: 3. Version 1 had neither names nor a scale for each feature, version 2
+    /// weights as `[inputs, outputs]` under other names.
     pub format: u32,
+    /// How the tensors make logits, for readers of the file.
+    pub formula: String,
     /// Layer sizes: features, hidden layers, classes.
     pub sizes: Vec<usize>,
     /// Classes.

@@ -11,6 +11,7 @@ use crate::train::method::Method;
 use crate::train::recipe::{Learner, Schedule};
 use crate::train::term::Term;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What is trained on what. `compare` and `train` read the same keys, each those that it needs:
 /// `methods`, `seeds`, `learning-rates` and `budget` are a comparison's, `loss` and `mutual` a
@@ -229,6 +230,20 @@ impl Data {
         self.teacher_logits
             .as_ref()
             .or(self.teacher_probabilities.as_ref())
+    }
+
+    /// The files that are read: the data's, and those of a teacher that was trained elsewhere.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let teacher = [
+            &self.teacher_logits,
+            &self.teacher_probabilities,
+            &self.teacher_features,
+            &self.teacher_ids,
+        ];
+        let of_teacher = teacher.into_iter().flatten().flat_map(TeacherFiles::paths);
+        let mut paths = self.source.paths();
+        paths.extend(of_teacher);
+        paths
     }
 
     /// The rows, labels and noise of a scenario.

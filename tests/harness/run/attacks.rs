@@ -23,16 +23,16 @@ fn f64s(values: &[f64]) -> Vec<u8> {
 impl Student {
     fn new() -> Self {
         let about = json!({
-            "format": 2, "sizes": [2, 3, 2], "classes": 2, "rows-at-once": 4, "train-rows": 10,
+            "format": 3, "formula": "x", "sizes": [2, 3, 2], "classes": 2, "rows-at-once": 4, "train-rows": 10,
             "labelled-rows": 10, "version": "0.1.0", "method": "kd", "data": "two", "rows-checksum": 1,
             "train-checksum": 2, "class-names": ["ash", "oak"], "columns": {}, "seed": 0,
             "engine": "cpu", "test-accuracy": 0.5, "config": ""
         });
         let tensors = [
-            ("layer.0.weight", "F32", vec![2, 3], f32s(&[0.5; 6])),
-            ("layer.0.bias", "F32", vec![3], f32s(&[0.0; 3])),
-            ("layer.1.weight", "F32", vec![3, 2], f32s(&[1.0; 6])),
-            ("layer.1.bias", "F32", vec![2], f32s(&[0.25, 0.5])),
+            ("0.weight", "F32", vec![3, 2], f32s(&[0.5; 6])),
+            ("0.bias", "F32", vec![3], f32s(&[0.0; 3])),
+            ("2.weight", "F32", vec![2, 3], f32s(&[1.0; 6])),
+            ("2.bias", "F32", vec![2], f32s(&[0.25, 0.5])),
             ("scaling.mean", "F64", vec![2], f64s(&[1.0, 2.0])),
             ("scaling.scale", "F64", vec![2], f64s(&[2.0, 3.0])),
         ];
@@ -141,7 +141,7 @@ fn students_that_contradict_themselves_are_refused() {
             "format",
             |s| s.about["format"] = 1.into(),
             "`fused-kd`",
-            "format 1, which another version of fused-kd wrote: this one reads 2",
+            "format 1, which another version of fused-kd wrote: this one reads 3",
         ),
         (
             "an old description",
@@ -230,13 +230,13 @@ fn students_that_contradict_themselves_are_refused() {
         (
             "other sizes",
             |s| s.about["sizes"] = json!([2, 4, 2]),
-            "layer.0.weight",
-            "shape [2, 3], but sizes 2-4-2 ask for [2, 4]",
+            "0.weight",
+            "shape [3, 2], but sizes 2-4-2 ask for [4, 2]",
         ),
         (
             "another layer",
             |s| s.about["sizes"] = json!([2, 3, 2, 2]),
-            "layer.2.weight",
+            "4.weight",
             "missing",
         ),
         (
@@ -248,7 +248,7 @@ fn students_that_contradict_themselves_are_refused() {
         (
             "missing",
             |s| drop(s.tensors.remove(1)),
-            "layer.0.bias",
+            "0.bias",
             "missing; sizes are 2-3-2",
         ),
         (
@@ -259,11 +259,8 @@ fn students_that_contradict_themselves_are_refused() {
         ),
         (
             "surplus",
-            |s| {
-                s.tensors
-                    .push(("layer.2.bias".into(), "F32", vec![0], vec![]))
-            },
-            "layer.2.bias",
+            |s| s.tensors.push(("4.bias".into(), "F32", vec![0], vec![])),
+            "4.bias",
             "no tensor of sizes",
         ),
         (
@@ -277,20 +274,20 @@ fn students_that_contradict_themselves_are_refused() {
         ),
         (
             "transposed",
-            |s| s.tensor("layer.0.weight").2 = vec![3, 2],
-            "layer.0.weight",
-            "shape [3, 2]",
+            |s| s.tensor("0.weight").2 = vec![2, 3],
+            "0.weight",
+            "shape [2, 3]",
         ),
         (
             "flat",
-            |s| s.tensor("layer.0.weight").2 = vec![6],
-            "layer.0.weight",
+            |s| s.tensor("0.weight").2 = vec![6],
+            "0.weight",
             "shape [6]",
         ),
         (
             "integers",
-            |s| s.tensor("layer.1.bias").1 = "I32",
-            "layer.1.bias",
+            |s| s.tensor("2.bias").1 = "I32",
+            "2.bias",
             "its values are I32, not F32",
         ),
         (
@@ -304,8 +301,8 @@ fn students_that_contradict_themselves_are_refused() {
         ),
         (
             "no number",
-            |s| s.tensor("layer.1.weight").3 = f32s(&[0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0]),
-            "layer.1.weight",
+            |s| s.tensor("2.weight").3 = f32s(&[0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0]),
+            "2.weight",
             "value 3 is NaN",
         ),
         (
@@ -401,11 +398,11 @@ fn headers_that_lie_are_refused() {
         ),
         (
             "an unknown type",
-            changed(&|h| h["layer.0.bias"]["dtype"] = "F33".into()),
+            changed(&|h| h["0.bias"]["dtype"] = "F33".into()),
             "F33",
         ),
-        ("overlap", offsets("layer.0.bias", [0, 12]), "the header"),
-        ("backwards", offsets("layer.0.bias", [36, 24]), "the header"),
+        ("overlap", offsets("0.bias", [0, 12]), "the header"),
+        ("backwards", offsets("0.bias", [36, 24]), "the header"),
         (
             "beyond",
             offsets("scaling.scale", [u64::MAX - 8, u64::MAX]),
@@ -413,7 +410,7 @@ fn headers_that_lie_are_refused() {
         ),
         (
             "overflow",
-            changed(&|h| h["layer.0.bias"]["shape"] = json!([1_u64 << 62, 1_u64 << 62])),
+            changed(&|h| h["0.bias"]["shape"] = json!([1_u64 << 62, 1_u64 << 62])),
             "the header",
         ),
     ];

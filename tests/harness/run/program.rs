@@ -32,8 +32,10 @@ fn a_run_leaves_everything_that_makes_it_again() {
         [
             "curve.csv",
             "results.json",
+            "run.json",
             "selection.csv",
             "setting.toml",
+            "student.onnx",
             "student.safetensors"
         ]
     );
@@ -54,6 +56,7 @@ fn a_run_leaves_everything_that_makes_it_again() {
     );
     for name in [
         "student.safetensors",
+        "student.onnx",
         "setting.toml",
         "curve.csv",
         "selection.csv",
@@ -244,7 +247,7 @@ fn what_cannot_be_is_named_and_leaves_nothing() {
         ("train --config absent.toml", 1, "absent.csv"),
         ("train --config large.toml", 1, "more than 1048576 bytes"),
         ("train --config binary.toml", 1, "binary.toml"),
-        ("train --out taken", 1, "--force"),
+        ("train --out taken", 1, "`taken` exists already"),
         ("train --force", 2, "--out"),
         ("train --dry-run --format json", 2, "--format"),
         (

@@ -1,0 +1,255 @@
+//! Outputs that appear whole or not at all: held for one run from before its work until they are in
+//! their place, and refused where they would cost somebody something.
+
+mod hold;
+mod inputs;
+mod manifest;
+mod place;
+
+use super::failure::failed;
+use hold::Hold;
+use manifest::Manifest;
+use miette::{Report, WrapErr};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+const CHECK_DISK: &str = "check permissions and free space";
+
+/// A directory for one run's results.
+pub(super) struct OutputDirectory {
+    /// As it was given.
+    path: PathBuf,
+    /// Where it is.
+    at: PathBuf,
+    command: &'static str,
+    /// Whether there are results of an older run to replace.
+    replaces: bool,
+    hold: Hold,
+}
+
+impl OutputDirectory {
+    /// Holds the directory for a run of `command`, before any work is done for it. With `force` there
+    /// may be an older run of the same command, which is replaced as a whole. None of the `inputs` may
+    /// be in it.
+    pub(super) fn hold(
+        path: &Path,
+        force: bool,
+        command: &'static str,
+        inputs: &[PathBuf],
+    ) -> Result<Self, Report> {
+        let name = path.display();
+        let at = located(path)?;
+        let replaces = check_contents(path, &at, force, command)?;
+        inputs::check_outside(path, &at, inputs)?;
+        let hold = Hold::take(&at, command)
+            .wrap_err_with(|| format!("no place for `{name}` in `{}`", parent(&at).display()))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            at,
+            command,
+            replaces,
+            hold,
+        })
+    }
+
+    /// The same where results are written only if somebody asked for them.
+    pub(super) fn asked_for(
+        path: Option<&Path>,
+        force: bool,
+        command: &'static str,
+        inputs: &[PathBuf],
+    ) -> Result<Option<Self>, Report> {
+        path.map(|path| Self::hold(path, force, command, inputs))
+            .transpose()
+    }
+
+    /// The directory's path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has `write` fill a hidden directory on the same file system, sees it on the disk, and moves it
+    /// to its place in one step.
+    pub(super) fn fill(&self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Report> {
+        let results = self.hold.place().join("results");
+        let make = || {
+            fs::create_dir(&results)?;
+            write(&results)?;
+            Manifest::of(self.command, &results)?.write(&results)?;
+            place::sync(&results)
+        };
+        make()
+            .map_err(|error| failed(error, CHECK_DISK))
+            .and_then(|()| self.place(&results))
+            .wrap_err_with(|| format!("cannot write the results to `{}`", self.path.display()))
+    }
+
+    fn place(&self, results: &Path) -> Result<(), Report> {
+        let placed = match self.replaces {
+            true => place::replace(results, &self.at, &self.hold.aside()),
+            false => place::create(results, &self.at),
+        };
+        placed.map_err(|error| {
+            // Work is not thrown away because a name was taken in the meantime.
+            let mut other = self.at.clone().into_os_string();
+            other.push(format!("-{}", std::process::id()));
+            match fs::rename(results, &other) {
+                Ok(()) => failed(error, format!("the results are in `{}`", other.display())),
+                Err(_) => failed(error, CHECK_DISK),
+            }
+        })
+    }
+}
+
+/// The path with a name of its own at its end, behind links.
+fn located(path: &Path) -> Result<PathBuf, Report> {
+    let Ok(at) = path.canonicalize() else {
+        let name = path.file_name();
+        let parent = parent(path);
+        return match (name, parent.canonicalize()) {
+            (Some(name), Ok(parent)) if parent.is_dir() => Ok(parent.join(name)),
+            _ => Err(failed(
+                format_args!(
+                    "`{}` is not a directory: no place for `{}`",
+                    parent.display(),
+                    path.display()
+                ),
+                "create it first, or choose another place",
+            )),
+        };
+    };
+    let is_here = env::current_dir()
+        .and_then(|here| here.canonicalize())
+        .is_ok_and(|here| here.starts_with(&at));
+    if is_here || at.file_name().is_none() {
+        return Err(failed(
+            format_args!("`{}` is the directory that you are in", path.display()),
+            "choose a new directory in it, such as `results`",
+        ));
+    }
+    Ok(at)
+}
+
+/// Whether there are results to replace; refuses what must not be replaced.
+fn check_contents(
+    path: &Path,
+    at: &Path,
+    force: bool,
+    command: &'static str,
+) -> Result<bool, Report> {
+    let name = path.display();
+    let Ok(metadata) = at.symlink_metadata() else {
+        return Ok(false);
+    };
+    if !metadata.is_dir() {
+        return Err(failed(
+            format_args!("`{name}` exists already, and is not a directory"),
+            "choose another name",
+        ));
+    }
+    let is_empty = at
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_none());
+    if !is_empty && !force {
+        return Err(failed(
+            format_args!("`{name}` exists already"),
+            "choose another directory, or replace the run in it with --force",
+        ));
+    }
+    if place::is_file_system(at) {
+        return Err(failed(
+            format_args!(
+                "`{name}` is a file system of its own, which cannot be replaced as a whole"
+            ),
+            format_args!(
+                "choose a directory in it, such as `{}`",
+                path.join("results").display()
+            ),
+        ));
+    }
+    if !is_empty {
+        manifest::check_replaceable(path, at, command)?;
+    }
+    Ok(!is_empty)
+}
+
+/// One file of results.
+pub(super) struct OutputFile {
+    path: PathBuf,
+    at: PathBuf,
+    hold: Hold,
+}
+
+impl OutputFile {
+    /// Holds the file, before any work is done for it; with `force` it may exist. It must be none of the
+    /// `inputs`.
+    pub(super) fn hold(
+        path: &Path,
+        force: bool,
+        command: &'static str,
+        inputs: &[PathBuf],
+    ) -> Result<Self, Report> {
+        let name = path.display();
+        match path.symlink_metadata() {
+            Ok(_) if !force => {
+                return Err(failed(
+                    format_args!("`{name}` exists already"),
+                    "choose another name, or replace it with --force",
+                ));
+            }
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(failed(
+                    format_args!("`{name}` is a directory"),
+                    "choose another name",
+                ));
+            }
+            _ => {}
+        }
+        let at = located(path)?;
+        inputs::check_not_among(path, &at, inputs)?;
+        let hold = Hold::take(&at, command)
+            .wrap_err_with(|| format!("no place for `{name}` in `{}`", parent(&at).display()))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            at,
+            hold,
+        })
+    }
+
+    /// Has `write` write a hidden file on the same file system, sees it on the disk, and moves it to its
+    /// place.
+    pub(super) fn fill(&self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Report> {
+        let result = self.hold.place().join("result");
+        let fill = || {
+            write(&result)?;
+            place::sync(&result)?;
+            fs::rename(&result, &self.at)?;
+            place::sync_directory(parent(&self.at))
+        };
+        fill()
+            .map_err(|error| failed(error, CHECK_DISK))
+            .wrap_err_with(|| format!("cannot write `{}`", self.path.display()))
+    }
+
+    /// Whether a path leads to the same file.
+    pub(super) fn is(&self, path: &Path) -> bool {
+        located(path).is_ok_and(|at| at == self.at)
+    }
+}
+
+/// The directory that a path is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The name of a path that [`located`] gave.
+fn name(at: &Path) -> &OsStr {
+    at.file_name().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
