@@ -2,6 +2,7 @@
 
 mod attacks;
 mod config;
+mod elsewhere;
 #[cfg(feature = "cli")]
 mod program;
 
