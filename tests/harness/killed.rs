@@ -79,7 +79,7 @@ fn killed(command: &str, files: &[&str], kills: usize) -> usize {
         } else {
             let writing = here.join(".out.fused-kd/results");
             while !writing.exists() && child.try_wait().unwrap().is_none() {}
-            sleep(Duration::from_micros((2e4 * drawn(&mut state)) as u64));
+            sleep(Duration::from_micros((6e4 * drawn(&mut state)) as u64));
         }
         child.kill().unwrap();
         child.wait().unwrap();
