@@ -99,7 +99,8 @@ impl Source {
     }
 
     /// The files, or directories, that are read.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
         match self {
             Self::Csv { train, test, .. } => std::iter::once(train).chain(test).cloned().collect(),
             Self::Idx { directory } => vec![directory.clone()],

@@ -18,7 +18,7 @@ pub struct TeacherFiles {
 
 impl TeacherFiles {
     /// The files that are read.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
         let arrays = std::iter::once(&self.train).chain(&self.test);
         arrays.map(ArrayPath::file)
     }

@@ -198,10 +198,11 @@ impl OutputFile {
                     "choose another name, or replace it with --force",
                 ));
             }
-            Ok(metadata) if metadata.is_dir() => {
+            // Neither a directory nor a device is replaced.
+            Ok(_) if !path.is_file() => {
                 return Err(failed(
-                    format_args!("`{name}` is a directory"),
-                    "choose another name",
+                    format_args!("`{name}` is not a regular file"),
+                    "choose another name; --format prints results for programs",
                 ));
             }
             _ => {}

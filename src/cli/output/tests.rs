@@ -122,5 +122,8 @@ fn no_output_takes_the_place_of_an_input() {
     assert!(OutputDirectory::hold(&path, true, "train", &inputs).is_err());
     assert!(OutputFile::hold(&path.join("a"), true, "predict", &inputs).is_err());
     OutputFile::hold(&path.join("b"), true, "predict", &inputs).unwrap();
+    assert!(OutputFile::hold(&path, true, "predict", &[]).is_err());
+    #[cfg(unix)]
+    assert!(OutputFile::hold(Path::new("/dev/null"), true, "predict", &[]).is_err());
     assert_eq!(names(&path), ["a", "run.json"]);
 }

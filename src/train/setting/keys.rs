@@ -233,7 +233,8 @@ impl Data {
     }
 
     /// The files that are read: the data's, and those of a teacher that was trained elsewhere.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
         let teacher = [
             &self.teacher_logits,
             &self.teacher_probabilities,
