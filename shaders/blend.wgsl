@@ -1,4 +1,4 @@
-// Forward KL the short way, for rows whose student and target do not nearly agree: D comes with the
+// The specialised forward KL, for rows whose student and target do not nearly agree: D comes with the
 // sums of the second sweep, and the gradient is a sum of exponentials.
 
 struct Blend {

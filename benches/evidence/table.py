@@ -6,7 +6,7 @@
 
 The first table has a row per file: how good its teacher is, and test accuracies of the three
 methods that others are held against. The second has a column per file: each method's test accuracy
-less that of `kd`, in points, paired by seed, with its 95 % interval by Student's t. Bold intervals
+less that of `kd`, in points, paired by seed, with its 95 % confidence interval by Student's t. Bold intervals
 leave out 0.
 """
 
@@ -77,7 +77,7 @@ def overview(comparisons: dict[str, dict[str, Any]]) -> str:
         shares = [teacher.get("test_accuracy"), teacher.get("train_accuracy"), *students]
         return [name, *map(accuracy, shares)]
 
-    head = ["comparison", "teacher test %", "right on % of the training labels"]
+    head = ["comparison", "teacher test %", "accuracy on training rows %"]
     head += [f"`{baseline}`" for baseline in BASELINES]
     return markdown(head, [row(*item) for item in comparisons.items()])
 
@@ -112,7 +112,7 @@ def report(comparisons: dict[str, dict[str, Any]], against: str) -> str:
     return (
         f"Means over {seeds(comparisons)} seeds.\n\n"
         f"{overview(comparisons)}\n\n"
-        f"Test accuracy less that of `{against}`, in points, with its 95 % interval:\n\n"
+        f"Gain over `{against}` in test accuracy, in points [95 % CI]:\n\n"
         f"{differences(comparisons, against)}"
     )
 

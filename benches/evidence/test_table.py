@@ -67,12 +67,12 @@ class Printed(unittest.TestCase):
             [
                 "Means over 2 seeds.",
                 "",
-                "| comparison | teacher test % | right on % of the training labels "
+                "| comparison | teacher test % | accuracy on training rows % "
                 "| `ce` | `kd` | `lr` |",
                 "|---|---|---|---|---|---|",
                 "| forest | 97.5 | 98.2 | 90.5 | 92.0 | 92.4 |",
                 "",
-                "Test accuracy less that of `kd`, in points, with its 95 % interval:",
+                "Gain over `kd` in test accuracy, in points [95 % CI]:",
                 "",
                 "| method | forest |",
                 "|---|---|",

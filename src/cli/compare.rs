@@ -2,11 +2,13 @@
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
+use super::layout;
 use super::output::OutputDirectory;
+use super::provenance::Started;
 use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
 use crate::auto::{self, EngineName};
-use crate::report;
+use crate::report::{self, Provenance};
 use crate::spec::Preset;
 use crate::train::{Comparison, Progress, Scenario, Setting};
 use clap::builder::PossibleValuesParser;
@@ -17,65 +19,70 @@ use std::sync::OnceLock;
 use std::{fs, io};
 
 const EXAMPLES: &str = "\
-The default: optical digits, a teacher that learned from 200 other rows than the student's 200,
-with shifted copies of its own. It beats the student trained alone, and yet is wrong on about 7 % of
-the student's training labels.
+The default data are handwritten digits. The teacher learns from 200 rows, and
+the student from 200 others. The teacher is better than a student trained alone,
+and yet it misclassifies about 7 % of the student's training rows.
 
 Examples:
-  fused-kd compare                                        all methods, 5 seeds
+  fused-kd compare                     all methods, 5 seeds
   fused-kd compare --methods ce,kd,lr --seeds 10
-  fused-kd compare --teacher-train-size all               a reliable teacher: worth having
-  fused-kd compare --train-size all --teacher-train-size all --teacher-label-noise 0.3
-                                                          a bad one: plain labels win
-  fused-kd compare --methods kd,lr,ie-kd,ie+lr,dml,ie-dml feature terms, and mutual learning
-  fused-kd compare --data csv:train.csv,test.csv --out run1
-  fused-kd compare --data csv:train.csv,test.csv --teacher-logits logits.npy --train-size all
-                                                          a teacher that another program trained
-  fused-kd compare --config run1/setting.toml --set student.optimiser=adamw
-  fused-kd compare --data idx:mnist --train-size 1000 --teacher-train-size 1000 --format json";
+  fused-kd compare --teacher-train-size all
+                                       a reliable teacher
+  fused-kd compare --scenario noisy-teacher
+                                       a teacher that learned from wrong labels
+  fused-kd compare --methods kd,lr,ie-kd,ie+lr,dml,ie-dml
+                                       feature terms and mutual learning
+  fused-kd compare --data csv:train.csv,test.csv --out comparison1
+                                       your own tables, with a report
+  fused-kd compare --data csv:train.csv --teacher-logits logits.npy \\
+      --train-size all                 a teacher that another program trained
+  fused-kd compare --config comparison1/setting.toml \\
+      --set student.optimiser=adamw    repeat a comparison with one change";
 
-/// Train a teacher, and students under several losses: the main job.
+/// Compare distillation methods: train a teacher, and a student under each loss.
 ///
-/// For each seed the data are split, a wide teacher is trained, and a small student is trained
-/// under each method. Prints test accuracy after the last epoch, and what each method gains over
-/// plain distillation (kd), paired by seed.
+/// For each seed, split the data, train a wide teacher, and train a small student with each method.
+/// Print the test accuracy after the last epoch, and the gain over plain distillation (kd), paired by
+/// seed.
 #[derive(clap::Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{TABLE_HELP}"))]
 pub(super) struct Arguments {
     #[command(flatten)]
     setting: SettingArguments,
-    /// Methods, separated by commas; `fused-kd presets` lists them. If not given, all of one student
-    /// without feature terms.
+    /// Compare these methods, separated by commas; `fused-kd presets` lists them [default: all with one
+    /// student and without feature terms].
     #[arg(long, value_name = "METHOD,…")]
     methods: Option<String>,
-    /// A named situation: what the teacher learned from, and what labels the student has. Other
-    /// options change it further. `all` runs one after the other.
+    /// Start from a named situation of data and labels, which other options can change. `all` runs
+    /// them one after the other.
     #[arg(long, value_parser = scenario())]
     scenario: Option<String>,
-    /// Runs per method, with the seeds 0, 1, …; from `--set seed=N` on [default: 5].
-    #[arg(long, value_name = "N")]
+    /// Run each method with this many seeds: 0, 1, …, or from `--set seed=N` on [default: 5].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seeds: Option<String>,
-    /// Learning rates that each method chooses from, on validation data
+    /// Try these learning rates; each method keeps the best on validation data
     /// [default: 0.005,0.02,0.05,0.1].
-    #[arg(long, value_name = "RATE,…")]
+    #[arg(long, value_name = "RATE,…", allow_negative_numbers = true)]
     lr_grid: Option<String>,
-    /// Also measure `ds` and `lr-ds` at these shares of supervised samples: a budget curve.
-    #[arg(long, value_name = "SHARE,…")]
+    /// Draw a budget curve: run `ds` and `lr-ds` with a teacher for these shares of the training rows,
+    /// such as 0.2,0.5,1.
+    #[arg(long, value_name = "SHARE,…", allow_negative_numbers = true)]
     fractions: Option<String>,
-    /// The budget curve's scores; random is the control [default: influence,el2n,random].
+    /// Rank the rows of the budget curve by these scores; random is the control
+    /// [default: influence,el2n,random].
     #[arg(long, value_name = "SCORE,…")]
     scores: Option<String>,
-    /// The engine that trains; `auto` takes a GPU if there is one, which for networks as small as the
-    /// default ones need not be faster.
+    /// Train on this engine. `auto` takes a GPU if there is one; for networks as small as the defaults
+    /// the CPU may be faster.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
-    /// Also write report.html, and its numbers as JSON and CSV, to this directory.
+    /// Write report.html, and its numbers as JSON and CSV, to this new directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace the results in a directory that exists.
+    /// Replace the results in DIR if it exists.
     #[arg(long, requires = "out")]
     force: bool,
-    /// How results are printed.
+    /// Print the results in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -85,8 +92,8 @@ fn scenario() -> PossibleValuesParser {
     PossibleValuesParser::new(names.into_iter().chain(["all"]))
 }
 
-const REMEDY: &str = "`fused-kd compare --help` explains the options, `compare --dry-run` prints \
-                      every key and its default";
+const REMEDY: &str = "`fused-kd compare --help` explains the options; `fused-kd compare --dry-run` \
+                      prints every key and its value";
 
 impl Arguments {
     fn flags(&self) -> Vec<Flag<'_>> {
@@ -122,7 +129,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let is_ours = |setting: &Setting| setting.loss == Preset::Kd.into() && !setting.mutual;
     if !settings.iter().all(is_ours) {
-        terminal::note("`train` alone reads [loss] and mutual: a comparison has its methods' own");
+        terminal::note(
+            "compare ignores [loss] and mutual, which only `train` reads: each method has its own",
+        );
     }
     let inputs: Vec<PathBuf> = settings
         .iter()
@@ -135,14 +144,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &inputs,
     )?;
     let engine = terminal::chosen(arguments.engine)?;
-    let mut comparisons = Vec::new();
+    let (mut comparisons, mut provenances) = (Vec::new(), Vec::new());
     for setting in &settings {
-        let bar = Bar::default();
+        let (bar, started) = (Bar::default(), Started::now());
         let comparison = auto::compare(&engine, setting, &|progress| bar.show(progress));
         bar.clear();
         let comparison = comparison.map_err(|error| written.training_failure(error))?;
         comparison.warnings.iter().for_each(terminal::warn);
         comparisons.push(comparison);
+        provenances.push(started.finish());
     }
     let printed = match (arguments.format, &comparisons[..]) {
         (Format::Json, [comparison]) => terminal::print_json(comparison),
@@ -150,7 +160,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Format::Table, all) => print(all),
     };
     if let Some(out) = &out {
-        write(out, &comparisons)?;
+        write(out, &comparisons, &provenances)?;
         terminal::note(format_args!(
             "results are in `{}`; open report.html",
             out.path().display()
@@ -161,45 +171,56 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn print(comparisons: &[Comparison]) -> Result<(), Failure> {
     for comparison in comparisons {
-        let mut table = terminal::table(report::COLUMNS);
-        // Lines that can be pasted into a document as they are.
-        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        table.add_rows(report::rows(comparison));
         terminal::print(format_args!(
             "{}\n\n{}\n",
-            report::preamble(comparison),
-            table.trim_fmt()
+            layout::facts(&report::preamble(comparison)),
+            layout::document_table(report::COLUMNS, &report::rows(comparison))
         ))?;
         let similarities = report::similarity_rows(comparison);
         if !similarities.is_empty() {
-            let mut table = terminal::table(report::SIMILARITY_COLUMNS);
-            table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-            table.add_rows(similarities);
-            terminal::print(format_args!("{}\n", table.trim_fmt()))?;
+            terminal::print(format_args!(
+                "{}\n\n{}\n",
+                layout::wrapped(SIMILARITIES),
+                layout::document_table(report::SIMILARITY_COLUMNS, &similarities)
+            ))?;
         }
         if !comparison.budget.is_empty() {
-            let mut table = terminal::table(report::BUDGET_COLUMNS);
-            table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-            table.add_rows(report::budget_rows(comparison));
-            terminal::print(format_args!("{}\n", table.trim_fmt()))?;
+            let rows = report::budget_rows(comparison);
+            terminal::print(format_args!(
+                "{}\n\n{}\n",
+                layout::wrapped(BUDGET),
+                layout::document_table(report::BUDGET_COLUMNS, &rows)
+            ))?;
         }
     }
-    terminal::print(
-        "Accuracy after the last epoch, mean ± standard deviation over seeds; best epoch: of the\n\
-         epoch that is best on validation data. Differences are paired by seed: an interval that\n\
-         leaves out 0 is more than chance. Each method's learning rate is the best on validation data.",
-    )
+    terminal::print(layout::wrapped(LEGEND))
 }
 
+const SIMILARITIES: &str = "\
+The two halves of the student's features, before → after training. CKA: linear similarity to the \
+teacher's features, from 0 to 1. Distance: the feature term's own.";
+
+const BUDGET: &str = "\
+Accuracy when the teacher supervises only a share of the training rows, the highest scores first.";
+
+const LEGEND: &str = "\
+Test accuracy: after the last epoch, mean ± standard deviation over seeds. Best epoch: test accuracy \
+of the epoch with the best validation accuracy. Gain: in points, paired by seed; an interval without \
+0 is unlikely to be chance. Learning rate: the best on validation data, for each method.";
+
 /// One comparison's files, or a directory of files per scenario.
-fn write(out: &OutputDirectory, comparisons: &[Comparison]) -> Result<(), Report> {
+fn write(
+    out: &OutputDirectory,
+    comparisons: &[Comparison],
+    provenances: &[Provenance],
+) -> Result<(), Report> {
     let mut files = Vec::new();
-    for comparison in comparisons {
+    for (comparison, provenance) in comparisons.iter().zip(provenances) {
         let place = match comparison.setting.scenario {
             Some(scenario) if comparisons.len() > 1 => PathBuf::from(scenario.name()),
             _ => PathBuf::new(),
         };
-        for (name, text) in report::files(comparison) {
+        for (name, text) in report::files(comparison, provenance) {
             files.push((place.join(name), text));
         }
     }

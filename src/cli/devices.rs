@@ -2,6 +2,7 @@
 
 use super::arguments::Format;
 use super::failure::Failure;
+use super::layout;
 use super::terminal;
 use crate::auto::{self, EngineName, EngineStatus};
 use serde::Serialize;
@@ -9,13 +10,14 @@ use serde::Serialize;
 /// List the engines and whether they can run here.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The engine `auto` is the one marked with *.
+`--engine auto` chooses the engine marked with *.
 
 Examples:
   fused-kd devices
-  fused-kd devices --format json   a list of {name, available, chosen, description}")]
+  fused-kd devices --format json       a list of {name, available, chosen,
+                                       description}")]
 pub(super) struct Arguments {
-    /// How the list is printed.
+    /// Print the list in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -29,6 +31,18 @@ struct Device<'a> {
     description: &'a str,
 }
 
+impl Device<'_> {
+    fn row(&self) -> [String; 3] {
+        let mark = if self.chosen { " *" } else { "" };
+        let runs = if self.available { "yes" } else { "no" };
+        [
+            format!("{}{mark}", self.name),
+            runs.to_owned(),
+            self.description.to_owned(),
+        ]
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let engines = auto::engines();
     let auto = EngineName::Auto.resolve();
@@ -37,14 +51,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.format {
         Format::Json => terminal::print_json(&devices),
         Format::Table => {
-            let mut table = terminal::table(["engine", "available", "what it is, or why not"]);
-            for device in devices {
-                let mark = if device.chosen { " *" } else { "" };
-                let available = if device.available { "yes" } else { "no" };
-                let name = format!("{}{mark}", device.name);
-                table.add_row([&name, available, device.description]);
-            }
-            terminal::print(table.trim_fmt())
+            let rows: Vec<_> = devices.iter().map(Device::row).collect();
+            terminal::print(layout::table(
+                ["engine", "runs", "device, or reason"],
+                &rows,
+            ))
         }
     }
 }

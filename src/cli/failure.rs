@@ -2,6 +2,7 @@
 
 use crate::data::ArrayError;
 use crate::spec::SpecError;
+use crate::train::SettingError;
 use miette::{Report, miette};
 use std::fmt::Display;
 
@@ -29,14 +30,41 @@ impl From<Report> for Failure {
     }
 }
 
-/// Settings are part of the command line.
-impl From<SpecError> for Failure {
-    fn from(error: SpecError) -> Self {
-        Self::usage(
-            error,
-            "`fused-kd presets NAME` prints the keys of a preset and their values",
-        )
+impl Failure {
+    /// A loss that cannot be: names the `--set` that was typed, where one is at fault.
+    pub(super) fn of_settings(settings: &[String], error: &SpecError) -> Self {
+        let remedy = "`fused-kd presets NAME` prints the keys of a preset and their values";
+        let error = SettingError::of_spec(error);
+        match typed(settings, &error) {
+            Some(setting) => {
+                Self::usage(format_args!("--set {setting}: {}", error.remark()), remedy)
+            }
+            None if settings.iter().any(|setting| !setting.contains('=')) => {
+                Self::usage(format_args!("--set {error}"), remedy)
+            }
+            None => Self::usage(error, remedy),
+        }
     }
+}
+
+/// The last `KEY=VALUE` that an error is about.
+pub(super) fn typed<'a>(settings: &'a [String], error: &SettingError) -> Option<&'a String> {
+    let key = |setting: &str| {
+        setting
+            .split('=')
+            .next()
+            .map(|key| key.trim().replace('_', "-"))
+    };
+    let places = error.places();
+    let at = |place: &String| {
+        let within = format!("{place}.");
+        let is_it = |setting: &&String| {
+            let key = key(setting).unwrap_or_default();
+            !place.is_empty() && (key == *place || key.starts_with(&within))
+        };
+        settings.iter().rev().find(is_it)
+    };
+    places.iter().find_map(at)
 }
 
 impl From<ArrayError> for Report {

@@ -6,12 +6,16 @@
 mod arguments;
 mod bench;
 mod compare;
+mod completions;
 mod devices;
 mod failure;
+mod layout;
 mod loss;
+mod manual;
 mod output;
 mod predict;
 mod presets;
+mod provenance;
 mod setting;
 mod terminal;
 mod train;
@@ -22,22 +26,26 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  fused-kd compare                 train a teacher and students on real data, all methods
-  fused-kd train --config run.toml --out run1
-                                   one run, and the student that it trains
-  fused-kd predict --model run1/student.safetensors --data csv:new.csv
-                                   what the student makes of other rows
-  fused-kd presets                 the published methods, with formula and source
-  fused-kd presets lr              one method's parameters, the keys of --set
-  fused-kd devices                 the engines that can run here
-  fused-kd bench                   how near the kernels come to the memory's speed here
-  fused-kd loss --preset lr --student s.npy --teacher t.npy --labels y.npy --out run1
-                                   loss, gradient and per-sample scores of one batch
+  fused-kd compare                     compare all methods on handwritten digits
+  fused-kd compare --data csv:train.csv --out comparison1
+                                       the same on your table, with a report
+  fused-kd train --preset lr --out student1
+                                       train one student and keep it
+  fused-kd predict --model student1/student.safetensors --data csv:new.csv
+                                       classify new rows with that student
+  fused-kd loss --preset lr --student s.npy --teacher t.npy --labels y.npy \\
+      --out loss1                      loss and gradient of a batch of logits
+  fused-kd presets                     list the methods, with formula and source
+  fused-kd devices                     list the engines that can run here
+  fused-kd bench                       measure the kernels on this machine
 
-`fused-kd <COMMAND> --help` says more. Exit status: 0 done, 1 failed, 2 the command line is wrong.";
+Run `fused-kd COMMAND --help` for a command's options.
+Exit status: 0 success, 1 failure, 2 wrong command line.";
 
-/// Knowledge distillation in one pass over the logits: temperature softmax, label revision,
-/// divergence, gradient and selection scores.
+/// Train small students by knowledge distillation, and compare distillation losses.
+///
+/// Each loss runs in one pass over the logits: temperature softmax, label revision, divergence,
+/// gradient and selection scores.
 #[derive(Parser)]
 #[command(name = "fused-kd", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
@@ -55,6 +63,9 @@ enum Command {
     Presets(presets::Arguments),
     Devices(devices::Arguments),
     Bench(bench::Arguments),
+    Completions(completions::Arguments),
+    #[command(name = "man")]
+    Manual(manual::Arguments),
 }
 
 impl Command {
@@ -67,6 +78,8 @@ impl Command {
             Self::Presets(arguments) => presets::run(&arguments),
             Self::Devices(arguments) => devices::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Completions(arguments) => completions::run(&arguments),
+            Self::Manual(arguments) => manual::run(&arguments),
         }
     }
 }

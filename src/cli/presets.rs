@@ -2,6 +2,7 @@
 
 use super::arguments::Format;
 use super::failure::Failure;
+use super::layout;
 use super::terminal;
 use crate::spec::{LossSpec, Preset};
 use crate::train::{self, Setting, Term};
@@ -9,23 +10,29 @@ use clap::builder::PossibleValuesParser;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 
-/// List the published methods, or print one with all its parameters.
+/// List the distillation methods, or print the parameters of one.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Letters: s, t are the logits of student and teacher, p = softmax(t/τ), q = softmax(s/τ), p' the
-revised target, CE the cross-entropy of the student at τ = 1. F_inh and F_exp are what encoders make of
-the halves of the student's last hidden layer, F_T is the teacher's factor.
+Symbols:
+  s, t          logits of the student and of the teacher
+  τ             temperature
+  p, q          softmax(t/τ) and softmax(s/τ)
+  p'            the revised target
+  y, e_y        the label, and the one-hot target of the label
+  CE            cross-entropy of the student and the label, at τ = 1
+  F_inh, F_exp  codes of the two halves of the student's last hidden layer
+  F_T           code of the teacher's last hidden layer
 
 Examples:
-  fused-kd presets                 name, formula and source of every method
-  fused-kd presets lr              its parameters as TOML: the keys of `loss --set`
-  fused-kd presets ie-kd           with feature terms or a second student: a file for `train`
-  fused-kd presets --format json   everything, for programs")]
+  fused-kd presets                     name, formula and source of every method
+  fused-kd presets lr                  the keys of `loss --set`, as TOML
+  fused-kd presets ie-kd               a whole file for `train --config`
+  fused-kd presets --format json       everything, for programs")]
 pub(super) struct Arguments {
-    /// The method whose parameters are printed.
+    /// Print the parameters of this method.
     #[arg(value_parser = PossibleValuesParser::new(names()))]
     name: Option<String>,
-    /// How methods are printed; one method's table is TOML.
+    /// Print in this format; `table` prints a single method as TOML.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -90,22 +97,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Some(method), Format::Table) => print_toml(&method),
         (None, Format::Json) => terminal::print_json(&Method::all().collect::<Vec<_>>()),
         (None, Format::Table) => {
-            let mut table = terminal::table(["preset", "loss of a row", "source"]);
-            for preset in Preset::ALL {
-                table.add_row([preset.name(), preset.formula(), preset.source()]);
-            }
-            for (name, preset) in train::Method::selected() {
-                let formula = format!(
-                    "{} on the samples that the selection keeps, CE on the others (--set select.KEY=VALUE)",
-                    preset.name()
-                );
-                let source = "Lan et al., arXiv 2404.03693, data selection (the policy is ours)";
-                table.add_row([name, &formula, source]);
-            }
-            table.add_rows(train::Method::of_features());
-            terminal::print(table.trim_fmt())
+            let entry = |[name, formula, source]: [&str; 3]| {
+                layout::entry(name, NAME_COLUMNS, &[formula, source])
+            };
+            let entries = list().map(|method| entry(method.each_ref().map(String::as_str)));
+            terminal::print(entries.collect::<String>().trim_end())
         }
     }
+}
+
+/// Where the text beside a method's name begins.
+const NAME_COLUMNS: usize = 11;
+
+/// Name, formula and source of every method.
+fn list() -> impl Iterator<Item = [String; 3]> {
+    let presets = Preset::ALL.map(|of| [of.name(), of.formula(), of.source()].map(String::from));
+    let selected = train::Method::selected().map(|(name, preset)| {
+        let formula = format!(
+            "{} on the samples that the selection keeps, CE on the others: --set select.KEY=VALUE",
+            preset.name()
+        );
+        let source = "Lan et al., arXiv 2404.03693, data selection (the policy is ours)";
+        [name.to_owned(), formula, source.to_owned()]
+    });
+    let of_features = train::Method::of_features().map(|method| method.map(String::from));
+    presets.into_iter().chain(selected).chain(of_features)
 }
 
 /// A whole run, because feature terms and a second student are no keys of a loss.

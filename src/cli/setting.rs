@@ -1,6 +1,6 @@
 //! The options of `compare` and `train` that make a setting: a file, single keys, and flags.
 
-use super::failure::{Failure, failed};
+use super::failure::{Failure, failed, typed};
 use crate::train::{Overlay, Scenario, Setting, SettingError, TrainError};
 use miette::{Diagnostic, LabeledSpan, NamedSource, Report};
 use std::fs::File;
@@ -10,80 +10,82 @@ use toml::Value;
 
 /// The options of a table, for help.
 pub(super) const TABLE_HELP: &str = "\
-Options of a table, csv:FILE?OPTION&OPTION; what is left out is found from its first rows:
-  label=NAME           the label's heading, or first, last, none; else the heading that says label,
-                       class or target, or the last column
-  header=yes, no       whether the first row is a heading
-  separator=tab        or comma, semicolon, bar, blank
-  decimal=comma        or point
-  missing=mean         empty cells, NA, NaN, null and ? become their column's mean
-  id=NAME, none        the column of rows' ids, which is no feature
-  classes=10           labels are the numbers 0 to 9, even if one never occurs
-A row without a label (an empty cell, -100) is supervised by the teacher alone. A path with a comma or
-a question mark stands in quotes: 'csv:\"a,b.csv\"'; csv:- is standard input.";
+Tables: csv:FILE?OPTION&OPTION. Options that you leave out are detected:
+  label=NAME       heading of the label column, or first, last or none; else the
+                   column headed label, class or target, else the last column
+  header=yes|no    whether the first row is a heading
+  separator=tab    or comma, semicolon, bar, blank
+  decimal=comma    or point
+  missing=mean     replace empty cells, NA, NaN, null and ? by the column's mean
+  id=NAME          column of row ids, which is not a feature; or none
+  classes=10       labels are the numbers 0 to 9, even if one never occurs
+The teacher alone supervises a row without a label (an empty cell or -100).
+Quote a path with a comma or a question mark: 'csv:\"a,b.csv\"'. Read standard
+input with csv:-.";
 
-/// What is trained on what. Flags are laid over `--set`, and that over the file.
+/// What is trained on what. Flags override `--set`, and that overrides the file.
 #[derive(clap::Args)]
 pub(super) struct SettingArguments {
-    /// A setting, TOML; what it leaves out is a default. `--dry-run` prints every key.
+    /// Read the setting from a TOML file. Missing keys keep their defaults; `--dry-run` prints all.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One key of the setting, such as student.batch=64; may be repeated.
+    /// Set one key, such as student.batch=64. Repeatable; overrides the file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     keys: Vec<String>,
-    /// `digits` (built in), `csv:TRAIN[,TEST][?label=NAME]` (numbers and a label in columns; more
-    /// options are below), `idx:DIRECTORY` (csv and idx files may be gzipped) or `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`
+    /// Read the data from `digits` (built in), `csv:TRAIN[,TEST][?label=NAME]` (a table, see below),
+    /// `idx:DIRECTORY` (files named as MNIST's) or
+    /// `synthetic[:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0]`. Files may be gzipped
     /// [default: digits].
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
-    /// Rows that the student trains on: a number, `all`, or `few`: 200, or half of them if fewer
-    /// [default: few].
-    #[arg(long, value_name = "ROWS")]
+    /// Train the student on this many rows: a number, `all`, or `few` (200, or half of a smaller data
+    /// set) [default: few].
+    #[arg(long, value_name = "ROWS", allow_negative_numbers = true)]
     train_size: Option<String>,
-    /// Rows that the teacher trains on, likewise; apart from the student's as long as there are
-    /// enough [default: few].
-    #[arg(long, value_name = "ROWS")]
+    /// Train the teacher on this many rows, other ones than the student's while there are enough
+    /// [default: few].
+    #[arg(long, value_name = "ROWS", allow_negative_numbers = true)]
     teacher_train_size: Option<String>,
-    /// Logits of a teacher that was trained elsewhere: npy, npz or safetensors, a row for each row of
-    /// the data file, in its order; after a comma those of the test file's rows.
+    /// Use a teacher trained elsewhere: its logits, one row per row of the data file, in the same
+    /// order, as npy, npz or safetensors. After a comma, the file for the test rows.
     #[arg(long, value_name = "FILE[:KEY][,TEST]")]
     teacher_logits: Option<String>,
-    /// Likewise probabilities; those below 0.001 count as 0.001 (data.probability-floor).
+    /// Use a teacher's probabilities instead. Values below 0.001 count as 0.001
+    /// (data.probability-floor).
     #[arg(
         long,
         value_name = "FILE[:KEY][,TEST]",
         conflicts_with = "teacher_logits"
     )]
     teacher_probabilities: Option<String>,
-    /// Likewise features, for methods with feature terms.
+    /// Add that teacher's features, for methods with feature terms.
     #[arg(long, value_name = "FILE[:KEY][,TEST]")]
     teacher_features: Option<String>,
-    /// Numbers, one per row of the teacher's files: the ids of the rows that they are for, as the data
-    /// file's column of ids has them (its heading says id, or `csv:FILE?id=NAME`), or the rows' numbers
-    /// from 0; then those files may be in any order, and have more rows.
+    /// Match the teacher's rows by id: one whole number per row of its files, as in the data file's id
+    /// column (`csv:FILE?id=NAME`), or row numbers from 0. The files may then be in any order.
     #[arg(long, value_name = "FILE[:KEY][,TEST]")]
     teacher_ids: Option<String>,
-    /// By what features are divided: `column`, each by its own deviation, `common`, all by one, or
-    /// `none`. Of pictures and columns with one range (16 or more, of whole numbers 0..255, or of numbers
-    /// 0..1) all by one, of other tables each by its own [default: auto].
+    /// Divide features by their standard deviation: `column`, each by its own; `common`, all by one;
+    /// `none`, by nothing; `auto`, `common` for pictures and for 16 or more columns with the range
+    /// 0..255 or 0..1, else `column` [default: auto].
     #[arg(long, value_name = "RULE")]
     scaling: Option<String>,
-    /// Share of the student's training labels that are replaced by a wrong one.
-    #[arg(long, value_name = "SHARE")]
+    /// Replace this share of the student's training labels by wrong ones, such as 0.3.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     label_noise: Option<String>,
-    /// Share of the teacher's training labels that are replaced by a wrong one.
-    #[arg(long, value_name = "SHARE")]
+    /// Replace this share of the teacher's training labels by wrong ones.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     teacher_label_noise: Option<String>,
-    /// The student's hidden layers, such as 64-32 [default: 32].
+    /// Give the student these hidden layers, such as 64-32 [default: 32].
     #[arg(long, value_name = "SIZES")]
     hidden: Option<String>,
-    /// The student's epochs [default: 150].
-    #[arg(long, value_name = "N")]
+    /// Train the student for this many epochs [default: 150].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<String>,
-    /// The teacher's epochs [default: 150].
-    #[arg(long, value_name = "N")]
+    /// Train the teacher for this many epochs [default: 150].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     teacher_epochs: Option<String>,
-    /// Print the setting with every key, as TOML that reads again, and train nothing.
+    /// Print the setting with every key as TOML, for --config, and train nothing.
     #[arg(long, conflicts_with = "format")]
     pub(super) dry_run: bool,
 }
@@ -224,10 +226,11 @@ impl SettingArguments {
             None => Ok(()),
             Some(flag) => Err(Failure::usage(
                 format_args!(
-                    "{} has no use with {given}: no teacher is trained",
-                    flag.name
+                    "{} {}: does not apply with {given}, which trains no teacher",
+                    flag.name,
+                    flag.text.map_or("", String::as_str)
                 ),
-                remedy,
+                format_args!("remove one of them; {remedy}"),
             )),
         }
     }
@@ -246,7 +249,7 @@ impl Written<'_> {
         }
         for key in self.keys {
             let set = overlay.set(key);
-            set.map_err(|error| Failure::usage(error, self.remedy))?;
+            set.map_err(|error| Failure::usage(format_args!("--set {error}"), self.remedy))?;
         }
         for flag in &self.flags {
             if let Some(value) = flag.value() {
@@ -265,19 +268,20 @@ impl Written<'_> {
     }
 
     fn failure(&self, error: SettingError) -> Failure {
-        let typed = |flag: &&Flag| flag.text.is_some() && flag.key == error.key;
-        if let Some(flag) = self.flags.iter().find(typed) {
+        let is_it = |flag: &&Flag| flag.text.is_some() && flag.key == error.key;
+        if let Some(flag) = self.flags.iter().find(is_it) {
             let text = flag.text.map_or("", String::as_str);
-            let wrong = format!("{} {text}: {}", flag.name, error.problem);
-            return Failure::usage(wrong, self.remedy);
+            // The value is said once.
+            let of_source = format!("`{text}` is not a data source: ");
+            let remark = error.remark();
+            let remark = remark.strip_prefix(&of_source).unwrap_or(remark);
+            return Failure::usage(format_args!("{} {text}: {remark}", flag.name), self.remedy);
         }
-        let set = |key: &&String| {
-            key.split('=')
-                .next()
-                .is_some_and(|key| key.trim() == error.key)
-        };
+        if let Some(key) = typed(self.keys, &error) {
+            return Failure::usage(format_args!("--set {key}: {}", error.remark()), self.remedy);
+        }
         match &self.file {
-            Some((name, text)) if !self.keys.iter().any(|key| set(&key)) => {
+            Some((name, text)) => {
                 let error = error.located(text);
                 Failure::Usage(Report::new(Misread {
                     message: format!("`{name}`: {error}"),
@@ -286,7 +290,7 @@ impl Written<'_> {
                     error,
                 }))
             }
-            _ => Failure::usage(error, self.remedy),
+            None => Failure::usage(error, self.remedy),
         }
     }
 }

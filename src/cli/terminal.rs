@@ -2,7 +2,6 @@
 
 use super::failure::{Failure, failed};
 use crate::auto::{Choice, EngineName};
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
@@ -33,18 +32,6 @@ pub(super) fn print(text: impl Display) -> Result<(), Failure> {
 /// Prints a result for programs.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(serde_json::to_string_pretty(value).into_diagnostic()?)
-}
-
-/// A table as wide as the terminal, or of 100 columns for files and pipes.
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let width = terminal_size::terminal_size_of(io::stdout()).map_or(100, |(width, _)| width.0);
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width.clamp(60, 140))
-        .set_header(header);
-    table
 }
 
 /// How far the reading of a long file is, on a terminal; nothing anywhere else.

@@ -2,6 +2,7 @@
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
+use super::layout;
 use super::output::OutputDirectory;
 use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
@@ -14,49 +15,53 @@ use std::fs;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Results, in DIR, which appears whole or not at all:
-  student.safetensors  the network after the last epoch, for `fused-kd predict`, and as the state of
-                       PyTorch's Sequential(Linear, ReLU, Linear, …): 0.weight [outputs, inputs], 0.bias, …
-                       logits = net((x − scaling.mean) / scaling.scale); a missing feature is 0 there
-  student.onnx         the same, its scaling included: raw features in, logits out
-  setting.toml         the setting with every key: it makes the same run again
-  results.json         accuracies, calibration, rows, the loss in full
+Results in DIR, which is written as a whole or not at all:
+  student.safetensors  the student after the last epoch, for `fused-kd predict`
+                       and PyTorch: the state of Sequential(Linear, ReLU, …),
+                       0.weight [outputs, inputs], 0.bias, 2.weight and so on;
+                       logits = net((x - scaling.mean) / scaling.scale), with 0
+                       in place of a scaled feature that is missing
+  student.onnx         the same student: raw features in, logits out
+  setting.toml         every key of the setting: repeats the run with --config
+  results.json         accuracies, calibration errors, rows, the loss in full
   curve.csv            loss, validation and test accuracy after each epoch
-  selection.csv        with [select]: the rows that the teacher supervises, from which epoch on
-  run.json             the command, and the files above
+  selection.csv        with [select]: the rows that the teacher supervises
+  run.json             command, version, date, machine, seconds, list of files
 
 Examples:
-  fused-kd train --dry-run > run.toml              every key with its default, to start from
-  fused-kd train --config run.toml --out run1
-  fused-kd train --preset lr --set loss.revision.eta=0.7 --epochs 50 --out run2
-  fused-kd train --config run.toml --format json";
+  fused-kd train --dry-run > run.toml  write a file with every key, to edit
+  fused-kd train --config run.toml --out student1
+  fused-kd train --preset lr --set loss.revision.eta=0.7 --epochs 50 \\
+      --out student2                   change single keys
+  fused-kd train --config run.toml --format json
+                                       print JSON, and write nothing";
 
-/// Make one run: train a teacher and a student in one setting, and keep the student.
+/// Train one teacher and one student, and keep the student.
 ///
-/// Prints how reliable the teacher is and how good the student. What the setting leaves out is a
-/// default; paths in it are relative to where the program is run.
+/// Print how reliable the teacher is and how accurate the student. Keys that the setting leaves out
+/// have their defaults. Paths in it are relative to the current directory.
 #[derive(clap::Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{TABLE_HELP}"))]
 pub(super) struct Arguments {
     #[command(flatten)]
     setting: SettingArguments,
-    /// What everything random is drawn from.
-    #[arg(long, value_name = "N")]
+    /// Draw everything random from this seed [default: 0].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
-    /// The method that the loss starts from; `fused-kd presets` lists them.
+    /// Start from this method's loss; `fused-kd presets` lists them [default: kd].
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// The engine that trains; `auto` takes a GPU if there is one, which for networks as small as the
-    /// default ones need not be faster.
+    /// Train on this engine. `auto` takes a GPU if there is one; for networks as small as the defaults
+    /// the CPU may be faster.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
-    /// Write the student and the results to this directory.
+    /// Write the student and the results to this new directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace the results in a directory that exists.
+    /// Replace the results in DIR if it exists.
     #[arg(long, requires = "out")]
     force: bool,
-    /// How results are printed.
+    /// Print the results in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -94,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     run.result.warnings.iter().for_each(terminal::warn);
     let printed = match arguments.format {
         Format::Json => terminal::print_json(&run.result),
-        Format::Table => terminal::print(report::run_summary(&run.result)),
+        Format::Table => terminal::print(layout::facts(&report::run_summary(&run.result))),
     };
     if let Some(out) = &out {
         write(out, &run, &resolved)?;

@@ -1,4 +1,4 @@
-//! What goes on beside the sweeps over rows without masks: the gradient of the rows before is
+//! Work that runs interleaved with the sweeps over rows without masks: the gradient of the rows before is
 //! written, and the extremes of the rows after are looked for. So memory is busy while there is
 //! arithmetic to do, and the other way round.
 

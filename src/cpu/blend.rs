@@ -1,4 +1,4 @@
-//! The short way for forward KL on rows without masks: the gradient is a sum of exponentials, and
+//! The specialised forward KL for rows without masks: the gradient is a sum of exponentials, and
 //! the value comes with the stats sweep wherever that is exact enough, else with a sweep of its own.
 
 use super::gradient::Gradient;

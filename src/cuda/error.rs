@@ -2,12 +2,20 @@
 
 use crate::spec::{ArgumentError, SpecError};
 
+/// The system's message, with the library's name.
+fn cause(name: &str, message: &str) -> String {
+    match message.contains(name) {
+        true => message.to_owned(),
+        false => format!("{name}: {message}"),
+    }
+}
+
 /// An engine that cannot run here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unavailable {
     /// The driver's library is not installed.
-    #[error("NVIDIA's driver is not installed: {name} cannot be loaded ({message})")]
+    #[error("NVIDIA's driver is not installed ({})", cause(name, message))]
     NoDriver {
         /// The library's name.
         name: &'static str,

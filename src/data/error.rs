@@ -13,7 +13,7 @@ pub enum DataError {
     #[error(
         "`{given}` is not a data source: {problem}; write `digits`, \
          `csv:TRAIN[,TEST][?label=NAME&header=yes|no&separator=…]`, `idx:DIRECTORY` or \
-         `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0` (each key may be left out)"
+         `synthetic:rows=4000,classes=20,dim=32,groups=5,spread=1,seed=0` (every key is optional)"
     )]
     Source {
         /// What was written.
@@ -50,7 +50,7 @@ pub enum DataError {
         limit: u64,
     },
     /// A table without a row of data.
-    #[error("`{}` holds no rows: every line of it must be a row of numbers", path.display())]
+    #[error("`{}` holds no rows of numbers", path.display())]
     Empty {
         /// The file.
         path: PathBuf,

@@ -212,7 +212,7 @@ fn select<'a>(dataset: &'a Dataset, rows: &[u32]) -> Result<Vec<&'a [f32]>, Data
     let row = |&index: &u32| {
         dataset.row(index as usize).ok_or_else(|| {
             let expected = format!("`{}` has {} rows", dataset.name(), dataset.len());
-            DataError::argument("rows", format!("not all there ({index})"), expected)
+            DataError::argument("row", index, expected)
         })
     };
     rows.iter().map(row).collect()

@@ -135,10 +135,7 @@ fn parse(text: &str) -> Result<Source, String> {
         }),
         None if text == "synthetic" => Ok(Source::Synthetic(Synthetic::default())),
         Some(("synthetic", keys)) => Synthetic::parse(keys).map(Source::Synthetic),
-        _ => Err(format!(
-            "there is no such kind of source{}",
-            suggestion(text)
-        )),
+        _ => Err(format!("no source has this name{}", suggestion(text))),
     }
 }
 

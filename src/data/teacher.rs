@@ -204,7 +204,7 @@ impl TeacherFiles {
             None => Ok(logits),
             Some(row) => Err(refuse(
                 self,
-                format!("row {row} is −∞ throughout: one class has to be possible"),
+                format!("row {row} is −∞ throughout: at least one class must be possible"),
             )),
         }
     }
@@ -238,7 +238,7 @@ impl TeacherFiles {
             (width, classes) => Err(refuse(
                 self,
                 format!(
-                    "{width} columns, but the data have {classes} classes: one column for each"
+                    "{width} columns, but the data have {classes} classes: give one column for each"
                 ),
             )),
         }
@@ -297,8 +297,8 @@ fn read(
         [given, width] if width > 0 && (given == rows || ids.is_some()) => (given, width),
         [given, width] => {
             return Err(wrong(format!(
-                "{given} rows of {width} columns, but there are {rows} {name} rows: one row for each, in \
-                 the same order, or --teacher-ids says for which"
+                "{given} rows of {width} columns, but the data have {rows} {name} rows: give one row for \
+                 each, in the same order, or match them with --teacher-ids"
             )));
         }
         ref shape => {
@@ -332,7 +332,7 @@ fn places(
     let array = path.open().map_err(unread)?;
     if !matches!(*array.shape(), [rows] | [rows, 1] if rows == given) {
         let problem = format!(
-            "shape {:?}, but `{of}` has {given} rows: one id for each",
+            "shape {:?}, but `{of}` has {given} rows: give one id for each",
             array.shape()
         );
         return Err(refuse(path, problem));
@@ -355,7 +355,7 @@ fn places(
                 Some(_) => "id",
                 None => "number",
             };
-            refuse(path, format!("none for the row of data with {what} {id}"))
+            refuse(path, format!("no row for the data row with {what} {id}"))
         };
         place_of.get(&id).copied().ok_or_else(lacks)
     };

@@ -1,5 +1,6 @@
 //! A comparison as files: the page, and every number behind it as JSON and CSV.
 
+use super::Provenance;
 use super::page;
 use crate::spec::Relation;
 use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarity, Spread};
@@ -9,10 +10,10 @@ use std::fmt::Write;
 /// The names and the contents of all files that a comparison leaves. There are always the same
 /// ones, so that a run never leaves another run's beside its own. Accuracies are shares.
 #[must_use]
-pub fn files(comparison: &Comparison) -> Vec<(&'static str, String)> {
+pub fn files(comparison: &Comparison, provenance: &Provenance) -> Vec<(&'static str, String)> {
     let methods = &comparison.methods;
     vec![
-        ("report.html", page::html(comparison)),
+        ("report.html", page::html(comparison, provenance)),
         ("setting.toml", setting(comparison)),
         ("results.json", json(comparison)),
         ("results.csv", results(methods, comparison.setting.seed)),

@@ -2,6 +2,7 @@
 
 mod files;
 mod page;
+mod provenance;
 mod run;
 mod scale;
 mod svg;
@@ -9,6 +10,7 @@ mod table;
 
 pub use files::files;
 pub use page::html;
+pub use provenance::Provenance;
 pub use run::{run_summary, run_tables};
 pub use table::{
     BUDGET_COLUMNS, COLUMNS, SIMILARITY_COLUMNS, budget_rows, preamble, rows, similarity_rows,

@@ -8,7 +8,7 @@ pub fn run_summary(result: &RunResult) -> String {
     let (rows, teacher, student) = (&result.rows, &result.teacher, &result.student);
     let labelled = match rows.labelled == rows.train {
         true => String::new(),
-        false => format!(", {} of them with a label", rows.labelled),
+        false => format!(", {} of them labelled", rows.labelled),
     };
     let selection = match &result.selection {
         None => String::new(),
@@ -17,17 +17,17 @@ pub fn run_summary(result: &RunResult) -> String {
     let best = &student.best_epoch;
     let halves = student.similarity.map_or(String::new(), |s| {
         format!(
-            "\nCKA of the halves    inheriting {:.3} → {:.3}, exploring {:.3} → {:.3}",
+            "\nCKA with the teacher inheriting half {:.3} → {:.3}, exploring half {:.3} → {:.3}",
             s.inherit_before, s.inherit_after, s.explore_before, s.explore_after
         )
     });
     format!(
-        "{name}: {test} test rows, {validation} for validation; seed {seed}, engine {engine}\n\
-         teacher {teacher}, wrong on {wrong:.1} % of the student's training labels\n\
+        "{name}: {test} test rows, {validation} validation rows; seed {seed}, engine {engine}\n\
+         teacher {teacher}; misclassifies {wrong:.1} % of the student's training rows\n\
          student {student_sizes}, {preset}{terms}{mutual}: {train} training rows{labelled}{selection}\n\
          test accuracy       {test_accuracy} %, calibration error {student_calibration:.1} %\n\
          validation accuracy {validation_accuracy} %\n\
-         best epoch          {epoch}, by validation accuracy ({best_validation} %): test accuracy \
+         best epoch          {epoch}: validation accuracy {best_validation} %, test accuracy \
          {best_test} %{halves}{read_as}",
         read_as = super::table::read_as(&result.read_as),
         name = result.dataset,
@@ -40,7 +40,11 @@ pub fn run_summary(result: &RunResult) -> String {
         student_sizes = sizes(&student.sizes),
         preset = result.preset,
         terms = terms(result),
-        mutual = if result.mutual { ", two in turns" } else { "" },
+        mutual = if result.mutual {
+            ", two students in turns"
+        } else {
+            ""
+        },
         train = rows.train,
         test_accuracy = percent(student.test_accuracy),
         student_calibration = 100.0 * student.test_calibration_error,

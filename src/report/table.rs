@@ -7,7 +7,7 @@ use crate::train::{BudgetPoint, Comparison, Learner, MethodResult, Paired, RowCo
 pub const COLUMNS: [&str; 6] = [
     "method",
     "test accuracy %",
-    "− kd, 95 % interval",
+    "gain over kd [95 % CI]",
     "best epoch %",
     "learning rate",
     "seconds",
@@ -24,10 +24,10 @@ pub fn preamble(comparison: &Comparison) -> String {
         calibration.map(|error| format!(", calibration error {:.1} %", 100.0 * error));
     let ceiling = ceiling(comparison).map(|ceiling| format!("; {ceiling}"));
     format!(
-        "{scenario}{name}: {test} test rows, {validation} for validation, {seeds}; engine {engine}{ceiling}\n\
+        "{scenario}{name}: {test} test rows, {validation} validation rows, {seeds}; engine {engine}{ceiling}\n\
          student {student}\n\
-         teacher {teacher}; test accuracy {accuracy}, \
-         wrong on {wrong:.1} % of the student's training labels{calibration}{read_as}",
+         teacher {teacher}; test accuracy {accuracy}{calibration}; \
+         misclassifies {wrong:.1} % of the student's training rows{read_as}",
         scenario = scenario.unwrap_or_default(),
         name = comparison.dataset,
         test = rows.test,
@@ -37,7 +37,7 @@ pub fn preamble(comparison: &Comparison) -> String {
         ceiling = ceiling.unwrap_or_default(),
         student = student(comparison),
         teacher = teacher(comparison),
-        accuracy = known(&reliability.test_accuracy_over_seeds),
+        accuracy = known_percent(&reliability.test_accuracy_over_seeds),
         wrong = 100.0 * reliability.wrong_train_labels,
         calibration = calibration.unwrap_or_default(),
         read_as = read_as(&comparison.read_as),
@@ -47,13 +47,13 @@ pub fn preamble(comparison: &Comparison) -> String {
 /// A line about how the data were read.
 pub(super) fn read_as(how: &Option<String>) -> String {
     how.as_ref()
-        .map_or(String::new(), |how| format!("\ndata {how}"))
+        .map_or(String::new(), |how| format!("\ndata: {how}"))
 }
 
 /// The best that any method could reach, where that is known.
 pub(super) fn ceiling(comparison: &Comparison) -> Option<String> {
     let best = 100.0 * comparison.bayes_accuracy.as_ref()?.accuracy;
-    Some(format!("no classifier is better than {best:.1} %"))
+    Some(format!("no classifier can exceed {best:.1} %"))
 }
 
 /// The student's layers and what it learns from.
@@ -100,7 +100,10 @@ pub(super) fn teacher(comparison: &Comparison) -> String {
 fn noise(share: f32) -> String {
     match share {
         0.0 => String::new(),
-        share => format!(", {:.0} % of the labels wrong", 100.0 * share),
+        share => format!(
+            ", {:.0} % of their labels replaced by wrong ones",
+            100.0 * share
+        ),
     }
 }
 
@@ -146,6 +149,14 @@ pub(super) fn known(spread: &Option<Spread>) -> String {
         .map_or_else(|| "unknown".to_owned(), percent)
 }
 
+/// The same with its unit.
+pub(super) fn known_percent(spread: &Option<Spread>) -> String {
+    match spread {
+        Some(spread) => percent(spread) + " %",
+        None => known(spread),
+    }
+}
+
 pub(super) fn percent(spread: &Spread) -> String {
     match spread.per_seed.len() {
         1 => format!("{:.2}", 100.0 * spread.mean),
@@ -174,7 +185,7 @@ pub const BUDGET_COLUMNS: [&str; 5] = [
     "score",
     "share",
     "test accuracy %",
-    "− random, 95 % interval",
+    "gain over random [95 % CI]",
 ];
 
 /// The rows of the table of budget curves.
@@ -196,11 +207,11 @@ pub fn budget_rows(comparison: &Comparison) -> Vec<[String; BUDGET_COLUMNS.len()
 /// The columns of the table of similarities: linear CKA of the halves of the student's features to
 /// the features of what supervises it, and the distance of their factors from its own.
 pub const SIMILARITY_COLUMNS: [&str; 5] = [
-    "before → after",
-    "inheriting half: CKA",
-    "dist",
-    "exploring half: CKA",
-    "dist",
+    "method",
+    "inheriting CKA",
+    "its distance",
+    "exploring CKA",
+    "its distance",
 ];
 
 /// The rows of the table of similarities; none where no method has feature terms.

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum SpecError {
     /// A parameter outside its range.
-    #[error("{key} = {given} is out of range: it must be {expected}")]
+    #[error("{key} = {given}: must be {expected}")]
     OutOfRange {
         /// The parameter's key, as in a configuration file.
         key: &'static str,
@@ -15,7 +15,7 @@ pub enum SpecError {
         expected: &'static str,
     },
     /// A name that stands for nothing.
-    #[error("{key} = \"{given}\" is unknown: it must be one of {expected}")]
+    #[error("unknown {key} \"{given}\": choose one of {expected}")]
     UnknownName {
         /// The parameter's key.
         key: &'static str,
@@ -41,7 +41,7 @@ pub enum SpecError {
         what: &'static str,
     },
     /// A number of classes that no kernel can index.
-    #[error("a row of {given} classes cannot be planned: V must be between 1 and 2^31 − 1")]
+    #[error("{given} classes: must be between 1 and 2^31 − 1")]
     Classes {
         /// The number of classes that was given.
         given: usize,
@@ -66,8 +66,8 @@ pub enum SpecError {
 pub enum SpecWarning {
     /// Label smoothing that puts no more on the ground truth than on any other class.
     #[error(
-        "revision.epsilon = {epsilon} is at least (V−1)/V for V = {classes}: the ground truth gets \
-         no more than any other class"
+        "revision.epsilon = {epsilon} is too strong for {classes} classes: from {classes_less}/{classes} \
+         on, the ground truth gets no more than any other class", classes_less = .classes - 1
     )]
     SmoothingTooStrong {
         /// ε of the specification.

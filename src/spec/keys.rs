@@ -52,7 +52,7 @@ impl LossSpec {
 /// `revision.eta=0.7` as `{ revision: { eta: 0.7 } }`. A value that is no TOML value is a string.
 pub(crate) fn parse_setting(setting: &str) -> Result<Table, SpecError> {
     let malformed = || SpecError::Syntax {
-        message: format!("\"{setting}\" is no setting: write KEY=VALUE, such as revision.eta=0.7"),
+        message: format!("{setting}: write KEY=VALUE, such as revision.eta=0.7"),
     };
     let (path, text) = setting.split_once('=').ok_or_else(malformed)?;
     let text = text.trim();

@@ -64,8 +64,8 @@ pub(super) fn warnings(dataset: &Dataset, data: &Data) -> Result<Vec<String>, Tr
         let (shared, test) = (shared_rows(dataset, from), dataset.len() - from);
         if shared == test {
             return refuse(format!(
-                "all {test} test rows are training rows too: leave the test file out, and test rows \
-                 are split off"
+                "all {test} test rows are training rows too: leave the test file out to split test \
+                 rows off"
             ));
         }
         if 100 * shared >= test {

@@ -36,8 +36,8 @@ impl GivenTeacher {
             (None, true) => {
                 return Err(TrainError::Setting(SettingError::new(
                     "data.teacher-features",
-                    "feature terms need the given teacher's features: give a file of them, or leave \
-                     out the methods with feature terms",
+                    "missing: feature terms need the given teacher's features; add teacher-features, \
+                     or leave out the methods with feature terms",
                 )));
             }
             (_, false) => None,

@@ -134,7 +134,7 @@ impl FromStr for Method {
                 key: "method",
                 given: name.to_owned(),
                 expected: format!(
-                    "{}, ie-kd, {WITH_TERMS} before one of them, dml, ie-dml",
+                    "{}, ie-kd, {WITH_TERMS}NAME (such as ie+lr), dml, ie-dml",
                     Self::names().join(", ")
                 ),
             })?,

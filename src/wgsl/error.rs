@@ -16,10 +16,7 @@ pub enum Unavailable {
         kind: &'static str,
     },
     /// The only adapter computes in software, which nobody asked for.
-    #[error(
-        "the only adapter, {name}, computes in software: install the GPU's driver, or ask for a \
-         software adapter"
-    )]
+    #[error("{name} computes in software: install the GPU's driver, or ask for a software adapter")]
     SoftwareOnly {
         /// The adapter's name.
         name: String,

@@ -167,9 +167,13 @@ fn wanted() -> wgpu::Features {
 impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let info = &self.info;
-        write!(f, "{} ({}", info.name, info.backend)?;
+        write!(f, "{}: {}", info.name, info.backend)?;
         if !info.driver_info.is_empty() {
-            write!(f, ", {} {}", info.driver, info.driver_info)?;
+            let driver = match info.name.contains(&info.driver) {
+                true => String::new(),
+                false => format!("{} ", info.driver),
+            };
+            write!(f, ", {driver}{}", info.driver_info)?;
         }
         if self.device.features().contains(wgpu::Features::SUBGROUP) {
             write!(f, ", subgroups of {}", info.subgroup_min_size)?;
@@ -180,7 +184,7 @@ impl fmt::Display for Gpu {
             write!(f, ", no subgroup operations")?;
         }
         let binding = self.device.limits().max_storage_buffer_binding_size;
-        write!(f, ", bindings up to {} MiB)", binding >> 20)
+        write!(f, ", bindings up to {} MiB", binding >> 20)
     }
 }
 

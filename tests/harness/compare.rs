@@ -46,7 +46,7 @@ fn the_table_is_quiet_when_piped() {
         "| ce ",
         "| kd ",
         "| lr ",
-        "wrong on",
+        "misclassifies",
     ] {
         assert!(out.contains(words), "{words}: {out}");
     }
@@ -158,7 +158,7 @@ fn selections_and_budgets_are_written() {
     ];
     let (code, out, err) = fused_kd(&arguments, directory.path());
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("− random"), "{out}");
+    assert!(out.contains("gain over random"), "{out}");
     let csv = |name: &str| fs::read_to_string(directory.path().join("out").join(name)).unwrap();
     // Chosen before the second and the fourth epoch: half of 200 samples, rounded class by class.
     let lines = csv("selections.csv");

@@ -181,7 +181,7 @@ fn students_without_features_are_refused() {
         (
             vec![],
             vec![32],
-            "student.hidden = []: it must be layers, the last of 2 or more",
+            "student.hidden = []: must be sizes of which the last is at least 2",
         ),
         (vec![8, 1], vec![32], "student.hidden = [8, 1]"),
         (vec![8], vec![], "teacher.hidden = []"),

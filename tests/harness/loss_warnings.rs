@@ -201,7 +201,7 @@ fn help_says_what_the_mean_divides_by() {
     let help = String::from_utf8(output.stdout).unwrap();
     for words in [
         "\"mean\" divides by the number of rows",
-        "−100 keeps the distillation part",
+        "label −100 has the distillation term",
     ] {
         assert!(help.contains(words), "{words}: {help}");
     }

@@ -302,17 +302,17 @@ fn what_cannot_be_right_is_said_with_its_place() {
         (
             "a;b;label\n1,5;1.5;0\n",
             "",
-            "has a decimal point, but this table has decimal commas",
+            "has a decimal point where other cells have decimal commas",
         ),
         (
             "a;b;label\n1.5;1,5;0\n",
             "",
-            "has a decimal comma, but this table has decimal points",
+            "has a decimal comma where other cells have decimal points",
         ),
         (
             "a;b;label\n1.234,5;1;0\n",
             "",
-            "without separators of thousands",
+            "remove the thousands separators",
         ),
         (
             "a,b,label\n1,2,0.5\n",
@@ -398,10 +398,10 @@ fn columns_of_a_test_table_agree_by_name() {
         );
     }
     for (test, expected) in [
-        ("less.csv", "no column `b`, which `"),
-        ("other.csv", "no column `b`, which `"),
-        ("more.csv", "column `c`, which `"),
-        ("unlabelled.csv", "no column `label`, which `"),
+        ("less.csv", "column `b` is missing: `"),
+        ("other.csv", "column `b` is missing: `"),
+        ("more.csv", "has no column `c`"),
+        ("unlabelled.csv", "column `label` is missing: `"),
         ("train.csv", "the test file is the training file"),
         ("./train.csv", "the test file is the training file"),
         ("absent.csv", "absent.csv`: check that it is the right path"),

@@ -193,13 +193,10 @@ fn other_data_are_compared_too() {
 fn settings_that_cannot_be_run_are_named() {
     type Change = fn(&mut Setting);
     let cases: [(Change, &str); 9] = [
-        (
-            |s| s.methods.clear(),
-            "methods = []: it must be at least one",
-        ),
+        (|s| s.methods.clear(), "methods = []: must be at least one"),
         (
             |s| s.seeds = 0,
-            "seeds = 0: it must be a whole number from 1 to 10000",
+            "seeds = 0: must be a whole number from 1 to 10000",
         ),
         (|s| s.data.label_noise = 1.5, "data.label-noise = 1.5"),
         (
@@ -210,7 +207,7 @@ fn settings_that_cannot_be_run_are_named() {
         (|s| s.learning_rates.clear(), "learning-rates = []"),
         (
             |s| s.data.train_size = TrainSize::Rows(5000),
-            "data.train-size = 5000: it must be between 1 and the 1118 rows",
+            "data.train-size = 5000: must be from 1 to the 1118 rows",
         ),
         (|s| s.student.epochs = 0, "student.epochs = 0"),
         (|s| s.teacher.hidden = vec![0], "teacher.hidden = [0]"),

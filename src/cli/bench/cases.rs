@@ -87,8 +87,8 @@ impl FromStr for Shape {
             (rows.checked_mul(classes)? <= 1 << 36).then_some(Self { rows, classes })
         });
         shape.ok_or_else(|| {
-            "it must be rows x classes, such as 1024x1000, both at least 1 and at most 2^36 together, \
-             or a list of shapes, such as language"
+            "must be rows x classes, such as 1024x1000, at least 1 each and at most 2^36 logits, or the \
+             name of a list, such as language"
                 .to_owned()
         })
     }
@@ -110,7 +110,7 @@ pub(super) fn noise(given: &str) -> Result<f32, String> {
     let noise = given.parse().ok();
     // Logits stay finite in every type.
     let noise = noise.filter(|noise| (0.0..=1000.0).contains(noise));
-    noise.ok_or_else(|| "it must be a number from 0 to 1000, such as 0.1".to_owned())
+    noise.ok_or_else(|| "must be a number from 0 to 1000, such as 0.1".to_owned())
 }
 
 /// All types.

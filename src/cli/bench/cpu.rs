@@ -29,12 +29,16 @@ pub(super) struct Cpu {
 
 impl Cpu {
     pub(super) fn new(isa: Option<Isa>, threads: Option<usize>) -> Result<Self, Failure> {
-        let isa = isa.map_or_else(Isa::chosen, Ok)?;
+        let isa = isa.map_or_else(Isa::chosen, Ok);
+        let isa = isa.map_err(|error| Failure::usage(error, "unset FUSED_KD_ISA"))?;
         let most = rayon::current_num_threads();
         let threads = threads.unwrap_or(most);
         if threads == 0 || threads > 4 * most.max(64) {
             return Err(Failure::usage(
-                format_args!("--threads {threads} is out of range"),
+                format_args!(
+                    "--threads {threads}: must be from 1 to {}",
+                    4 * most.max(64)
+                ),
                 format_args!("this machine runs {most} at once"),
             ));
         }

@@ -29,85 +29,89 @@ use std::fmt::Display;
 use step::{Network, Steps};
 use table::TABLE;
 
-/// Measure the row program against this machine's copy bandwidth.
+/// Measure the speed of the kernels, compared with a copy of the same bytes.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A call has to move bytes: student and teacher logits once, the gradient once, and per row a label
-and a record of 64 bytes. What it reaches is given as a fraction of what a plain copy of as many
-bytes reaches on the same machine, in turns with it in the same run: 1.00 is the speed of the memory.
-  cpu   the copy has the working set of the case, on the same threads: the best of memcpy and a loop
-        of non-temporal stores
-  cuda  times are the GPU's own, of CUDA graphs over inputs that its cache does not hold; the copy is
-        one of 512 MiB within its memory
-  wgpu  the same with recorded calls, by the GPU's clock where it has one, and copies of 128 MiB
+A call must read the logits of student and teacher once, write the gradient
+once, and move a label and a record of 64 bytes per row. The table compares its
+speed with that of a plain copy of as many bytes, measured in turns in the same
+run: 1.00 means that only the memory limits it.
+  cpu   copies the same bytes on the same threads, by memcpy or non-temporal
+        stores, whichever is faster
+  cuda  times CUDA graphs with the GPU's clock, over inputs larger than its
+        cache, and copies 512 MiB within its memory
+  wgpu  times recorded calls, with the GPU's clock where it has one, and copies
+        128 MiB
 
 Examples:
-  fused-kd bench                                   the usual shapes, on all cores
-  fused-kd bench --threads 1 --shape 1024x1000     one shape, on one core
+  fused-kd bench                       the usual shapes, on all cores
+  fused-kd bench --threads 1 --shape 1024x1000
+                                       one shape, on one core
   fused-kd bench --engine cuda --dtype bf16 --preset kd,lr,dkd
-  fused-kd bench --preset kd --noise 0.1           rows in which student and teacher nearly agree
-  fused-kd bench --what step                       a training step of small networks
-  fused-kd bench --what step --engine wgpu         the same on the GPU
-  fused-kd bench --json > bench.json               for programs")]
+  fused-kd bench --preset kd --noise 0.1
+                                       a student close to its teacher
+  fused-kd bench --what step           a training step of small networks
+  fused-kd bench --what step --engine wgpu
+  fused-kd bench --json > bench.json   for programs")]
 pub(super) struct Arguments {
-    /// The row program, or a whole training step.
+    /// Measure the loss kernel, or a whole training step.
     #[arg(long, value_enum, default_value_t = What::Rows)]
     what: What,
-    /// What computes: cpu, cuda, wgpu or wgpu-software.
+    /// Measure this engine: cpu, cuda, wgpu or wgpu-software.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
-    /// Rows x classes, or a list of shapes: cpu, latency, bandwidth, vision or language; may be repeated.
-    /// Without it, the usual shapes of the engine.
+    /// Measure this shape, rows x classes, or a list of shapes: cpu, latency, bandwidth, vision or
+    /// language. Repeatable; the engine's usual shapes unless given.
     #[arg(long = "shape", value_name = "BxV", value_delimiter = ',', value_parser = cases::shapes)]
     shapes: Vec<Shapes>,
-    /// The type of student, teacher and gradient; f32 and bf16 unless given.
+    /// Store student, teacher and gradient in this type; f32 and bf16 unless given.
     #[arg(long = "dtype", value_name = "TYPE", value_delimiter = ',',
         value_parser = one_of(FORMATS, spec::Format::name))]
     formats: Vec<spec::Format>,
-    /// The loss; `fused-kd presets` lists and explains them.
+    /// Measure this loss; `fused-kd presets` lists them.
     #[arg(long = "preset", value_name = "NAME", value_delimiter = ',',
         default_value = TABLE.presets[0]["name"].as_str(),
         value_parser = arguments::preset())]
     presets: Vec<Preset>,
-    /// A parameter of the loss, such as temperature=2; may be repeated.
+    /// Set a parameter of the loss, such as temperature=2. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// What is written of the records; full unless given.
+    /// Write this much of the records; full unless given.
     #[arg(long, value_enum)]
     stats: Option<Stats>,
-    /// Compute the loss alone, without its gradient.
+    /// Compute the loss without its gradient.
     #[arg(long)]
     no_gradient: bool,
-    /// Make the student the teacher plus X times an independent draw, as late in a distillation; both
-    /// are independent unless given.
-    #[arg(long, value_name = "X", value_parser = cases::noise)]
+    /// Draw the student's logits as the teacher's plus X times noise, as late in training; unless
+    /// given, independently.
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = cases::noise)]
     noise: Option<f32>,
-    /// The cpu engine's instructions: avx512, avx2 or portable; the best unless given, here or in the
-    /// environment variable FUSED_KD_ISA.
+    /// Use these instructions of the CPU: avx512, avx2 or portable. Unless given, take the best, or the
+    /// variable FUSED_KD_ISA.
     #[arg(long, value_name = "NAME", value_parser = one_of(Isa::ALL, Isa::name))]
     isa: Option<Isa>,
-    /// The cuda engine's regime: group8, group16, warp, block, ring, cluster, stream, split or any; the
-    /// one that its table suggests for the case unless given.
+    /// Use this kernel variant of the cuda engine (see docs/performance.md); unless given, the one
+    /// that its table suggests.
     #[cfg(feature = "cuda")]
     #[arg(long, value_name = "NAME", value_parser = one_of(Regime::ALL, Regime::name))]
     regime: Option<Regime>,
-    /// Threads of the cpu engine; all cores unless given.
+    /// Use this many threads on the CPU; all cores unless given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Sizes of a network from its input to its classes, for --what step; may be repeated.
+    /// Train a network of these layer sizes, from input to classes, with --what step. Repeatable.
     #[arg(long = "network", value_name = "SIZES", value_delimiter = ',')]
     networks: Vec<Network>,
-    /// Rows per step, for --what step; 128 unless given.
+    /// Train on this many rows per step, with --what step; 128 unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: Option<u32>,
-    /// Measurements per case, of which the median counts.
+    /// Measure each case this often, and report the median.
     #[arg(long, value_name = "N", default_value_t = 25,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     samples: u32,
-    /// How the results are printed.
+    /// Print the results in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// The same as --format json.
+    /// Print JSON, as --format json does.
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
@@ -129,10 +133,19 @@ impl Arguments {
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The row program on a batch of logits.
+    /// The loss kernel on a batch of logits.
     Rows,
-    /// A training step of a network.
+    /// One training step of a small network.
     Step,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Step => "step",
+        }
+    }
 }
 
 /// What runs the cases.
@@ -179,12 +192,12 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
         What::Rows => (&of_steps[..], "add --what step"),
         What::Step => (
             &of_rows[..],
-            "leave it away; FUSED_KD_ISA chooses instructions",
+            "remove it; the variable FUSED_KD_ISA chooses instructions",
         ),
     };
     match others.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::usage(
-            format_args!("{name} has no use for what is measured"),
+            format_args!("{name}: does not apply to --what {}", arguments.what.name()),
             remedy,
         )),
         None => Ok(()),
@@ -198,8 +211,8 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
     }
     if let Some(n) = arguments.threads.filter(|&n| n != 1) {
         return Err(Failure::usage(
-            format_args!("--threads {n} has no use: steps are asked for by one thread"),
-            "leave it away; `fused-kd compare` makes several runs at once",
+            format_args!("--threads {n}: a training step runs on one thread"),
+            "remove it; `fused-kd compare` trains several networks at once",
         ));
     }
     let networks = match &arguments.networks[..] {
@@ -245,15 +258,17 @@ fn print(arguments: &Arguments, results: &(impl Serialize + Display)) -> Result<
 /// Refuses an engine without a clock.
 fn no_measurement(engine: EngineName) -> Failure {
     Failure::usage(
-        format_args!("the engine {engine} has no measurement"),
+        format_args!("--engine {engine}: cannot be measured"),
         "give --engine cpu, cuda, wgpu or wgpu-software",
     )
 }
 
 /// The presets with their settings.
 fn losses(arguments: &Arguments) -> Result<Vec<(Preset, LossSpec)>, Failure> {
+    let settings = &arguments.settings;
     let with_settings = |&preset: &Preset| {
-        let spec = preset.spec().with_settings(&arguments.settings)?;
+        let spec = preset.spec().with_settings(settings);
+        let spec = spec.map_err(|error| Failure::of_settings(settings, &error))?;
         Ok((preset, spec))
     };
     arguments.presets.iter().map(with_settings).collect()
@@ -265,14 +280,14 @@ impl Engine {
         let (isa, threads) = (arguments.isa, arguments.threads);
         if name.is_gpu() && (isa.is_some() || threads.is_some()) {
             return Err(Failure::usage(
-                format_args!("--isa and --threads have no use: {name} runs on the GPU"),
-                "leave them away",
+                format_args!("--isa and --threads: do not apply to {name}, which runs on the GPU"),
+                "remove them",
             ));
         }
         if let Some(regime) = arguments.regime().filter(|_| name.name() != "cuda") {
             return Err(Failure::usage(
-                format_args!("--regime {regime} has no use: {name} has no regimes to choose from"),
-                "leave it away, or add --engine cuda",
+                format_args!("--regime {regime}: applies to the cuda engine, not to {name}"),
+                "remove it, or add --engine cuda",
             ));
         }
         match choice.device {

@@ -2,8 +2,7 @@
 
 use super::Timing;
 use super::cases::Case;
-use crate::cli::terminal;
-use comfy_table::ColumnConstraint;
+use crate::cli::layout;
 use serde::Serialize;
 use std::fmt;
 
@@ -58,6 +57,25 @@ impl Measured {
     }
 }
 
+impl Measured {
+    /// Cells of the table; a regime stands behind the type, where the engine has a choice.
+    fn row(&self) -> [String; 8] {
+        let regime = self
+            .regime
+            .map_or(String::new(), |regime| format!(", {regime}"));
+        [
+            format!("{}x{}", self.b, self.v),
+            format!("{}{regime}", self.dtype),
+            self.spec.to_owned(),
+            time(self.median_s),
+            bytes(self.bytes),
+            format!("{:.1}", self.gbs),
+            format!("{:.1}", self.copy_gbs),
+            format!("{:.2} {}", self.fraction, bar(self.fraction)),
+        ]
+    }
+}
+
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "engine {}, {}", self.engine, self.isa)?;
@@ -73,41 +91,21 @@ impl fmt::Display for Results {
         if let Some(noise) = self.cases.first().and_then(|case| case.noise) {
             write!(f, ", noise {noise}")?;
         }
+        let has_regimes = self.cases.iter().any(|case| case.regime.is_some());
         let header = [
             "shape",
-            "type",
+            if has_regimes { "type, regime" } else { "type" },
             "loss",
-            "regime",
             "time",
             "moved",
             "GB/s",
-            "copy",
-            "of the copy's speed",
+            "copy GB/s",
+            "speed ÷ copy",
         ];
-        let mut table = terminal::table(header);
-        for case in &self.cases {
-            table.add_row([
-                format!("{}x{}", case.b, case.v),
-                case.dtype.to_owned(),
-                case.spec.to_owned(),
-                case.regime.unwrap_or_default().to_owned(),
-                time(case.median_s),
-                bytes(case.bytes),
-                format!("{:.1}", case.gbs),
-                format!("{:.1}", case.copy_gbs),
-                format!("{:.2} {}", case.fraction, bar(case.fraction)),
-            ]);
-        }
-        let has_regimes = self.cases.iter().any(|case| case.regime.is_some());
-        if let Some(column) = table.column_mut(REGIME).filter(|_| !has_regimes) {
-            column.set_constraint(ColumnConstraint::Hidden);
-        }
-        write!(f, "\n{}", table.trim_fmt())
+        let rows: Vec<_> = self.cases.iter().map(Measured::row).collect();
+        write!(f, "\n{}", layout::table(header, &rows))
     }
 }
-
-/// The column that only engines with regimes have.
-const REGIME: usize = 3;
 
 pub(super) fn time(seconds: f64) -> String {
     match seconds {
@@ -125,9 +123,9 @@ fn bytes(bytes: usize) -> String {
     }
 }
 
-/// As long as the fraction, in twentieths; beyond 1 it ends in a mark.
+/// As long as the fraction, in tenths; beyond 1 it ends in a mark.
 fn bar(fraction: f64) -> String {
-    let twentieths = (fraction * 20.0).round().clamp(0.0, 20.0) as usize;
-    let beyond = if fraction > 1.025 { "▸" } else { "" };
-    "█".repeat(twentieths) + beyond
+    let tenths = (fraction * 10.0).round().clamp(0.0, 10.0) as usize;
+    let beyond = if fraction > 1.05 { "▸" } else { "" };
+    "█".repeat(tenths) + beyond
 }

@@ -3,7 +3,7 @@
 use super::median;
 use super::report::time;
 use crate::auto::{self, Choice, Job};
-use crate::cli::terminal;
+use crate::cli::layout;
 use crate::cpu::Isa;
 use crate::engine::{Engine, EngineError, Source};
 use crate::nn::Mlp;
@@ -35,8 +35,8 @@ impl FromStr for Network {
         match sizes {
             Some(sizes) if (2..=16).contains(&sizes.len()) => Ok(Self(sizes)),
             _ => Err(
-                "it must be sizes from the input to the classes, such as 64-32-10, at least 2 and \
-                 at most 16 of them, each from 1 to 65536"
+                "must be 2 to 16 sizes from the input to the classes, each from 1 to 65536, such as \
+                 64-32-10"
                     .to_owned(),
             ),
         }
@@ -201,17 +201,18 @@ impl fmt::Display for Results {
                 writeln!(f, "engine {}, {device}", self.engine)?;
             }
         }
-        let mut table = terminal::table(["network", "batch", "loss", "step", "GFLOP/s"]);
-        for case in &self.cases {
-            table.add_row([
+        let row = |case: &Measured| {
+            [
                 case.network.clone(),
                 case.batch.to_string(),
                 case.spec.to_owned(),
                 time(case.median_s),
                 format!("{:.1}", case.gflops),
-            ]);
-        }
-        write!(f, "{}", table.trim_fmt())
+            ]
+        };
+        let rows: Vec<_> = self.cases.iter().map(row).collect();
+        let header = ["network", "batch", "loss", "time per step", "GFLOP/s"];
+        write!(f, "{}", layout::table(header, &rows))
     }
 }
 

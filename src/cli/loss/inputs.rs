@@ -12,23 +12,23 @@ use std::path::PathBuf;
 /// Where the batch is.
 #[derive(clap::Args)]
 pub(super) struct Files {
-    /// Student logits, shape (B, V) or (B, T, V), f2, f4, f8 or bf16; −∞ masks a class.
+    /// Read the student's logits: shape (B, V) or (B, T, V), type f2, f4, f8 or bf16. −∞ masks a class.
     #[arg(long, value_name = "FILE[:KEY]")]
     pub(super) student: ArrayPath,
-    /// Teacher logits, as the student's; its type may be another.
+    /// Read the teacher's logits: the same shape, any of these types.
     #[arg(long, value_name = "FILE[:KEY]")]
     pub(super) teacher: ArrayPath,
-    /// Labels, shape (B), or (B, T) as the logits, integers or booleans: 0..V, or −100 for no label.
+    /// Read the labels: shape (B) or (B, T), integers or booleans, from 0 to V − 1, or −100 for no
+    /// label.
     #[arg(long, value_name = "FILE[:KEY]")]
     labels: ArrayPath,
-    /// What each row's loss is multiplied by, shape as the labels', any numbers or booleans
-    /// [default: 1].
+    /// Multiply each row's loss by these weights: shape of the labels, numbers or booleans [default: 1].
     #[arg(long, value_name = "FILE[:KEY]")]
     weights: Option<ArrayPath>,
-    /// What each row's λ_kd is multiplied by, as --weights; 0 = not supervised by the teacher.
+    /// Multiply each row's λ_kd by these weights; 0: the teacher does not supervise the row.
     #[arg(long, value_name = "FILE[:KEY]")]
     kd_weights: Option<ArrayPath>,
-    /// Each row's temperature, as --weights; with --set temperature=per-row.
+    /// Give each row this temperature; needs --set temperature=per-row.
     #[arg(long, value_name = "FILE[:KEY]")]
     pub(super) tau: Option<ArrayPath>,
 }
@@ -113,7 +113,7 @@ impl Files {
         };
         let context = match file {
             Some(file) => format!("cannot use `{file}`"),
-            None => "the loss cannot be computed".to_owned(),
+            None => "cannot compute the loss".to_owned(),
         };
         Report::from_err(error).wrap_err(context)
     }
@@ -129,7 +129,7 @@ fn classes(array: &Array) -> Result<usize, Report> {
             .wrap_err_with(|| format!("cannot use `{path}`, shape {shape}")),
         _ => Err(failed(
             format_args!("`{path}` has shape {shape}"),
-            "logits need two axes or more, the classes last: reshape the array before saving it",
+            "logits need at least two axes, rows first and classes last: reshape the array",
         )),
     }
 }

@@ -11,6 +11,7 @@ mod warnings;
 
 use super::arguments::{self, Format};
 use super::failure::Failure;
+use super::layout;
 use super::output::OutputDirectory;
 use super::terminal;
 use crate::auto::{Choice, EngineName};
@@ -25,48 +26,58 @@ use warnings::BatchScan;
 
 /// Compute loss, gradient and per-sample scores of one batch of logits.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Read npy (plain or gzip), npz and safetensors. KEY names an array of an npz or
-safetensors file; a file of one array needs none. The last axis of the logits
-counts classes, the others rows. Other arrays have the axes of the rows.
+#[command(
+    override_usage = "\
+fused-kd loss [OPTIONS] --student <FILE[:KEY]> --teacher <FILE[:KEY]>
+                     --labels <FILE[:KEY]> --out <DIR>",
+    after_help = "\
+Files are npy (plain or gzip), npz or safetensors. KEY names an array of an npz
+or safetensors file; it may be left out where there is only one. The last axis
+of the logits counts classes, the others count rows. Other arrays have the axes
+of the rows.
 
-Results, in DIR, which appears whole or not at all:
-  grad.npy      ∂total/∂student, in the student's shape and type; f4 for f8 and bf16 logits, but f8
-                from the reference engine
-  stats.npy     one record per row: loss, kd, ce, tau, beta, teacher_confidence, teacher_ce,
-                teacher_entropy, teacher_margin, student_confidence, student_entropy,
-                student_logit_margin, el2n (f4; f8 from the reference engine), teacher_top,
+Results in DIR, which is written as a whole or not at all:
+  grad.npy      ∂total/∂student, in the student's shape and type; f4 for f8 and
+                bf16 logits, but f8 from the reference engine
+  stats.npy     a record per row: loss, kd, ce, tau, beta, teacher_confidence,
+                teacher_ce, teacher_entropy, teacher_margin,
+                student_confidence, student_entropy, student_logit_margin,
+                el2n (f4; f8 from the reference engine), teacher_top,
                 student_top, flags (u4)
-  summary.json  total, specification, counts, types, warnings; a total that is no number JSON knows
-                is the string \"nan\", \"inf\" or \"-inf\"
+  summary.json  total, specification, counts, types, warnings; a total that
+                JSON has no number for is \"nan\", \"inf\" or \"-inf\"
 
-The reduction \"mean\" divides by the number of rows with a weight other than 0;
-rows without a label and NaN rows count. PyTorch divides by the sum of weights.
-A row with label −100 keeps the distillation part and drops the cross-entropy.
+Bits of flags: 0 the teacher misclassifies the row, 1 no label, 2 student and
+teacher agree, 3 NaN, 5 infinite loss, 6 weight 0, 8 not supervised by the
+teacher.
 
-The bits of flags: 0 wrong, 1 without a label, 2 student and teacher agree, 3 not finite,
-5 infinite, 6 weight 0, 8 not supervised.
+The reduction \"mean\" divides by the number of rows whose weight is not 0. Rows
+without a label and NaN rows count. (PyTorch divides by the sum of weights.)
+A row with the label −100 has the distillation term, and no cross-entropy.
 
 Examples:
-  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out run1
-  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out run2 \\
+  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out loss1
+  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out loss2 \\
       --preset lr --set revision.eta=0.7 --set temperature=2
-  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out run3 \\
-      --set temperature=per-row --tau tau.npy --engine reference --format json
-  fused-kd loss --student logits.npz:student --teacher logits.npz:teacher --labels y.npy --out run4
+  fused-kd loss --student s.npy --teacher t.npy --labels y.npy --out loss3 \\
+      --set temperature=per-row --tau tau.npy --engine reference
+  fused-kd loss --student batch.npz:student --teacher batch.npz:teacher \\
+      --labels y.npy --out loss4 --format json
 
-In Python: numpy.load('run1/stats.npy')['el2n'].argsort() ranks the samples by EL2N.")]
+Rank samples by EL2N in Python:
+  numpy.load('loss1/stats.npy')['el2n'].argsort()"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     files: Files,
-    /// The loss; `fused-kd presets` lists and explains them.
+    /// Compute this loss; `fused-kd presets` lists them.
     #[arg(long, value_name = "NAME", default_value = "kd", value_parser = arguments::preset())]
     preset: Preset,
-    /// A parameter of the loss, such as revision.eta=0.7; may be repeated. `fused-kd presets NAME`
-    /// prints the keys.
+    /// Set a parameter of the loss, such as revision.eta=0.7. Repeatable; `fused-kd presets NAME` prints
+    /// the keys.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// What total and gradient are multiplied by; also the loss scale of f2 gradients.
+    /// Multiply loss and gradient by X: the loss scale of f2 gradients.
     #[arg(
         long,
         value_name = "X",
@@ -74,16 +85,16 @@ pub(super) struct Arguments {
         allow_negative_numbers = true
     )]
     upstream: f32,
-    /// What computes; `fused-kd devices` says what can.
+    /// Compute on this engine; `fused-kd devices` lists those that can run here.
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = arguments::engine())]
     engine: EngineName,
-    /// The directory for the results.
+    /// Write the results to this new directory.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace the results in DIR if it exists; its other files stay.
+    /// Replace the results in DIR if it exists.
     #[arg(long)]
     force: bool,
-    /// How the summary is printed.
+    /// Print the summary in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -92,7 +103,9 @@ pub(super) struct Arguments {
 const RESULTS: [&str; 3] = ["grad.npy", "stats.npy", "summary.json"];
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let spec = arguments.preset.spec().with_settings(&arguments.settings)?;
+    let settings = &arguments.settings;
+    let spec = arguments.preset.spec().with_settings(settings);
+    let spec = spec.map_err(|error| Failure::of_settings(settings, &error))?;
     check(arguments, &spec)?;
     let inputs = arguments.files.paths();
     let output = OutputDirectory::hold(&arguments.out, arguments.force, "loss", &inputs)?;
@@ -102,17 +115,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     summary.warnings.iter().for_each(terminal::warn);
     let printed = match arguments.format {
         Format::Json => terminal::print_json(summary),
-        Format::Table => terminal::print(summary),
+        Format::Table => terminal::print(layout::facts(&summary.to_string())),
     };
     output.fill(|directory| results.write(directory))?;
     printed?;
     match arguments.format {
         Format::Json => Ok(()),
-        Format::Table => terminal::print(format_args!(
-            "wrote  {} to {}",
+        Format::Table => terminal::print(layout::facts(&format!(
+            "files  {} in {}",
             RESULTS.join(", "),
             output.path().display()
-        )),
+        ))),
     }
 }
 
@@ -121,23 +134,23 @@ fn check(arguments: &Arguments, spec: &LossSpec) -> Result<(), Failure> {
     let temperature = spec.temperature();
     match (temperature, &arguments.files.tau) {
         (Temperature::PerRow, None) => Err(Failure::usage(
-            "temperature \"per-row\" needs one temperature per row",
-            "give them with --tau, or set another temperature",
+            "--set temperature=per-row: needs a temperature for each row",
+            "add --tau FILE, or set another temperature",
         )),
         (Temperature::PerRow, Some(_)) | (_, None) => Ok(()),
         (_, Some(tau)) => Err(Failure::usage(
             format_args!(
-                "--tau {tau} has no use: the loss has the temperature \"{}\"",
+                "--tau {tau}: the loss would ignore it, its temperature is \"{}\"",
                 temperature.name()
             ),
-            "add --set temperature=per-row, or leave --tau away",
+            "add --set temperature=per-row, or remove --tau",
         )),
     }?;
     match arguments.upstream.is_finite() {
         true => Ok(()),
         false => Err(Failure::usage(
-            format_args!("--upstream {} is out of range", arguments.upstream),
-            "it must be finite",
+            format_args!("--upstream {}: must be finite", arguments.upstream),
+            "give a number such as 1, or 1024 to scale the gradient of f2 logits",
         )),
     }
 }

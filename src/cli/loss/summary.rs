@@ -86,12 +86,16 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} right, {} wrong", self.right, self.wrong)?;
+        write!(
+            f,
+            "teacher right on {}, wrong on {}",
+            self.right, self.wrong
+        )?;
         for (count, what) in [
             (self.revised, "revised"),
             (self.ignored, "without a label"),
-            (self.nonfinite, "not finite"),
-            (self.infinite, "infinitely far"),
+            (self.nonfinite, "with NaN"),
+            (self.infinite, "with an infinite loss"),
             (self.off, "of weight 0"),
             (self.unselected, "not supervised by the teacher"),
         ] {
@@ -121,7 +125,7 @@ impl fmt::Display for Summary {
         )?;
         write!(
             f,
-            "rows   {} of {} classes: {counts}",
+            "rows   {}, {} classes: {counts}",
             self.rows, self.classes
         )
     }

@@ -1,6 +1,7 @@
 //! What a run's directory says of itself, and whether it may be replaced.
 
 use super::super::failure::failed;
+use crate::report::Provenance;
 use miette::Report;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -14,20 +15,24 @@ const LARGEST: u64 = 1 << 20;
 /// The file `run.json` of a run's directory.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Manifest {
-    /// The command that made it.
+    /// The command that made it, without its arguments.
     command: String,
+    /// How: written for people, and not read again.
+    #[serde(skip_deserializing)]
+    run: Option<Provenance>,
     /// All other files, with `/` between the parts of their paths.
     files: Vec<String>,
 }
 
 impl Manifest {
     /// Of a directory that has been filled.
-    pub(super) fn of(command: &str, directory: &Path) -> io::Result<Self> {
+    pub(super) fn of(command: &str, run: Provenance, directory: &Path) -> io::Result<Self> {
         let mut files = Vec::new();
         list(directory, "", &mut files)?;
         files.sort();
         Ok(Self {
             command: command.to_owned(),
+            run: Some(run),
             files,
         })
     }

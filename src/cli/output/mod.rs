@@ -7,6 +7,7 @@ mod manifest;
 mod place;
 
 use super::failure::failed;
+use super::provenance::Started;
 use hold::Hold;
 use manifest::Manifest;
 use miette::{Report, WrapErr};
@@ -25,6 +26,7 @@ pub(super) struct OutputDirectory {
     command: &'static str,
     /// Whether there are results of an older run to replace.
     replaces: bool,
+    started: Started,
     hold: Hold,
 }
 
@@ -49,6 +51,7 @@ impl OutputDirectory {
             at,
             command,
             replaces,
+            started: Started::now(),
             hold,
         })
     }
@@ -76,7 +79,7 @@ impl OutputDirectory {
         let make = || {
             fs::create_dir(&results)?;
             write(&results)?;
-            Manifest::of(self.command, &results)?.write(&results)?;
+            Manifest::of(self.command, self.started.finish(), &results)?.write(&results)?;
             place::sync(&results)
         };
         make()

@@ -19,44 +19,43 @@ use summary::Summary;
 
 const EXAMPLES: &str = "\
 Examples:
-  fused-kd predict --model run1/student.safetensors --data digits --rows test
-                                   the test accuracy of the run again
-  fused-kd predict --model run1/student.safetensors --data csv:new.csv --out new-classes.csv
-  fused-kd predict --model run1/student.safetensors --data idx:mnist --format json
-  fused-kd predict --model run1/student.safetensors --data digits --logits s.npy
-                                   logits for `fused-kd loss --student s.npy …`";
+  fused-kd predict --model student1/student.safetensors --data csv:new.csv \\
+      --out classes.csv                classify the rows of a table
+  fused-kd predict --model student1/student.safetensors --data digits \\
+      --rows test                      measure the run's test accuracy again
+  fused-kd predict --model student1/student.safetensors --data digits \\
+      --logits s.npy                   write logits for `fused-kd loss --student`";
 
-/// Predict the classes of rows with a student that `fused-kd train` left.
+/// Classify rows with a student that `fused-kd train` wrote.
 ///
-/// Features are given as they are in the source: the student scales them as it was trained, and takes
-/// a table's columns by their names, in any order. Rows need no label.
+/// Give features unscaled: the student scales them as in training, and finds a table's columns by
+/// name, in any order. Rows need no label.
 #[derive(clap::Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{TABLE_HELP}"))]
 pub(super) struct Arguments {
-    /// The student: a student.safetensors of `fused-kd train`.
+    /// Use this student: a student.safetensors of `fused-kd train`.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The rows, as the data of `fused-kd compare`, `csv:-` for standard input; of a source with a test
-    /// set, that comes last.
+    /// Classify these rows: a source as in `fused-kd compare`, or `csv:-` for standard input. Test rows
+    /// come last.
     #[arg(long)]
     data: Source,
-    /// Which rows. All but `all` are those of the run that trained the student, by its seed, and
-    /// need the same data.
+    /// Choose a part of the rows. All but `all` need the data that the student was trained on.
     #[arg(long, value_enum, default_value_t = Part::All)]
     rows: Part,
-    /// The engine that computes.
+    /// Compute on this engine.
     #[arg(long, value_parser = arguments::engine(), default_value = "cpu")]
     engine: EngineName,
-    /// Also write every row's prediction to this file, as CSV.
+    /// Write every row's class and probabilities to this file, as CSV.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Also write the logits to this file: npy, shape (rows, classes), f4.
+    /// Write the logits to this file: npy, f4, shape (rows, classes).
     #[arg(long, value_name = "NPY")]
     logits: Option<PathBuf>,
     /// Replace files that exist.
     #[arg(long)]
     force: bool,
-    /// How results are printed: a summary with the first rows, or every row for programs.
+    /// Print the results in this format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -64,23 +63,23 @@ pub(super) struct Arguments {
 /// Rows of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// All.
+    /// All rows.
     All,
-    /// Those that student and teacher could be trained on.
+    /// Rows for training the student and the teacher.
     Train,
-    /// Those that the best epoch was chosen on.
+    /// Rows for choosing the best epoch.
     Validation,
-    /// Those that accuracies were reported on.
+    /// Rows for the reported accuracy.
     Test,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
+    /// A summary for people, with the first rows.
     Table,
-    /// For programs: everything.
+    /// JSON for programs: everything.
     Json,
-    /// For programs: a line per row.
+    /// CSV for programs: a line per row.
     Csv,
 }
 
@@ -100,15 +99,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let is_over_training = arguments.rows == Part::All && model.learned_from(&dataset);
     if is_over_training && predictions.labelled() > 0 {
         terminal::warn(format_args!(
-            "these are rows that the student was trained on, {} of them: their accuracy says little \
-             about others (--rows test, with the run's data, leaves them out)",
+            "the student was trained on {} of these rows, so the accuracy on new rows will be lower \
+             (--rows test, with the run's data, leaves them out)",
             model.about().train_rows
         ));
     }
     let unknown = unknown(&predictions);
     if unknown > 0 {
         terminal::warn(format_args!(
-            "{unknown} rows have a label that is none of the student's {} classes: they count as wrong",
+            "rows with a label unknown to the student: {unknown}; they count as misclassified (the \
+             student knows {} classes)",
             model.classes()
         ));
     }
@@ -159,10 +159,10 @@ fn rows(part: Part, dataset: &Dataset, model: &Model) -> Result<Vec<u32>, Failur
     if !model.is_of(dataset) {
         return Err(Failure::usage(
             format_args!(
-                "these rows are not those of the run that trained the student ({:?}, by a checksum)",
+                "--rows: the student was trained on other data, {:?}, so its split is unknown here",
                 model.about().data
             ),
-            "leave --rows out, or give the data of that run, its test file too",
+            "remove --rows, or give the data of that run, with its test file",
         ));
     }
     let split = Split::new(dataset, model.about().seed).into_diagnostic()?;
@@ -183,7 +183,7 @@ fn check(predictions: &Predictions, rows: &[u32]) -> Result<(), Failure> {
                 "row {}: the student's logits are not finite",
                 rows[i / predictions.classes]
             ),
-            "its features may be far beyond those that it learned from: check their unit",
+            "check the unit of the features: they may be far larger than in training",
         ))),
     }
 }

@@ -1,7 +1,8 @@
 //! What a student makes of rows, for people.
 
-use super::summary::Summary;
+use super::summary::{Prediction, Summary};
 use crate::cli::failure::Failure;
+use crate::cli::layout;
 use crate::cli::terminal;
 
 /// Rows that are shown.
@@ -10,29 +11,34 @@ const SHOWN: usize = 10;
 const MOST_CLASSES: usize = 30;
 
 pub(super) fn print(summary: &Summary) -> Result<(), Failure> {
-    let mut table = terminal::table(["row", "class", "probability", "label"]);
-    for one in summary.predictions.iter().take(SHOWN) {
-        table.add_row([
+    let shown = summary.predictions.iter().take(SHOWN);
+    let row = |one: &Prediction| {
+        [
             one.row.to_string(),
             one.class_name.to_owned(),
             format!("{:.4}", one.probability),
             one.label_name.clone().unwrap_or_default(),
-        ]);
-    }
+        ]
+    };
+    let rows: Vec<_> = shown.map(row).collect();
+    let table = layout::table(["row", "class", "probability", "label"], &rows);
     let more = match summary.predictions.len().saturating_sub(SHOWN) {
         0 => String::new(),
-        more => format!("\nand {more} rows more: --format csv prints them all"),
+        more => format!("\n… and {more} more rows: --format csv prints them all"),
     };
     // What comes from a file may hold anything.
-    terminal::print(format_args!(
-        "{}: {} rows{}; engine {}\nstudent {:?}, trained on {:?}\n\n{}{more}{}",
+    let heading = format!(
+        "{}: {} rows{}; engine {}\nstudent {:?}, trained on {:?}",
         summary.dataset,
         summary.rows,
         scores(summary),
         summary.engine,
         summary.method,
         summary.trained_on,
-        table.trim_fmt(),
+    );
+    terminal::print(format_args!(
+        "{}\n\n{table}{more}{}",
+        layout::facts(&heading),
         by_class(summary),
     ))
 }
@@ -64,23 +70,24 @@ fn by_class(summary: &Summary) -> String {
     if confusion.len() > MOST_CLASSES {
         return String::new();
     }
-    let mut table = terminal::table(["class", "rows", "found", "most often taken for"]);
+    let mut rows = Vec::new();
     for (class, counts) in confusion.iter().enumerate() {
-        let rows: usize = counts.iter().sum();
-        let found = match rows {
+        let of_class: usize = counts.iter().sum();
+        let found = match of_class {
             0 => String::new(),
-            _ => format!("{:.1} %", 100.0 * counts[class] as f64 / rows as f64),
+            _ => format!("{:.1} %", 100.0 * counts[class] as f64 / of_class as f64),
         };
         let wrong = counts.iter().enumerate().filter(|&(c, _)| c != class);
         // The first of equals.
         let taken_for = match wrong.rev().max_by_key(|(_, count)| **count) {
             Some((other, &count)) if count > 0 => {
-                format!("{} ({count} rows)", summary.class_names[other])
+                format!("{} ({count}×)", summary.class_names[other])
             }
             _ => String::new(),
         };
         let name = summary.class_names[class].clone();
-        table.add_row([name, rows.to_string(), found, taken_for]);
+        rows.push([name, of_class.to_string(), found, taken_for]);
     }
-    format!("\n\n{}", table.trim_fmt())
+    let header = ["class", "rows", "recall", "most often mistaken for"];
+    format!("\n\n{}", layout::table(header, &rows))
 }

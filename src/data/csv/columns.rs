@@ -87,12 +87,12 @@ impl Columns {
             for name in wanted {
                 match places.get(name) {
                     Some(&place) => order.push(self.features[place]),
-                    None => return Err(format!("no column `{name}`, which {whose} has")),
+                    None => return Err(format!("column `{name}` is missing: {whose} has it")),
                 }
             }
             let wanted: HashSet<&String> = wanted.iter().collect();
             if let Some(name) = names.iter().find(|name| !wanted.contains(name)) {
-                return Err(format!("column `{name}`, which {whose} has not"));
+                return Err(format!("{whose} has no column `{name}`"));
             }
             self.features = order;
             self.names = layout.names.clone();
@@ -227,7 +227,7 @@ fn find_label(
                     needs_label,
                     ..
                 }) if heading.is_some() => match by_heading.is_none() && *needs_label {
-                    true => return Err(format!("no column `{name}`, which {origin} has")),
+                    true => return Err(format!("column `{name}` is missing: {origin} has it")),
                     false => None,
                 },
                 Some(layout) if heading.is_none() => layout.label_at.or(last),

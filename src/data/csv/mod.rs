@@ -31,9 +31,8 @@ pub(super) fn load(
         if is_same_file(train, test) {
             return Err(DataError::Dataset {
                 name: short_name(train),
-                problem:
-                    "the test file is the training file: leave it out, and test rows are split off"
-                        .to_owned(),
+                problem: "the test file is the training file: leave it out to split test rows off"
+                    .to_owned(),
             });
         }
         table.append(Box::new(open(test)?), test, options)?;

@@ -53,17 +53,17 @@ impl Numbers {
     }
 }
 
-const THOUSANDS: &str = "is not a number: without separators of thousands, please";
+const THOUSANDS: &str = "is not a number: remove the thousands separators";
 
 fn other_decimal(known: Decimal) -> &'static str {
     match known {
         Decimal::Point => {
-            "has a decimal comma, but this table has decimal points (decimal=comma \
-                           if it has not)"
+            "has a decimal comma where other cells have decimal points: add decimal=comma if commas are \
+             right"
         }
         Decimal::Comma => {
-            "has a decimal point, but this table has decimal commas (decimal=point \
-                           if it has not)"
+            "has a decimal point where other cells have decimal commas: add decimal=point if points are \
+             right"
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
                 Some(Decimal::Comma),
                 "has decimal commas",
             ),
-            (&["1.234,5"], semicolon, None, "separators of thousands"),
+            (&["1.234,5"], semicolon, None, "thousands separators"),
             (&["1,234,567"], semicolon, None, "is not a number"),
             (&["-inf"], semicolon, None, "is not finite"),
             (&["1e39"], Separator::Comma, None, "is not finite"),

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 const SIZE: Point = [540.0, 330.0];
 /// Left, top, right and bottom of the plot. Names stand left of it, where lines differ most: with
 /// all rows they are one.
-const FRAME: [f64; 4] = [146.0, 10.0, 500.0, 282.0];
+const FRAME: [f64; 4] = [146.0, 26.0, 500.0, 282.0];
 const CONTROL: &str = "random";
 /// Colours of the style sheet.
 const COLOURS: usize = 8;
@@ -28,7 +28,7 @@ pub(super) fn section(points: &[BudgetPoint]) -> Markup {
             @for method in methods {
                 @let points: Vec<_> = points.iter().filter(|point| point.method == method).collect();
                 figure {
-                    figcaption { "Test accuracy of " b { (method) } ", %" }
+                    figcaption { b { (method) } ": test accuracy by the share of rows with a teacher" }
                     (plot(method, &points, &scores))
                 }
             }
@@ -36,10 +36,10 @@ pub(super) fn section(points: &[BudgetPoint]) -> Markup {
     };
     super::section(
         "How many rows need a teacher?",
-        "Each line ranks the training rows by one score: the teacher supervises the share that comes \
-         first, the others have their labels alone. A line above the grey one, random rows with ± one \
-         standard deviation, has found the rows that matter; full points differ from random by an \
-         interval that leaves out 0.",
+        "Each line ranks the training rows by one score. The teacher supervises the share with the \
+         highest ranks; the other rows have only their labels. The grey line ranks at random, ± one \
+         standard deviation. Full points differ from random: the 95 % confidence interval of the \
+         difference excludes 0.",
         &["budget.csv", "results.json"],
         figures,
     )
@@ -119,6 +119,7 @@ fn axes(svg: &mut Svg, x: &Scale, y: &Scale) {
         [middle, bottom + 38.0],
         "training rows with a teacher",
     );
+    svg.text("tick end", [SIZE[0] - 2.0, 12.0], "test accuracy, %");
 }
 
 fn draw(svg: &mut Svg, class: &str, line: &[&&BudgetPoint], x: &Scale, y: &Scale) {
@@ -156,7 +157,7 @@ fn title(point: &BudgetPoint) -> String {
         100.0 * point.fraction,
         percent(&point.test_accuracy),
         vs_random.map_or_else(String::new, |paired| {
-            format!("; less random: {}", difference(paired))
+            format!("; gain over random {}", difference(paired))
         })
     )
 }

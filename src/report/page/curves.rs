@@ -5,15 +5,17 @@ use crate::report::svg::{Point, Svg};
 use crate::train::{Curve, MethodResult, Spread};
 use maud::{Markup, html};
 
-const SIZE: Point = [250.0, 166.0];
+const SIZE: Point = [250.0, 194.0];
 /// Left, top, right and bottom of the plot.
-const FRAME: [f64; 4] = [40.0, 24.0, 238.0, 144.0];
+const FRAME: [f64; 4] = [40.0, 38.0, 238.0, 158.0];
 /// More points of a curve than these cannot be seen.
 const MOST_POINTS: usize = 200;
 
 /// What is drawn over epochs.
 struct Quantity {
     name: &'static str,
+    /// The title of the axis.
+    axis: &'static str,
     of: fn(&Curve) -> Vec<f64>,
     /// Whether methods can be compared in it.
     shared: bool,
@@ -23,18 +25,21 @@ struct Quantity {
 
 const VALIDATION: Quantity = Quantity {
     name: "validation accuracy",
+    axis: "validation accuracy, %",
     of: |curve| percent(&curve.validation),
     shared: true,
     digits: 2,
 };
 const TEST: Quantity = Quantity {
     name: "test accuracy",
+    axis: "test accuracy, %",
     of: |curve| percent(&curve.test),
     shared: true,
     digits: 2,
 };
 const LOSS: Quantity = Quantity {
     name: "loss",
+    axis: "training loss",
     of: |curve| curve.loss.iter().map(|&loss| f64::from(loss)).collect(),
     shared: false,
     digits: 3,
@@ -46,20 +51,20 @@ fn percent(shares: &[f64]) -> Vec<f64> {
 
 pub(super) fn section(methods: &[MethodResult]) -> Markup {
     let panels = html! {
-        h3 { "Validation accuracy, %" }
+        h3 { "Validation accuracy" }
         (panels(methods, &VALIDATION))
-        details { summary { "Test accuracy, %" } (panels(methods, &TEST)) }
+        details { summary { "Test accuracy" } (panels(methods, &TEST)) }
         details {
-            summary { "Training loss, each method’s own" }
-            p.reading { "Losses of different methods are different quantities: only their shapes can be compared." }
+            summary { "Training loss" }
+            p.reading { "Each method minimises another loss: compare the shapes, not the values." }
             (panels(methods, &LOSS))
         }
     };
     super::section(
         "Learning curves",
-        "Over epochs, at the learning rate that each method chose: blue is the mean over seeds with \
-         ± one standard deviation, grey is kd where it is compared, the number is after the last \
-         epoch; all panels have the same scale, which may cut off the first epochs.",
+        "Blue: mean over seeds ± one standard deviation, at the learning rate that the method chose. \
+         Grey: kd. The number is the value after the last epoch. All panels have the same scale, which \
+         may cut off the first epochs.",
         &["curves.csv", "curves.json"],
         panels,
     )
@@ -144,7 +149,7 @@ fn panel(
     Svg::draw(SIZE, &label, |svg| {
         svg.text("name", [left, 14.0], name);
         svg.text("value end", [right, 14.0], &last_text);
-        axes(svg, &x, &y);
+        axes(svg, &x, &y, quantity.axis);
         svg.inset([left, top], size, size, |svg| {
             if series.0.iter().any(|spread| spread.std > 0.0) {
                 let band = series.drawn().map(|(epoch, Spread { mean, std, .. })| {
@@ -171,8 +176,10 @@ fn mean(series: &Series, x: &Scale, y: &Scale) -> Vec<Point> {
         .collect()
 }
 
-fn axes(svg: &mut Svg, x: &Scale, y: &Scale) {
+fn axes(svg: &mut Svg, x: &Scale, y: &Scale, title: &str) {
     let [left, top, right, bottom] = FRAME;
+    svg.text("tick", [4.0, top - 9.0], title);
+    svg.text("tick end", [right, bottom + 30.0], "epoch");
     for tick in y.ticks() {
         let at = top + y.at(tick);
         svg.line("grid", [left, at], [right, at]);

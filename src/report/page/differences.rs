@@ -9,11 +9,11 @@ use maud::{Markup, html};
 
 /// More dots than these say nothing.
 const MOST_SEEDS: usize = 20;
-const WIDTH: f64 = 572.0;
+const WIDTH: f64 = 588.0;
 const ROW: f64 = 28.0;
 const TOP: f64 = 8.0;
-const LEFT: f64 = 78.0;
-const RIGHT: f64 = 384.0;
+const LEFT: f64 = 94.0;
+const RIGHT: f64 = 392.0;
 
 type Row<'a> = (&'a str, &'a Paired);
 
@@ -42,7 +42,7 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
         }
     };
     super::section(
-        "Differences, paired by seed",
+        "Gain in test accuracy, paired by seed",
         &reading(&plots[0].1),
         &["differences.csv", "results.json"],
         figures,
@@ -50,15 +50,15 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
 }
 
 fn reading(rows: &[Row]) -> String {
-    let mut reading = String::from("Points right of the line at 0 are better");
+    let mut reading = String::from("Points to the right of 0 are better.");
     if rows.iter().any(|(_, paired)| paired.interval.is_some()) {
-        reading += "; the bar is the 95 % interval of the mean, and coloured where it leaves out 0, \
-                    which about one interval in twenty does by chance alone";
+        reading += " The bar is the 95 % confidence interval of the mean. It is coloured where it \
+                    excludes 0, which about one interval in twenty does by chance.";
     }
     if rows.iter().any(|(_, paired)| !seeds(paired).is_empty()) {
-        reading += "; the small dots below are single seeds";
+        reading += " The small dots are single seeds.";
     }
-    reading + "."
+    reading
 }
 
 fn caption(other: &str, rows: &[Row]) -> String {
@@ -66,13 +66,13 @@ fn caption(other: &str, rows: &[Row]) -> String {
     let clear: Vec<&str> = clear.map(|(name, _)| *name).collect();
     let verdict = match &clear[..] {
         _ if rows.iter().all(|(_, paired)| paired.interval.is_none()) => {
-            "no intervals from one seed".to_owned()
+            "one seed gives no intervals".to_owned()
         }
-        [] => "no interval leaves out 0".to_owned(),
-        [one] => format!("the interval of {one} leaves out 0"),
-        several => format!("the intervals of {} leave out 0", several.join(", ")),
+        [] => "no interval excludes 0".to_owned(),
+        [one] => format!("the interval of {one} excludes 0"),
+        several => format!("the intervals of {} exclude 0", several.join(", ")),
     };
-    format!("Test accuracy less that of {other}, in points: {verdict}")
+    format!("Gain over {other}: {verdict}")
 }
 
 /// All numbers of a row that are drawn, in points.
@@ -92,14 +92,16 @@ fn seeds(paired: &Paired) -> &[f64] {
 fn plot(other: &str, rows: &[Row], domain: [f64; 2]) -> Markup {
     let x = Scale::round(domain, [LEFT, RIGHT], 7);
     let bottom = TOP + ROW * rows.len() as f64;
-    let label = format!("Differences of test accuracy to {other}");
-    Svg::draw([WIDTH, bottom + 22.0], &label, |svg| {
+    let label = format!("Gain in test accuracy over {other}, in points");
+    Svg::draw([WIDTH, bottom + 42.0], &label, |svg| {
         for tick in x.ticks() {
             let class = if tick == 0.0 { "zero" } else { "grid" };
             svg.line(class, [x.at(tick), TOP], [x.at(tick), bottom]);
             let place = [x.at(tick), bottom + 16.0];
             svg.text("tick middle", place, &minus(&x.label(tick)));
         }
+        let title = format!("gain over {other}, points of test accuracy");
+        svg.text("tick middle", [(LEFT + RIGHT) / 2.0, bottom + 36.0], &title);
         for (i, (name, paired)) in rows.iter().enumerate() {
             let y = TOP + ROW * (i as f64 + 0.5);
             row(svg, &x, y, name, paired);

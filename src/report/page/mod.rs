@@ -1,5 +1,5 @@
-//! A comparison as one page that needs nothing beside itself: no script, no font, no request. It
-//! names no date and no time, so that the same numbers give the same bytes.
+//! A comparison as one page that needs nothing beside itself: no script, no font, no request. The same
+//! numbers and the same provenance give the same bytes.
 
 mod budget;
 mod curves;
@@ -10,6 +10,7 @@ mod samples;
 mod similarity;
 mod table;
 
+use crate::report::Provenance;
 use crate::train::Comparison;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -18,7 +19,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The page.
 #[must_use]
-pub fn html(comparison: &Comparison) -> String {
+pub fn html(comparison: &Comparison, provenance: &Provenance) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,7 +33,7 @@ pub fn html(comparison: &Comparison) -> String {
             }
             body {
                 main {
-                    (headline::section(comparison))
+                    (headline::section(comparison, provenance))
                     (table::section(comparison))
                     (differences::section(&comparison.methods))
                     (curves::section(&comparison.methods))
@@ -42,8 +43,9 @@ pub fn html(comparison: &Comparison) -> String {
                     (samples::section(&comparison.samples))
                 }
                 footer {
-                    "fused-kd " (env!("CARGO_PKG_VERSION")) ". Accuracies are of the last epoch "
-                    "unless said otherwise; ± is the standard deviation over seeds."
+                    "fused-kd " (provenance.version) ". Accuracies are those after the last epoch, "
+                    "unless said otherwise. ± is the standard deviation over seeds. CI is the "
+                    "confidence interval."
                 }
             }
         }

@@ -34,9 +34,9 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             figure { (diagram(bins)) }
             dl.facts {
                 dt { (format!("{error:.1} %")) }
-                dd { "calibration error: the mean gap between confidence and accuracy, mean over seeds" }
+                dd { "calibration error: mean gap between confidence and accuracy, averaged over seeds" }
                 dt { (format!("{:.1} %", mean(|bin| (bin.confidence - bin.accuracy).abs()))) }
-                dd { "the same of all seeds pooled, as drawn; a seed alone has fewer rows per bin, and so more noise" }
+                dd { "calibration error of all seeds pooled, as drawn; single seeds have fewer rows per bin and more noise" }
                 dt { (format!("{:.1} %", mean(|bin| bin.confidence))) }
                 dd { "mean confidence" }
                 dt { (format!("{:.1} %", mean(|bin| bin.accuracy))) }
@@ -45,10 +45,10 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
         }
     };
     super::section(
-        "Can the teacher’s confidence be trusted?",
-        "Test rows of all seeds in 15 bins of the teacher’s confidence: on the dashed line it is \
-         right as often as it says, below it is too sure of itself, above not sure enough; hollow \
-         points stand for fewer than 20 rows.",
+        "Calibration of the teacher",
+        "Test rows of all seeds, in 15 bins of the teacher’s confidence. On the dashed line its \
+         accuracy equals its confidence; below the line it is overconfident, above underconfident. \
+         Hollow points stand for fewer than 20 rows.",
         &["reliability.csv", "results.json"],
         beside,
     )
@@ -65,7 +65,7 @@ fn diagram(bins: &[ReliabilityBin]) -> Markup {
             svg.text("tick middle", [x.at(tick), BARS[1] + 16.0], &text);
         }
         svg.text("tick", [LEFT + 4.0, DIAGRAM[0] + 12.0], "accuracy");
-        svg.text("tick", [LEFT + 4.0, BARS[0] - 14.0], "rows");
+        svg.text("tick", [LEFT + 4.0, BARS[0] - 14.0], "number of rows");
         svg.text("tick end", [RIGHT, BARS[1] + 34.0], "teacher’s confidence");
         svg.line("diagonal", [x.at(0.0), y.at(0.0)], [x.at(1.0), y.at(1.0)]);
         let most = extent(bins.iter().map(|bin| bin.rows as f64))[1];
@@ -79,7 +79,7 @@ fn diagram(bins: &[ReliabilityBin]) -> Markup {
 
 fn draw(svg: &mut Svg, bin: &ReliabilityBin, x: &Scale, y: &Scale, height: f64) {
     let title = format!(
-        "{} rows: {:.1} % sure, {:.1} % right",
+        "{} rows: confidence {:.1} %, accuracy {:.1} %",
         bin.rows,
         100.0 * bin.confidence,
         100.0 * bin.accuracy

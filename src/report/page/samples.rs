@@ -20,10 +20,11 @@ const MOST_PIXELS: usize = 64 * 64;
 /// Levels that the style sheet has a shade for, besides none.
 const GREYS: usize = 8;
 
-const READING: &str = "The first training rows of seed 0 that the teacher gets wrong, with the target that each \
-         revision gives the student at τ = 4: bars are probabilities by class, orange where the \
-         teacher errs and blue at the label, whose probability stands at the right. Top to bottom: \
-         the teacher’s own p, label revision (η = 0.8), probability shift, label smoothing (ε = 0.1).";
+const READING: &str = "The first training rows of seed 0 that the teacher misclassifies, and the target that each \
+         revision gives the student at τ = 4. Bars are probabilities by class: blue the label, orange \
+         the class that the teacher predicts. The number at the right is the label’s probability. Top \
+         to bottom: the teacher’s own p, label revision (LR, η = 0.8), probability shift (PS), label \
+         smoothing (LSR, ε = 0.1).";
 
 /// Nothing when the teacher makes no mistake.
 pub(super) fn section(samples: &[RevisedSample]) -> Markup {
@@ -38,11 +39,11 @@ pub(super) fn section(samples: &[RevisedSample]) -> Markup {
             .iter()
             .any(|sample| sample.target.len() > MOST_CLASSES)
         {
-            true => " Only the classes with the largest p are drawn.",
+            true => " Only the most probable classes are drawn.",
             false => "",
         };
     super::section(
-        "What revision does to wrong labels",
+        "How each revision changes the target",
         &reading,
         &["samples.csv", "samples.json"],
         cards,
@@ -60,7 +61,7 @@ fn card(sample: &RevisedSample) -> Markup {
     let picture = sample.picture.as_ref();
     let picture = picture.filter(|picture| picture.pixels.len() <= MOST_PIXELS);
     let head = if picture.is_some() { HEAD } else { HEAD - 14.0 };
-    let height = head + ROW * targets.len() as f64 + 18.0;
+    let height = head + ROW * targets.len() as f64 + 32.0;
     let label = format!(
         "Row {}: the teacher says {}, the label is {}",
         sample.row, sample.teacher_top, sample.label
@@ -83,7 +84,14 @@ fn card(sample: &RevisedSample) -> Markup {
             svg.text("name end", [BARS[0] - 8.0, base - 1.0], name);
             bars(svg, sample, &classes, target, base);
         }
-        axis(svg, &classes, head + ROW * targets.len() as f64 + 13.0);
+        let bottom = head + ROW * targets.len() as f64;
+        axis(svg, &classes, bottom + 13.0);
+        svg.text(
+            "small middle",
+            [(BARS[0] + BARS[1]) / 2.0, bottom + 27.0],
+            "class",
+        );
+        svg.text("small end", [WIDTH, head + 8.0], "probability");
     })
 }
 

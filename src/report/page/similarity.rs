@@ -18,7 +18,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                     @for cells in &rows {
                         tr {
                             th scope="row" { (cells[0]) }
-                            @for cell in &cells[1..] { td { (cell) } }
+                            @for (column, cell) in SIMILARITY_COLUMNS.iter().zip(cells).skip(1) { td data-column=(column) { (cell) } }
                         }
                     }
                 }
@@ -27,13 +27,12 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
     };
     super::section(
         "What do the halves learn?",
-        "Linear centred kernel alignment between a half of the student's last hidden layer and the last \
-         hidden layer of what supervises it (the teacher's; for mutual learning the other student's), on \
-         the test rows: 1 for the same features up to rotation and scale, 0 for nothing in common; and \
-         the mean distance of the feature terms on the training rows. \
-         Methods without feature terms show what the halves do by themselves. CKA does \
-         not see signs: a half from which an encoder can tell the exact opposite of the factor has gone \
-         as far as the distance lets it, and is as alike as one that tells the factor itself.",
+        "Values before → after training. CKA: linear centred kernel alignment, on the test rows, between \
+         a half of the student's last hidden layer and the teacher's last hidden layer (for mutual \
+         learning, the other student's); 1: the same features up to rotation and scale, 0: nothing in \
+         common. Distance: mean distance of the feature term on the training rows. Methods without \
+         feature terms show how the halves change by themselves. CKA ignores signs: a half that encodes \
+         the exact opposite of the teacher's factor has the largest distance, and still a high CKA.",
         &["similarity.csv", "results.json"],
         table,
     )

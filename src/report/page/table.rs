@@ -6,7 +6,7 @@ use crate::train::{Comparison, MethodResult};
 use maud::{Markup, html};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
-    // Seconds differ from run to run, and the page does not.
+    // Seconds per method differ from run to run; the whole time is in the headline.
     let kept: Vec<usize> = (0..COLUMNS.len())
         .filter(|&column| COLUMNS[column] != "seconds")
         .collect();
@@ -19,7 +19,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                     @for (method, cells) in methods {
                         tr.clear[is_clear(method)] {
                             th scope="row" { (cells[0]) }
-                            @for &column in &kept[1..] { td { (minus(&cells[column])) } }
+                            @for &column in &kept[1..] { td data-column=(COLUMNS[column]) { (minus(&cells[column])) } }
                         }
                     }
                 }
@@ -28,10 +28,10 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
     };
     super::section(
         "Results",
-        "Mean test accuracy after the last epoch ± standard deviation over seeds; the difference to \
-         kd is paired by seed, and bold where its 95 % interval leaves out 0; “best epoch” is the \
-         test accuracy of the epoch that is best on validation data; every method has the learning \
-         rate that is best on validation data.",
+        "Test accuracy: after the last epoch, mean ± standard deviation over seeds. Gain over kd: in \
+         points, paired by seed; bold where the 95 % confidence interval excludes 0. Best epoch: test \
+         accuracy of the epoch with the best validation accuracy. Learning rate: the best on \
+         validation data, for each method.",
         &["results.json", "results.csv"],
         table,
     )

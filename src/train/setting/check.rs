@@ -55,19 +55,19 @@ impl Setting {
         if data.teacher_logits.is_some() && data.teacher_probabilities.is_some() {
             return Err(SettingError::new(
                 "data.teacher-probabilities",
-                "a teacher is given by its logits or by its probabilities: leave out one of them",
+                "give the teacher's logits or its probabilities, not both",
             ));
         }
         if data.teacher_ids.is_some() && data.given().is_none() {
             return Err(SettingError::new(
                 "data.teacher-ids",
-                "they are those of a given teacher's rows: give its logits or probabilities too",
+                "needs a teacher from elsewhere: give its logits or probabilities too",
             ));
         }
         if data.teacher_features.is_some() && data.given().is_none() {
             return Err(SettingError::new(
                 "data.teacher-features",
-                "they are those of a given teacher: give its logits or probabilities too",
+                "needs a teacher from elsewhere: give its logits or probabilities too",
             ));
         }
         self.student.check("student")?;
@@ -95,7 +95,7 @@ impl Setting {
             "loss.temperature",
             "per-row",
             !per_row,
-            "fixed, dtd or standardised: a run has no temperature of every row",
+            "fixed, dtd or standardised: only `fused-kd loss` takes a temperature for each row",
         )
     }
 
@@ -105,8 +105,7 @@ impl Setting {
         if self.mutual && self.select.is_some() {
             return Err(SettingError::new(
                 "select",
-                "a selection judges samples by the teacher, whose place a second student takes: \
-                 leave out one of mutual and [select]",
+                "mutual learning has no teacher to select samples by: leave out [select] or mutual",
             ));
         }
         Ok(())
@@ -115,16 +114,14 @@ impl Setting {
     /// Refuses what a comparison alone cannot be made of.
     pub(in crate::train) fn check_comparison(&self) -> Checked {
         self.check()?;
-        let Some(budget) = &self.budget else {
-            return Ok(());
-        };
         let selects = self.methods.iter().any(|method| method.policy.is_some());
-        listed(
-            "budget.fractions",
-            &budget.fractions,
-            selects,
-            "given with a method that selects: ds or lr-ds",
-        )
+        match self.budget.is_none() || selects {
+            true => Ok(()),
+            false => Err(SettingError::new(
+                "budget.fractions",
+                "needs a method with data selection: add ds or lr-ds to the methods",
+            )),
+        }
     }
 
     /// Refuses what does not fit the data; `features` says whether there are feature terms.
@@ -134,7 +131,7 @@ impl Setting {
             ("data.teacher-label-noise", self.data.teacher_label_noise),
         ] {
             let holds = noise == 0.0 || dataset.classes() > 1;
-            hold(key, noise, holds, "0 where there is only one class")?;
+            hold(key, noise, holds, "0: the data have only one class")?;
         }
         // A given teacher is no network of ours.
         let teacher = self.data.given().is_none();
@@ -142,7 +139,9 @@ impl Setting {
         for (table, learner, least) in [("student", &self.student, 2)].into_iter().chain(teacher) {
             learner.check_size(table, dataset)?;
             let enough = learner.hidden.last().is_some_and(|&width| width >= least);
-            let expected = format!("layers, the last of {least} or more, for feature terms");
+            let expected = format!(
+                "sizes of which the last is at least {least}: feature terms compare that layer"
+            );
             let key = format!("{table}.hidden");
             listed(&key, &learner.hidden, !features || enough, &expected)?;
         }
@@ -156,7 +155,7 @@ impl Learner {
         let sizes = |size: &usize| (1..=LARGEST_LAYER).contains(size);
         let holds = self.hidden.len() <= MOST_LAYERS && self.hidden.iter().all(sizes);
         let expected =
-            format!("at most {MOST_LAYERS} sizes of hidden layers, each from 1 to {LARGEST_LAYER}");
+            format!("at most {MOST_LAYERS} layers, each from 1 to {LARGEST_LAYER} units wide");
         listed(&key("hidden"), &self.hidden, holds, &expected)?;
         whole(&key("epochs"), self.epochs, 1..=MOST_EPOCHS)?;
         whole(&key("batch"), self.batch, 1..=LARGEST_BATCH)?;
@@ -178,8 +177,8 @@ impl Learner {
         let (features, classes) = (dataset.dim(), dataset.classes());
         let holds = parameter_count(&self.sizes(features, classes)).is_some();
         let expected = format!(
-            "at most {MOST_PARAMETERS} parameters with the {features} features and {classes} \
-             classes of the data"
+            "smaller: with {features} features and {classes} classes the network has more than \
+             {MOST_PARAMETERS} parameters"
         );
         listed(&format!("{table}.hidden"), &self.hidden, holds, &expected)
     }

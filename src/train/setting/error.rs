@@ -1,5 +1,6 @@
 //! What is wrong with a setting, and where it is written.
 
+use crate::spec::SpecError;
 use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -24,6 +25,7 @@ impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match (self.key.as_str(), &self.given) {
             ("", _) => f.write_str(&self.problem),
+            (key, None) if self.names_key() => write!(f, "{key}.{}", self.problem),
             (key, None) => write!(f, "{key}: {}", self.problem),
             (key, Some(given)) => write!(f, "{key} = {given}: {}", self.problem),
         }
@@ -48,7 +50,7 @@ impl SettingError {
     ) -> Self {
         Self {
             given: Some(given.to_string()),
-            ..Self::new(key, format_args!("it must be {expected}"))
+            ..Self::new(key, format_args!("must be {expected}"))
         }
     }
 
@@ -73,12 +75,36 @@ impl SettingError {
         Self { span, ..self }
     }
 
+    /// Whether the problem begins with the key within the table, and its value.
+    fn names_key(&self) -> bool {
+        let start = self.problem.split_once(": ").map_or("", |(start, _)| start);
+        start
+            .split_once(" = ")
+            .is_some_and(|(key, _)| !key.contains(' '))
+    }
+
+    /// The problem without key and value.
+    #[cfg(feature = "cli")]
+    pub(crate) fn remark(&self) -> &str {
+        match self.problem.split_once(": ") {
+            Some((_, remark)) if self.names_key() => remark,
+            _ => &self.problem,
+        }
+    }
+
+    /// A loss that cannot be, by the key within its table.
+    pub(crate) fn of_spec(error: &SpecError) -> Self {
+        let text = error.to_string();
+        let (key, problem) = key_and_problem(&text);
+        Self::new(key, in_words(problem))
+    }
+
     /// Keys that the error may be about, the likeliest first.
-    fn places(&self) -> Vec<String> {
+    pub(crate) fn places(&self) -> Vec<String> {
         let key = &self.key;
         let table = key.split('.').next().unwrap_or("");
         let word = self.problem.split([' ', '`']).next().unwrap_or("");
-        let unknown = self.problem.strip_prefix("unknown field `");
+        let unknown = self.problem.strip_prefix("unknown key `");
         let unknown = unknown.and_then(|rest| rest.split('`').next());
         let mut places = Vec::new();
         places.extend(unknown.map(|name| format!("{key}.{name}")));
@@ -89,6 +115,9 @@ impl SettingError {
         places.push(key.clone());
         // What has a short form is written without its kind.
         places.extend(key.strip_suffix(".kind").map(str::to_owned));
+        for place in &mut places {
+            *place = place.trim_start_matches('.').to_owned();
+        }
         places
     }
 }
@@ -122,17 +151,31 @@ pub(super) fn key_and_problem(text: &str) -> (&str, &str) {
 /// The problem in one line and without the names of Rust's types.
 pub(super) fn in_words(problem: &str) -> String {
     let mut problem = problem.replace('\n', " ");
+    if let Some((before, _)) = problem.split_once("expected struct ") {
+        problem = format!("{before}expected a table of keys");
+    }
     for (rust, plain) in [
         ("expected usize", "expected a whole number from 0 on"),
         ("expected u64", "expected a whole number from 0 on"),
         ("expected f32", "expected a number"),
         ("expected a sequence", "expected a list, such as [64, 32]"),
+        ("unknown field ", "unknown key "),
+        ("unknown variant ", "unknown value "),
+        ("missing field ", "missing key "),
+        ("integer `", "`"),
+        ("floating point `", "`"),
+        ("string \"", "\""),
     ] {
         problem = problem.replace(rust, plain);
     }
-    match problem.split_once("expected struct ") {
-        Some((before, _)) => format!("{before}expected a table of keys"),
-        None => problem,
+    let typed = problem
+        .strip_prefix("invalid type: ")
+        .or(problem.strip_prefix("invalid value: "));
+    match typed.and_then(|rest| rest.split_once(", expected ")) {
+        Some((given, expected)) => format!("must be {expected}, not {given}"),
+        None => problem
+            .replace(", expected one of ", ": choose one of ")
+            .replace(", expected ", ": choose "),
     }
 }
 

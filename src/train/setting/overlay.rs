@@ -1,10 +1,10 @@
 //! Keys laid over the default setting: a file's, and then single ones.
 
-use super::error::{SettingError, in_words, key_and_problem};
+use super::error::SettingError;
 use super::keys::{Data, Loss, Setting};
 use super::scenario::Scenario;
 use crate::spec::keys::{merge, parse_setting};
-use crate::spec::{Preset, Relation, SpecError};
+use crate::spec::{Preset, Relation};
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::{Table, Value};
 
@@ -193,12 +193,8 @@ fn overlaid(mut table: Table) -> Result<Loss, SettingError> {
             ));
         }
     };
-    let wrong = |error: SpecError| {
-        let text = error.to_string();
-        let (key, problem) = key_and_problem(&text);
-        SettingError::new(key, in_words(problem))
-    };
-    let spec = preset.spec().overlaid(&table).map_err(wrong)?;
+    let spec = preset.spec().overlaid(&table);
+    let spec = spec.map_err(|error| SettingError::of_spec(&error))?;
     Ok(Loss { preset, spec })
 }
 

@@ -28,7 +28,7 @@ impl TrainSize {
             Self::Rows(rows) => Err(SettingError::refused(
                 key,
                 rows,
-                format!("between 1 and the {available} rows that there are, or \"all\""),
+                format!("from 1 to the {available} rows that can be trained on, or \"all\""),
             )),
         }
     }
@@ -38,7 +38,7 @@ impl TrainSize {
 #[derive(Deserialize, Serialize)]
 #[serde(
     untagged,
-    expecting = "it must be a number of rows from 1 on, \"few\" or \"all\""
+    expecting = "must be a number of rows from 1 on, \"few\" or \"all\""
 )]
 enum RowsOrWord {
     Rows(usize),
@@ -53,7 +53,7 @@ impl TryFrom<RowsOrWord> for TrainSize {
             RowsOrWord::Rows(rows) if rows > 0 => Ok(Self::Rows(rows)),
             RowsOrWord::Word(word) if word == "few" => Ok(Self::Few),
             RowsOrWord::Word(word) if word == "all" => Ok(Self::All),
-            _ => Err("it must be a number of rows from 1 on, \"few\" or \"all\""),
+            _ => Err("must be a number of rows from 1 on, \"few\" or \"all\""),
         }
     }
 }

@@ -67,7 +67,7 @@ fn ids_undo_another_order() {
     assert_eq!(by_id.methods[1].test_accuracy.mean, in_order);
     let error = with_ids("ids.npy").unwrap_err().to_string();
     assert!(
-        error.contains("none for the row of data with id 510"),
+        error.contains("no row for the data row with id 510"),
         "{error}"
     );
 }
@@ -93,7 +93,7 @@ fn ids_that_fit_nothing_are_refused() {
     let floats = vec![0.0f32; ids.len()];
     for (file, expected) in [
         (of(&twice), format!("id {} occurs twice", ids[4])),
-        (of(&absent), "none for the row of data with number 0".into()),
+        (of(&absent), "no row for the data row with number 0".into()),
         (of(&ids[1..]), "shape [150], but `".into()),
         (array("<f4", &[rows], bytes(&floats)), "not integers".into()),
         (
@@ -116,7 +116,7 @@ fn ids_that_fit_nothing_are_refused() {
     let error = compare(&short(&format!("teacher-logits = \"{given}\"")))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("--teacher-ids says for which"), "{error}");
+    assert!(error.contains("match them with --teacher-ids"), "{error}");
     let alone = fused_kd::train::Setting::from_toml("data.teacher-ids = \"a\"").unwrap_err();
     assert_eq!(alone.key, "data.teacher-ids");
 }

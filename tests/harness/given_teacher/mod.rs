@@ -520,7 +520,7 @@ fn the_parts_of_a_given_teacher_go_together() {
         (
             "teacher-logits = \"a\"\nteacher-probabilities = \"b\"",
             "data.teacher-probabilities",
-            "leave out one",
+            "not both",
         ),
         (
             "teacher-features = \"a\"",
@@ -575,13 +575,13 @@ fn the_program_speaks_of_the_given_teacher() {
     );
     let out = succeed(at, &format!("train {given}"));
     assert!(
-        out.contains("teacher given by `teacher_train.npy`, wrong on"),
+        out.contains("teacher given by `teacher_train.npy`; misclassifies"),
         "{out}"
     );
     for (more, words) in [
         (
             "--teacher-epochs 3",
-            "--teacher-epochs has no use with --teacher-logits",
+            "--teacher-epochs 3: does not apply with --teacher-logits",
         ),
         ("--teacher-probabilities p.npy", "cannot be used with"),
     ] {

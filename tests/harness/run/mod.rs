@@ -185,11 +185,11 @@ fn runs_that_cannot_be_are_named() {
     for (text, words) in [
         (
             "data.train-size = 5000",
-            "data.train-size = 5000: it must be between 1 and the 1118",
+            "data.train-size = 5000: must be from 1 to the 1118",
         ),
         (
             "student.learning-rate = 1e30\n[teacher]\nepochs = 1",
-            "student.learning-rate = 1000000000000000000000000000000: it must be smaller",
+            "student.learning-rate = 1000000000000000000000000000000: must be smaller",
         ),
         (
             "teacher.learning-rate = 1e30\n[student]\nepochs = 1",
@@ -197,7 +197,7 @@ fn runs_that_cannot_be_are_named() {
         ),
         (
             "student.hidden = [65536, 65536]",
-            "at most 268435456 parameters with the 64 features and 10",
+            "with 64 features and 10 classes the network has more than 268435456",
         ),
         ("data.source = \"csv:absent.csv\"", "absent.csv"),
     ] {

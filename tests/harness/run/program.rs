@@ -84,7 +84,7 @@ fn a_run_is_quiet_when_piped_and_says_what_matters() {
     for words in [
         "digits: 500 test rows",
         "teacher 64-32-10",
-        "wrong on",
+        "misclassifies",
         "student 64-16-10, lr: 200 training rows",
         "selection score=el2n",
         "test accuracy",
@@ -137,7 +137,7 @@ fn the_student_predicts_what_the_run_reported() {
     );
     let table = succeed(here, predict);
     assert!(
-        table.contains("digits: 1797 rows, accuracy") && table.contains("1787 rows more"),
+        table.contains("digits: 1797 rows, accuracy") && table.contains("1787 more rows"),
         "{table}"
     );
 }
@@ -201,7 +201,9 @@ fn a_table_of_other_rows_is_predicted() {
         .collect();
     assert_eq!(classes, ["1", "0", "0"]);
     assert!(
-        err.contains("1 rows have a label that is none of the student's 2 classes"),
+        err.contains(
+            "unknown to the student: 1; they count as misclassified (the student knows 2 classes)"
+        ),
         "{err}"
     );
 
@@ -212,7 +214,7 @@ fn a_table_of_other_rows_is_predicted() {
     let (code, _, err) = run(here, &format!("{predict}new.csv --rows test"));
     assert_eq!(code, 2);
     assert!(
-        err.contains("\"train\"") && err.contains("leave --rows out"),
+        err.contains("\"train\"") && err.contains("remove --rows"),
         "{err}"
     );
 }
@@ -235,13 +237,13 @@ fn what_cannot_be_is_named_and_leaves_nothing() {
         (
             "train --config typo.toml",
             2,
-            "`typo.toml`: student: unknown field `epoch`",
+            "`typo.toml`: student: unknown key `epoch`",
         ),
         ("train --config range.toml", 2, "range.toml:2:15"),
         (
             "train --config range.toml --dry-run",
             2,
-            "data.label-noise = 1.5: it must be a share between 0 and 1",
+            "data.label-noise = 1.5: must be a share between 0 and 1",
         ),
         ("train --config rows.toml", 2, "train-size = 5000"),
         ("train --config absent.toml", 1, "absent.csv"),
