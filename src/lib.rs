@@ -25,6 +25,9 @@
 //! total  = upstream · Σ_b loss_b · inv_n        g = ∂total/∂s        and one RowStats per row
 //! ```
 //!
+//! docs/methods.md in the repository is the contract of all engines: every formula, edge and bound of
+//! agreement on one page, and which test holds it.
+//!
 //! # Where things are
 //!
 //! - [`spec`]: **what** is computed, as plain data that is valid by construction;

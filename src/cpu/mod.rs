@@ -23,8 +23,9 @@
 //! ```
 //!
 //! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 1e-5·|loss| +
-//! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`. The same input gives the same
-//! bits with the same instructions ([`Isa`]), whatever the number of threads.
+//! 1e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 2e-6·max(max_c |g_c|, G)`; section 9 of docs/methods.md says
+//! which long rows fall short of it. The same input gives the same bits with the same instructions
+//! ([`Isa`]), whatever the number of threads.
 
 mod beside;
 mod blend;

@@ -15,7 +15,8 @@ pub(super) struct Term {
     pub(super) value: f64,
     /// `∂D/∂(s_c/τ)`, always finite.
     pub(super) slope: Vec<f64>,
-    /// `max_c max(p'_c, q_c) (1 + |δ_c|)`, the row's part in the bound G.
+    /// `max_c max(p'_c, q_c) (1 + |δ_c|)`, or the largest slope of logits: the row's part in the
+    /// bound G.
     pub(super) bound: f64,
 }
 
@@ -185,7 +186,8 @@ fn mse_probs(target: &Distribution, student: &Distribution) -> Term {
 /// `(1/V) Σ (s − t)²`, slope `2 (s − t)/V` with respect to the raw logits. A class masked in both
 /// rows contributes nothing; masked in one only it makes D = +∞ and has slope 0.
 ///
-/// The slope is right to a rounding of its own, so the bound has no part in it.
+/// The slope is right to a rounding of its own, but the cross-entropy's may cancel it: the bound is
+/// the largest slope.
 pub(super) fn mse_logits(student: &[f64], target: &[f64]) -> Term {
     let per_class = 1.0 / student.len() as f64;
     let mut value = Sum::default();
@@ -200,10 +202,13 @@ pub(super) fn mse_logits(student: &[f64], target: &[f64]) -> Term {
             0.0
         });
     }
+    let bound = slope
+        .iter()
+        .fold(0.0, |most: f64, slope| most.max(slope.abs()));
     Term {
         value: value.value(),
         slope,
-        bound: 0.0,
+        bound,
     }
 }
 

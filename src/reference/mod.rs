@@ -9,6 +9,8 @@
 //! total  = upstream · Σ_b loss_b · inv_n(group of b)                g  = ∂total/∂s
 //! ```
 //!
+//! docs/methods.md is the contract that this module computes, formula by formula.
+//!
 //! # Reading order
 //! `batch` says what is refused and counted, `row` is the row program, and under it lie `softmax`,
 //! `standardise`, `revise`, `divergence`, `decoupled` and `scores`. `temperature` computes the
@@ -46,8 +48,9 @@
 //!
 //! `δ = log q − log p'` for ReverseKl and else 0. `a` is what the derivative with respect to s/τ is
 //! multiplied by: τ where D carries τ² (times α+β for Decoupled), 1/τ where the specification drops
-//! τ², 2/(Vτ) for MseProbs, and 0 for MseLogits, whose derivative has no cancellation beyond its
-//! own rounding. With Standardised `a` is divided by σ_s + 1e-7 where that is below 1.
+//! τ², and 2/(Vτ) for MseProbs. With Standardised `a` is divided by σ_s + 1e-7 where that is below 1.
+//! MseLogits knows no probabilities: in place of `a · max(p'_c, q_c) · (1 + |δ_c|)` it has its own
+//! derivative `2 |s_c − t_c|/V`, which the cross-entropy's may cancel.
 
 mod batch;
 mod decoupled;

@@ -28,7 +28,8 @@ pub(super) fn margin(p: &Distribution, y: usize) -> f64 {
     p.p[y] - max_without(&p.p, y)
 }
 
-/// `s_y − max_{c≠y} s_c`, 0 without another class. Both −∞: 0; one −∞: ±∞ stands.
+/// `s_y − max_{c≠y} s_c`, 0 without another class. One −∞: ±∞ stands; both are −∞ in no row that is
+/// computed, because it would be −∞ throughout.
 ///
 /// Source: the increment of AUM, Pleiss et al., arXiv 2001.10528.
 pub(super) fn logit_margin(row: &[f64], y: usize) -> f64 {

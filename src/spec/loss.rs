@@ -46,7 +46,8 @@ pub enum Reduction {
     #[default]
     Mean,
     /// As [`Reduction::Mean`], counted within the right and within the wrong rows: each group
-    /// contributes the mean of its own.
+    /// contributes the mean of its own. Flagged rows stay in the group of their teacher and label, or
+    /// count as right where those cannot be judged.
     MeanPerGroup,
 }
 

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! with `p = softmax(t/τ)`, `q = softmax(s/τ)`, `p'` the revised target, `CE = −log softmax(s)_y`,
-//! and one [`RowStats`] record per row. Beside the logits, a [`FeatureSpec`] holds a student's features
-//! against a target's.
+//! and one [`RowStats`] record per row: docs/methods.md in the repository has it all on one page. Beside
+//! the logits, a [`FeatureSpec`] holds a student's features against a target's.
 
 mod divergence;
 mod error;

@@ -30,7 +30,8 @@ pub enum Revision {
     /// the two logits, at any temperature.
     /// Source: Wen et al., arXiv 1911.07471, knowledge adjustment by probability shift.
     ProbabilityShift,
-    /// `1−ε` at `y` and `ε/(n−1)` on the other classes that the teacher does not mask; not tempered.
+    /// `1−ε` at `y`, masked or not, and `ε/(n−1)` on the other classes that the teacher does not mask;
+    /// not tempered.
     /// Source: Wen et al., arXiv 1911.07471, knowledge adjustment by label smoothing; the default
     /// of ε is ours.
     LabelSmoothing {

@@ -61,7 +61,7 @@ impl RowFlags {
     pub const NONFINITE: Self = Self(1 << 3);
     /// The label is no class (engines that cannot refuse the call).
     pub const LABEL_OUT_OF_RANGE: Self = Self(1 << 4);
-    /// `D` or `CE` is +∞.
+    /// `D` or `CE` is +∞, whatever it is multiplied by.
     pub const INFINITE: Self = Self(1 << 5);
     /// The row's weight is 0.
     pub const OFF: Self = Self(1 << 6);

@@ -1,4 +1,4 @@
-//! An engine's answer against the oracle's, within the contract's bounds.
+//! An engine's answer against the oracle's, within the bounds of docs/methods.md.
 
 use super::cases::Case;
 use super::{Answer, Subject, answer_of};
@@ -45,7 +45,7 @@ impl Rounding for Format {
     }
 }
 
-/// Section 9 of the contract, for features.
+/// Section 9 of docs/methods.md, for features.
 pub(crate) struct Bounds {
     /// Of a distance: `|Δ| ≤ r·dist + a·(the largest distance there is)`.
     pub(crate) r: f64,

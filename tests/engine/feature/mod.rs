@@ -1,5 +1,5 @@
 //! Feature losses: the oracle's own laws, and one suite for every engine that holds it against the
-//! oracle within the contract's bounds.
+//! oracle within the bounds of docs/methods.md.
 //!
 //! `cases` makes batches with every kind of row, `judge` holds an engine's answer against the
 //! oracle's, and each engine instantiates [`suite!`] once per pair of types.

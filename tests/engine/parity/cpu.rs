@@ -1,6 +1,7 @@
 //! The CPU engine in the suite, with each set of instructions that the processor has.
 
 use super::cases::Case;
+use super::edges::edges;
 use super::judge::Bounds;
 use super::{Answer, Subject, suite};
 use crate::support::skip;
@@ -99,6 +100,7 @@ macro_rules! instructions {
         mod $name {
             use super::*;
 
+            edges!(edges, Cpu<$isa, f32, f32>);
             suite!(f32_f32, Cpu<$isa, f32, f32>, 4_000_000, &SIZES);
             suite!(f16_f16, Cpu<$isa, f16, f16>, 600_000, &SIZES);
             suite!(bf16_bf16, Cpu<$isa, bf16, bf16>, 600_000, &SIZES);

@@ -2,6 +2,7 @@
 //! runs in three orders of scheduling.
 
 use super::cases::Case;
+use super::edges::edges;
 use super::judge::Bounds;
 use super::{Answer, Effort, Subject, suite};
 use crate::support::{cuda::gpu, schedule::schedule};
@@ -130,6 +131,7 @@ variant!(Any, effort([1, 2], false, 32), |options| options
 const SIZES: [usize; 9] = [1, 2, 3, 10, 31, 100, 1000, 1003, 10001];
 const FEW: [usize; 4] = [3, 100, 1003, 4097];
 
+edges!(edges, Cuda<f32, f32, Usual>);
 suite!(f32_f32, Cuda<f32, f32, Usual>, 60_000, &SIZES);
 suite!(f16_f16, Cuda<f16, f16, Fewer>, 60_000, &SIZES);
 suite!(bf16_bf16, Cuda<bf16, bf16, Usual>, 60_000, &SIZES);

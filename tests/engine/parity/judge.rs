@@ -1,9 +1,9 @@
-//! An engine's answer against the oracle's, within the contract's bounds.
+//! An engine's answer against the oracle's, within the bounds of docs/methods.md.
 
 use super::cases::Case;
 use super::{Answer, Subject};
 use fused_kd::reference::{self, Batch, Output, ReferenceStats};
-use fused_kd::spec::{Divergence, Format, LossSpec, RowFlags, RowStats, Temperature};
+use fused_kd::spec::{Divergence, Format, LossSpec, Reduction, RowFlags, RowStats, Temperature};
 use half::{bf16, f16};
 
 /// How a type of logits rounds.
@@ -40,7 +40,7 @@ impl Rounding for Format {
     }
 }
 
-/// Section 9 of the contract.
+/// Section 9 of docs/methods.md.
 pub(crate) struct Bounds {
     /// Of a loss: `|Δ| ≤ r·|loss| + a·w (λ_kd τ² + λ_ce)`.
     pub(crate) r: f64,
@@ -189,14 +189,20 @@ fn close(a: f64, b: f64, bound: f64) -> bool {
 
 fn total<S: Subject>(case: &Case, answer: &Answer, truth: &Output) {
     let scale = f64::from(case.upstream).abs();
+    let n = |stats: &ReferenceStats| match case.spec.reduction() {
+        Reduction::Sum => 1,
+        Reduction::MeanPerGroup => truth.counts[usize::from(stats.flags.contains(RowFlags::WRONG))],
+        _ => truth.counts[0] + truth.counts[1],
+    };
     let bound: f64 = truth
         .stats
         .iter()
         .zip(&case.weight)
         .filter(|(stats, w)| stats.loss.is_finite() && **w != 0.0)
         .map(|(stats, &w)| {
-            S::BOUNDS.r * stats.loss.abs()
-                + S::BOUNDS.a * f64::from(w) * absolute(&case.spec, stats, None)
+            let of_row = S::BOUNDS.r * stats.loss.abs()
+                + S::BOUNDS.a * f64::from(w) * absolute(&case.spec, stats, None);
+            of_row / f64::from(n(stats))
         })
         .sum();
     let total = f64::from(answer.total);

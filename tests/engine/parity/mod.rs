@@ -1,8 +1,9 @@
-//! One suite for every engine: agreement with the f64 oracle within the contract's bounds.
+//! One suite for every engine: agreement with the f64 oracle within the bounds of docs/methods.md.
 //!
 //! `cases` makes batches with every kind of row, `judge` holds an engine's answer against the
-//! oracle's, `golden` against vectors that the oracle has no part in, `properties` are laws that hold
-//! on any batch that is `drawn`, and each engine instantiates [`suite!`] once per pair of types.
+//! oracle's, `golden` against vectors that the oracle has no part in, `edges` are points of the contract
+//! that batches at random seldom meet, `properties` are laws that hold on any batch that is `drawn`, and
+//! each engine instantiates [`suite!`] once per pair of types.
 
 #[cfg(feature = "wgpu")]
 mod browser;
@@ -11,6 +12,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod drawn;
+mod edges;
 mod golden;
 mod judge;
 mod properties;

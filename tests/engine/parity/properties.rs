@@ -45,7 +45,7 @@ fn bits(answer: &Answer) -> (u32, Vec<u32>, &[u8]) {
     )
 }
 
-/// Loss, gradient and records are the oracle's, within the contract's bounds; no loss is negative.
+/// Loss, gradient and records are the oracle's, within the bounds of docs/methods.md; no loss is negative.
 pub(crate) fn the_oracle_is_met<S: Subject>() {
     check::<S, _>(case(spec(), logit), |case| {
         judge::<S>(&case);

@@ -1,6 +1,7 @@
 //! The WGSL engine in the suite.
 
 use super::cases::{Case, Kind, Rng};
+use super::edges::edges;
 use super::judge::{Bounds, judge};
 use super::{Answer, Effort, Subject, suite};
 use crate::support::wgsl::gpu;
@@ -129,6 +130,7 @@ variant!(OneLane, effort([37, 6], 2), |options| {
 const SIZES: [usize; 9] = [1, 2, 3, 10, 31, 100, 1000, 1003, 50257];
 const FEW: [usize; 4] = [3, 100, 1003, 50257];
 
+edges!(edges, Wgsl<f32, f32, Usual>);
 suite!(f32_f32, Wgsl<f32, f32, Usual>, 1_000_000, &SIZES);
 suite!(f16_f16, Wgsl<f16, f16, Packed>, 400_000, &FEW);
 suite!(bf16_bf16, Wgsl<bf16, bf16, Packed>, 400_000, &FEW);

@@ -5,7 +5,7 @@ use super::{
 };
 use fused_kd::reference::{Batch, Output, run, run_flagged};
 use fused_kd::spec::{
-    ArgumentError, Divergence, IGNORE, LossSpec, Preset, Revision, RowFlags, Temperature,
+    ArgumentError, Divergence, IGNORE, LossSpec, Preset, Reduction, Revision, RowFlags, Temperature,
 };
 
 fn close(a: f64, b: f64, tolerance: f64) {
@@ -299,6 +299,28 @@ fn rows_that_are_not_finite() {
     }
 }
 
+/// N counts them: as right where the teacher is not finite, else where t and y put them, although their
+/// records are not WRONG.
+#[test]
+fn rows_that_are_not_finite_count() {
+    // Wrong; wrong but for the student; not to be judged; right.
+    let student = [1.0, 0.0, f64::NAN, 0.0, 1.0, 0.0, 1.0, 0.0];
+    let teacher = [0.0, 1.0, 0.0, 1.0, f64::NAN, 1.0, 1.0, 0.0];
+    let spec = LossSpec::builder().reduction(Reduction::MeanPerGroup);
+    let spec = spec.build().unwrap();
+    let output = run(&spec, &batch(&student, &teacher, &[0; 4])).unwrap();
+    assert_eq!(output.counts, [2, 2]);
+    for b in [1, 2] {
+        assert_eq!(output.stats[b].flags, RowFlags::NONFINITE);
+    }
+    for b in [0, 3] {
+        let row = 2 * b..2 * b + 2;
+        let alone = one(&spec, &student[row.clone()], &teacher[row.clone()], 0);
+        let half: Vec<f64> = alone.gradient.iter().map(|g| 0.5 * g).collect();
+        assert_eq!(output.gradient[row], half);
+    }
+}
+
 #[test]
 fn an_infinite_loss_and_the_upstream() {
     let spec = of(Divergence::ReverseKl);
@@ -456,6 +478,30 @@ fn refused_rows_are_flagged_and_leave_the_others_alone() {
     // Rows 0 and 1 count, as right; row 2 is wrong; row 3 is off.
     assert_eq!(output.counts, [2, 1]);
     close(output.total, output.stats[2].loss / 3.0, 1e-16);
+}
+
+/// One of a margin's two logits may be −∞, and stands; a row of nothing but −∞ has no margin.
+#[test]
+fn margins_of_masked_rows() {
+    let of = |student: &[f64]| one(&Preset::Kd.spec(), student, &vec![0.0; student.len()], 0);
+    let margin = |student: &[f64]| of(student).stats[0].student_logit_margin;
+    assert_eq!(margin(&[MASKED, 0.0, 1.0]), MASKED);
+    assert_eq!(margin(&[0.0, MASKED, MASKED]), INFINITE);
+    for nothing in [&[MASKED][..], &[MASKED; 3]] {
+        assert!(margin(nothing).is_nan());
+        assert_eq!(of(nothing).stats[0].flags, RowFlags::NONFINITE);
+    }
+}
+
+/// Logits that differ in double precision alone do not tie here, as they do once they are f32.
+#[test]
+fn ties_are_those_of_double_precision() {
+    let teacher = [1.0, 1.0 + 1e-12, 0.0];
+    let stats = |teacher: &[f64]| one(&Preset::Kd.spec(), &[1.0, 0.0, 0.0], teacher, 0).stats[0];
+    let double = stats(&teacher);
+    assert_eq!((double.teacher_top, double.flags), (1, RowFlags::WRONG));
+    let single = stats(&teacher.map(|t| f64::from(t as f32)));
+    assert_eq!((single.teacher_top, single.flags), (0, RowFlags::AGREE));
 }
 
 #[test]

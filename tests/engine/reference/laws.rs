@@ -331,7 +331,12 @@ fn the_bound_by_hand() {
         outer * 2.0 / 2.0 * at_two,
         1e-14,
     );
-    close(bound(Divergence::MseLogits, 2.0, true, 0.0), 0.0, 0.0);
+    // Its largest derivative: 2/V (0 − ln 3), V = 2.
+    close(
+        bound(Divergence::MseLogits, 2.0, true, 0.0),
+        outer * 2.0 * 3f64.ln(),
+        1e-14,
+    );
     close(
         bound(Divergence::ForwardKl, 1.0, true, 5.0),
         outer * 5.0 * 0.5,
@@ -342,6 +347,25 @@ fn the_bound_by_hand() {
     let first = 0.5 * (1.0 + 2f64.ln());
     let reverse = outer * 2.0 * reverse.max(first);
     close(bound(Divergence::ReverseKl, 1.0, true, 0.0), reverse, 1e-14);
+}
+
+/// Standardisation divides what rounding leaves of its derivative by the student's σ: so is the bound,
+/// where σ is below 1. Masked classes have no part in σ.
+#[test]
+fn the_bound_of_standardised_logits() {
+    let spec = kd_only()
+        .temperature(Temperature::Standardised { tau: 1.0 })
+        .build()
+        .unwrap();
+    // σ = √2 · scale, and z = ±1/√2 but for the guard of 1e-7.
+    let root = 2f64.sqrt();
+    let bound = |scale: f64| one(&spec, &[scale, -scale], &[1.0, -1.0], 0).bound[0];
+    let q = 1.0 / (1.0 + (-root).exp());
+    close(bound(1.0), q, 1e-7);
+    close(bound(100.0), q, 1e-7);
+    close(bound(0.01) * (root * 0.01 + 1e-7), q, 1e-5);
+    let masked = one(&spec, &[0.01, MASKED, -0.01], &[1.0, MASKED, -1.0], 0);
+    close(masked.bound[0], bound(0.01), 1e-10);
 }
 
 // --- Reductions ---------------------------------------------------------------------------------
