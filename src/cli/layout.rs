@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(in_two_lines("test accuracy %", 12), "test\naccuracy %");
         assert_eq!(
             in_two_lines("gain over kd [95 % CI]", 20),
-            "gain over kd\n[95 % CI]"
+            "gain over\nkd [95 % CI]"
         );
         assert_eq!(in_two_lines("best epoch %", 12), "best epoch %");
         assert_eq!(in_two_lines("seconds", 3), "seconds");

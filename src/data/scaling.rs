@@ -304,7 +304,7 @@ mod tests {
             ),
             (
                 Scaling::fit(&one, &[0, 2], ScalingRule::Auto).unwrap_err(),
-                "(2): `some` has 2",
+                "row is 2: `some` has 2 rows",
             ),
             (fitted.apply(&two).unwrap_err(), "2 features wide"),
         ];

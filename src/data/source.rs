@@ -249,11 +249,11 @@ mod tests {
     #[test]
     fn a_bad_source_is_told_what_would_be_right() {
         for (text, problem) in [
-            ("", "no such kind"),
-            ("mnist", "no such kind"),
-            ("digits:", "no such kind"),
-            ("Digits", "no such kind"),
-            ("csv", "no such kind"),
+            ("", "no source has this name"),
+            ("mnist", "no source has this name"),
+            ("digits:", "no source has this name"),
+            ("Digits", "no source has this name"),
+            ("csv", "no source has this name"),
             ("csv:", "a path is missing"),
             ("csv:a,", "a path is missing"),
             ("csv:a,b,c", "3 paths, at most 2"),
@@ -267,7 +267,7 @@ mod tests {
             ("some/a.tsv.gz", "did you mean `csv:some/a.tsv.gz`?"),
             ("src", "did you mean `idx:src`?"),
             ("idx:", "the directory is missing"),
-            ("Synthetic", "no such kind"),
+            ("Synthetic", "no source has this name"),
             ("synthetic:classes", "`classes` is not"),
         ] {
             let message = text.parse::<Source>().unwrap_err().to_string();

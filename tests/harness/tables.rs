@@ -302,12 +302,12 @@ fn what_cannot_be_right_is_said_with_its_place() {
         (
             "a;b;label\n1,5;1.5;0\n",
             "",
-            "has a decimal point where other cells have decimal commas",
+            "this table is read with decimal commas",
         ),
         (
             "a;b;label\n1.5;1,5;0\n",
             "",
-            "has a decimal comma where other cells have decimal points",
+            "this table is read with decimal points",
         ),
         (
             "a;b;label\n1.234,5;1;0\n",

@@ -103,17 +103,17 @@ impl Files {
     /// An engine's refusal, with the file that is at fault.
     pub(super) fn refused(&self, error: ArgumentError) -> Report {
         let file = match &error {
-            ArgumentError::Label { .. } => Some(&self.labels),
-            ArgumentError::RowParameter { argument, .. } => match *argument {
-                "weight" => self.weights.as_ref(),
-                "kd_weight" => self.kd_weights.as_ref(),
-                _ => self.tau.as_ref(),
-            },
+            ArgumentError::Label { .. } => Some(("--labels", Some(&self.labels))),
+            ArgumentError::RowParameter { argument, .. } => Some(match *argument {
+                "weight" => ("--weights", self.weights.as_ref()),
+                "kd_weight" => ("--kd-weights", self.kd_weights.as_ref()),
+                _ => ("--tau", self.tau.as_ref()),
+            }),
             _ => None,
         };
         let context = match file {
-            Some(file) => format!("cannot use `{file}`"),
-            None => "cannot compute the loss".to_owned(),
+            Some((flag, Some(file))) => format!("{flag} {file}: cannot be used"),
+            _ => "cannot compute the loss".to_owned(),
         };
         Report::from_err(error).wrap_err(context)
     }

@@ -21,7 +21,7 @@ pub(super) fn fitting(array: Array, logits: &Array) -> Result<Array, Report> {
         [shape @ .., 1] if shape == rows => Ok(array),
         _ => {
             let rows = Shape(rows);
-            let remedy = format!("it needs one value per row of the logits, shape {rows}");
+            let remedy = format!("give one value per row of the logits, shape {rows}");
             Err(disagreement(logits, &array, &remedy))
         }
     }

@@ -58,11 +58,11 @@ const THOUSANDS: &str = "is not a number: remove the thousands separators";
 fn other_decimal(known: Decimal) -> &'static str {
     match known {
         Decimal::Point => {
-            "has a decimal comma where other cells have decimal points: add decimal=comma if commas are \
+            "has a decimal comma, but this table is read with decimal points: add decimal=comma if commas are \
              right"
         }
         Decimal::Comma => {
-            "has a decimal point where other cells have decimal commas: add decimal=point if points are \
+            "has a decimal point, but this table is read with decimal commas: add decimal=point if points are \
              right"
         }
     }
@@ -132,25 +132,25 @@ mod tests {
                 &["1,5", "1.5"][..],
                 semicolon,
                 None,
-                "this table has decimal commas",
+                "this table is read with decimal commas",
             ),
             (
                 &["1.5", "1,5"],
                 semicolon,
                 None,
-                "this table has decimal points",
+                "this table is read with decimal points",
             ),
             (
                 &["1,5"],
                 Separator::Comma,
                 None,
-                "this table has decimal points",
+                "this table is read with decimal points",
             ),
             (
                 &["1.5"],
                 Separator::Comma,
                 Some(Decimal::Comma),
-                "has decimal commas",
+                "read with decimal commas",
             ),
             (&["1.234,5"], semicolon, None, "thousands separators"),
             (&["1,234,567"], semicolon, None, "is not a number"),
