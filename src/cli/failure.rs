@@ -1,6 +1,6 @@
 //! How a command ends when it does not end well.
 
-use crate::data::ArrayError;
+use crate::data::{ArrayError, excerpt};
 use crate::spec::SpecError;
 use miette::{Report, miette};
 use std::fmt::Display;
@@ -32,8 +32,10 @@ impl From<Report> for Failure {
 /// Settings are part of the command line.
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
+        // It may quote a value of any length.
+        let text = error.to_string().replace('\n', " ");
         Self::usage(
-            error,
+            excerpt(&text, 1000),
             "`fused-kd presets NAME` prints the keys of a preset and their values",
         )
     }

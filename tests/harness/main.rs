@@ -8,6 +8,8 @@ mod cli;
 #[cfg(feature = "cli")]
 mod compare;
 mod data;
+#[cfg(feature = "cli")]
+mod divergence;
 mod exploration;
 mod given_teacher;
 #[cfg(feature = "cli")]

@@ -6,6 +6,7 @@ mod table;
 use super::arguments;
 use super::failure::{Failure, failed};
 use super::output::OutputFile;
+use super::progress::Reading;
 use super::setting::TABLE_HELP;
 use super::terminal;
 use crate::auto::{self, EngineName};
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let (out, logits) = (file(&arguments.out)?, file(&arguments.logits)?);
     let model = Model::load(&arguments.model).map_err(Report::from_err)?;
-    let reading = terminal::Reading::default();
+    let reading = Reading::default();
     let dataset = model.read(&arguments.data, &|bytes| reading.show(bytes));
     reading.clear();
     let dataset = dataset.map_err(Report::from_err)?;
@@ -130,7 +131,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.format {
         Format::Table => table::print(&summary),
         Format::Json => terminal::print_json(&summary),
-        Format::Csv => terminal::print(String::from_utf8_lossy(&summary.csv()).trim_end()),
+        Format::Csv => terminal::print_data(String::from_utf8_lossy(&summary.csv()).trim_end()),
     }
 }
 
