@@ -4,6 +4,8 @@
 
 mod archive;
 #[cfg(feature = "cli")]
+mod attacks;
+#[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
 mod compare;
