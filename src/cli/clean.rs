@@ -10,13 +10,25 @@ use std::fmt::{Debug, Display};
 fn is_hostile(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}');
-    turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+    turns || is_control(c)
+}
+
+fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
 }
 
 /// The text with a � in place of each.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     match text.contains(is_hostile) {
         true => text.replace(is_hostile, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// Data for programs, in which marks of direction may belong to a name: control characters do not.
+pub(super) fn data(text: &str) -> Cow<'_, str> {
+    match text.contains(is_control) {
+        true => text.replace(is_control, "\u{fffd}").into(),
         false => text.into(),
     }
 }
@@ -126,6 +138,7 @@ mod tests {
             text(HOSTILE),
             "a\u{fffd}[2J\u{fffd}31m\u{fffd}b\tc\n\u{fffd}"
         );
+        assert_eq!(data("\u{202e}\u{1b}é\t"), "\u{202e}\u{fffd}é\t");
         let in_place = in_place(&format!("{HOSTILE}\r\nx"));
         assert_eq!(in_place, "a?[2J??31m???b\tc\n? \nx");
         assert_eq!(in_place.len(), HOSTILE.len() + 3);

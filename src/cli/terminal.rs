@@ -24,11 +24,11 @@ pub(super) fn print(text: impl Display) -> Result<(), Failure> {
     write(&clean::text(&text.to_string()))
 }
 
-/// Prints a result for programs, which are given every character as it is; a terminal is not.
+/// Prints a result for programs, which are given marks of direction as they are; a terminal is not.
 pub(super) fn print_data(text: &str) -> Result<(), Failure> {
     match io::stdout().is_terminal() {
         true => print(text),
-        false => write(text),
+        false => write(&clean::data(text)),
     }
 }
 

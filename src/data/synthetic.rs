@@ -152,7 +152,7 @@ impl Synthetic {
         let bytes = 4 * (self.rows * self.dim + self.rows + self.classes * self.dim) as u64;
         memory::lacking(bytes).map_or(Ok(()), |available| {
             Err(format!(
-                "its rows need {} of memory, and {} are there",
+                "its rows need {} of memory, and there are {}",
                 memory::in_words(bytes),
                 memory::in_words(available)
             ))

@@ -37,7 +37,7 @@ pub(super) fn check(
         most.key.clone(),
         &most.given,
         format_args!(
-            "less: the training needs {} of memory, {} of them for this, and {} are there",
+            "smaller: the training needs {} of memory, {} of it for this, and there are {}",
             in_words(needed),
             in_words(most.bytes),
             in_words(available)
@@ -140,11 +140,11 @@ mod tests {
         setting.student.batch = 1 << 40;
         let (key, bytes) = most(&setting, 1, 1);
         // Activations and their gradients of 32 hidden units and 10 classes.
-        assert_eq!((key.as_str(), bytes), ("student.batch", 2 * 4 * 42 << 40));
+        assert_eq!((key.as_str(), bytes), ("student.batch", (2 * 4 * 42) << 40));
         if cfg!(target_os = "linux") {
             let error = check(&setting, &dataset, 1, 1).unwrap_err().to_string();
             assert!(
-                error.contains("student.batch = 1099511627776: it must be less"),
+                error.contains("student.batch = 1099511627776: it must be smaller"),
                 "{error}"
             );
         }

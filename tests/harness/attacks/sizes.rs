@@ -156,17 +156,17 @@ pub(super) fn attacks() -> Vec<Attack> {
             train(
                 "16 GiB of activations",
                 "--set student.batch=65536 --set student.hidden=[65536]",
-                &["student.batch = 65536: it must be less", "GiB"],
+                &["student.batch = 65536: it must be smaller", "GiB"],
             ),
             data(
                 "40 GB of logits",
                 "synthetic:rows=100000,classes=100000,dim=2",
-                &["synthetic:rows=100000", "it must be less", "GiB"],
+                &["synthetic:rows=100000", "it must be smaller", "GiB"],
             ),
             compare(
                 "10,000 copies of the data",
                 "--methods ce --lr-grid 0.1 --seeds 10000 --data synthetic:rows=20000,dim=500",
-                &["--seeds 10000: it must be less", "GiB"],
+                &["--seeds 10000: it must be smaller", "GiB"],
             ),
             bench(
                 "a shape of 2^36",
