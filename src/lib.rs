@@ -101,6 +101,8 @@ pub mod feature;
 #[cfg(all(test, feature = "train"))]
 mod harness_parity;
 #[cfg(feature = "train")]
+mod memory;
+#[cfg(feature = "train")]
 mod nn;
 #[cfg(feature = "train")]
 mod random;

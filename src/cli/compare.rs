@@ -4,18 +4,17 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::layout;
 use super::output::OutputDirectory;
+use super::progress::Runs;
 use super::provenance::Started;
 use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report::{self, Provenance};
 use crate::spec::Preset;
-use crate::train::{Comparison, Progress, Scenario, Setting};
+use crate::train::{Comparison, Scenario, Setting};
 use clap::builder::PossibleValuesParser;
-use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, Report};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::{fs, io};
 
 const EXAMPLES: &str = "\
@@ -125,7 +124,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.setting.dry_run {
         let texts: Result<Vec<String>, _> = settings.iter().map(|s| s.to_toml()).collect();
-        return terminal::print(texts.into_diagnostic()?.join("\n").trim_end());
+        return terminal::print_data(texts.into_diagnostic()?.join("\n").trim_end());
     }
     let is_ours = |setting: &Setting| setting.loss == Preset::Kd.into() && !setting.mutual;
     if !settings.iter().all(is_ours) {
@@ -146,9 +145,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let engine = terminal::chosen(arguments.engine)?;
     let (mut comparisons, mut provenances) = (Vec::new(), Vec::new());
     for setting in &settings {
-        let (bar, started) = (Bar::default(), Started::now());
-        let comparison = auto::compare(&engine, setting, &|progress| bar.show(progress));
-        bar.clear();
+        let scenario = setting.scenario.filter(|_| settings.len() > 1);
+        let (runs, started) = (Runs::of(scenario.map(Scenario::name)), Started::now());
+        let comparison = auto::compare(&engine, setting, &|progress| runs.show(progress));
+        runs.clear();
         let comparison = comparison.map_err(|error| written.training_failure(error))?;
         comparison.warnings.iter().for_each(terminal::warn);
         comparisons.push(comparison);
@@ -232,43 +232,4 @@ fn write(
         }
         Ok(())
     })
-}
-
-/// A progress bar on a terminal, nothing anywhere else.
-#[derive(Default)]
-struct Bar {
-    reading: terminal::Reading,
-    runs: OnceLock<ProgressBar>,
-}
-
-impl Bar {
-    fn show(&self, progress: Progress) {
-        match progress {
-            Progress::Reading { bytes } => self.reading.show(bytes),
-            Progress::Begin { teachers, students } => {
-                self.reading.clear();
-                let style = "{bar:30} {pos}/{len} runs, {elapsed} elapsed, about {eta} to go";
-                let bar = self
-                    .runs
-                    .get_or_init(|| ProgressBar::new((teachers + students) as u64));
-                if let Ok(style) = ProgressStyle::with_template(style) {
-                    bar.set_style(style);
-                }
-                bar.tick();
-            }
-            Progress::Epoch => {}
-            Progress::Teacher | Progress::Student => {
-                if let Some(bar) = self.runs.get() {
-                    bar.inc(1);
-                }
-            }
-        }
-    }
-
-    fn clear(&self) {
-        self.reading.clear();
-        if let Some(bar) = self.runs.get() {
-            bar.finish_and_clear();
-        }
-    }
 }

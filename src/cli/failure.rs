@@ -1,6 +1,6 @@
 //! How a command ends when it does not end well.
 
-use crate::data::ArrayError;
+use crate::data::{ArrayError, excerpt};
 use crate::spec::SpecError;
 use crate::train::SettingError;
 use miette::{Report, miette};
@@ -33,17 +33,19 @@ impl From<Report> for Failure {
 impl Failure {
     /// A loss that cannot be: names the `--set` that was typed, where one is at fault.
     pub(super) fn of_settings(settings: &[String], error: &SpecError) -> Self {
-        let remedy = "`fused-kd presets NAME` prints the keys of a preset and their values";
         let error = SettingError::of_spec(error);
-        match typed(settings, &error) {
-            Some(setting) => {
-                Self::usage(format_args!("--set {setting}: {}", error.remark()), remedy)
-            }
+        let wrong = match typed(settings, &error) {
+            Some(setting) => format!("--set {setting}: {}", error.remark()),
             None if settings.iter().any(|setting| !setting.contains('=')) => {
-                Self::usage(format_args!("--set {error}"), remedy)
+                format!("--set {error}")
             }
-            None => Self::usage(error, remedy),
-        }
+            None => error.to_string(),
+        };
+        // It may quote a value of any length.
+        Self::usage(
+            excerpt(&wrong.replace('\n', " "), 1000),
+            "`fused-kd presets NAME` prints the keys of a preset and their values",
+        )
     }
 }
 

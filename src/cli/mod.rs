@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bench;
+mod clean;
 mod compare;
 mod completions;
 mod devices;
@@ -15,12 +16,14 @@ mod manual;
 mod output;
 mod predict;
 mod presets;
+mod progress;
 mod provenance;
 mod setting;
 mod terminal;
+mod threads;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -87,14 +90,21 @@ impl Command {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     terminal::set_up();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return terminal::explain(&error),
     };
+    threads::limit();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => terminal::fail(failure),
     }
+}
+
+/// What was typed. A negative number is the value of the option before it, and wrong by what that is.
+fn parse() -> Result<Cli, clap::Error> {
+    let command = Cli::command().mut_subcommands(|command| command.allow_negative_numbers(true));
+    Cli::from_arg_matches(&command.try_get_matches()?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The options of `compare` and `train` that make a setting: a file, single keys, and flags.
 
+use super::clean;
 use super::failure::{Failure, failed, typed};
+use crate::data::excerpt;
 use crate::train::{Overlay, Scenario, Setting, SettingError, TrainError};
 use miette::{Diagnostic, LabeledSpan, NamedSource, Report};
 use std::fs::File;
@@ -89,6 +91,9 @@ pub(super) struct SettingArguments {
     #[arg(long, conflicts_with = "format")]
     pub(super) dry_run: bool,
 }
+
+/// Characters of a flag's value that an error shows.
+const LONGEST_VALUE: usize = 200;
 
 /// A flag that was typed, the key that it stands for, and its text.
 pub(super) struct Flag<'a> {
@@ -275,26 +280,27 @@ impl Written<'_> {
             let of_source = format!("`{text}` is not a data source: ");
             let remark = error.remark();
             let remark = remark.strip_prefix(&of_source).unwrap_or(remark);
+            let text = excerpt(text, LONGEST_VALUE);
             return Failure::usage(format_args!("{} {text}: {remark}", flag.name), self.remedy);
         }
         if let Some(key) = typed(self.keys, &error) {
+            let key = excerpt(key, LONGEST_VALUE);
             return Failure::usage(format_args!("--set {key}: {}", error.remark()), self.remedy);
         }
         match &self.file {
-            Some((name, text)) => {
-                let error = error.located(text);
-                Failure::Usage(Report::new(Misread {
-                    message: format!("`{name}`: {error}"),
-                    text: NamedSource::new(name, text.clone()),
-                    remedy: self.remedy,
-                    error,
-                }))
-            }
+            Some((name, text)) => Failure::Usage(Report::new(Misread::new(
+                name,
+                text,
+                error.located(text),
+                self.remedy,
+            ))),
             None => Failure::usage(error, self.remedy),
         }
     }
 }
 
+/// Bytes of a line that an error shows.
+const LONGEST_LINE: usize = 1000;
 /// More than this is no setting.
 const LARGEST_CONFIG: u64 = 1 << 20;
 
@@ -323,18 +329,37 @@ fn read_text(path: &Path) -> io::Result<String> {
 #[error("{message}")]
 struct Misread {
     message: String,
-    text: NamedSource<String>,
+    /// Unless its lines are too long to be shown.
+    text: Option<NamedSource<String>>,
     remedy: &'static str,
     error: SettingError,
 }
 
+impl Misread {
+    fn new(name: &str, text: &str, error: SettingError, remedy: &'static str) -> Self {
+        let is_long = text.lines().any(|line| line.len() > LONGEST_LINE);
+        let start = error.span.as_ref().map(|span| span.start);
+        let before = start
+            .filter(|_| is_long)
+            .and_then(|start| text.get(..start));
+        let line = before.map(|before| format!(", line {}", before.matches('\n').count() + 1));
+        let source = || NamedSource::new(clean::text(name), clean::in_place(text));
+        Self {
+            message: format!("`{name}`{}: {error}", line.unwrap_or_default()),
+            text: (!is_long).then(source),
+            remedy,
+            error,
+        }
+    }
+}
+
 impl Diagnostic for Misread {
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.text)
+        self.text.as_ref().map(|text| text as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.error.span.clone()?;
+        let span = self.error.span.clone().filter(|_| self.text.is_some())?;
         Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
     }
 

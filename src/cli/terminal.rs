@@ -1,14 +1,14 @@
 //! Standard output for results, standard error for everything else.
 
+use super::clean;
 use super::failure::{Failure, failed};
 use crate::auto::{Choice, EngineName};
-use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, MietteHandlerOpts, WrapErr};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 /// How errors look. Only a terminal gets them in lines of its width: programs search for words.
 pub(super) fn set_up() {
@@ -18,8 +18,20 @@ pub(super) fn set_up() {
     }));
 }
 
-/// Prints a result and ends the line.
+/// Prints a result for people and ends the line.
 pub(super) fn print(text: impl Display) -> Result<(), Failure> {
+    write(&clean::text(&text.to_string()))
+}
+
+/// Prints a result for programs, which are given marks of direction as they are; a terminal is not.
+pub(super) fn print_data(text: &str) -> Result<(), Failure> {
+    match io::stdout().is_terminal() {
+        true => print(text),
+        false => write(&clean::data(text)),
+    }
+}
+
+fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
@@ -29,44 +41,21 @@ pub(super) fn print(text: impl Display) -> Result<(), Failure> {
     }
 }
 
-/// Prints a result for programs.
+/// Prints a result as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(serde_json::to_string_pretty(value).into_diagnostic()?)
-}
-
-/// How far the reading of a long file is, on a terminal; nothing anywhere else.
-#[derive(Default)]
-pub(super) struct Reading(OnceLock<ProgressBar>);
-
-impl Reading {
-    /// Below so many bytes nobody has to wait.
-    const LONG: u64 = 1 << 24;
-
-    pub(super) fn show(&self, bytes: u64) {
-        if bytes < Self::LONG {
-            return;
-        }
-        let bar = self.0.get_or_init(|| {
-            let style = ProgressStyle::with_template("reading, {bytes} so far, {elapsed}");
-            let bar = ProgressBar::new_spinner();
-            match style {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            }
-        });
-        bar.set_position(bytes);
-    }
-
-    pub(super) fn clear(&self) {
-        if let Some(bar) = self.0.get() {
-            bar.finish_and_clear();
-        }
-    }
+    write(&clean::json(
+        serde_json::to_string_pretty(value).into_diagnostic()?,
+    ))
 }
 
 /// Says what the user may want to know.
 pub(super) fn note(text: impl Display) {
     to_stderr(format_args!("note: {text}"));
+}
+
+/// Says how far a command is.
+pub(super) fn progress(text: impl Display) {
+    to_stderr(format_args!("progress: {text}"));
 }
 
 /// The engine that runs; says so where that was not the user's own choice.
@@ -90,8 +79,12 @@ pub(super) fn warn(text: impl Display) {
 
 /// Prints what `clap` has to say: help, the version, or what is wrong with the arguments.
 pub(super) fn explain(error: &clap::Error) -> ExitCode {
-    // There is nobody to tell when this cannot be printed.
-    let _ = error.print();
+    let text = error.render().to_string();
+    match clean::text(&text) {
+        // With colours. There is nobody to tell when this cannot be printed.
+        Cow::Borrowed(_) => drop(error.print()),
+        Cow::Owned(clean) => to_stderr(clean.trim_end()),
+    }
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(2),
@@ -105,11 +98,12 @@ pub(super) fn fail(failure: Failure) -> ExitCode {
         Failure::Usage(report) => (report, 2),
         Failure::Failed(report) => (report, 1),
     };
-    to_stderr(format_args!("{report:?}"));
+    // With colours, which are not for cleaning.
+    let _ = writeln!(io::stderr(), "{:?}", clean::report(report));
     ExitCode::from(code)
 }
 
 /// A failing standard error leaves nobody to tell.
 fn to_stderr(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", clean::text(&text.to_string()));
 }

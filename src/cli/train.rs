@@ -4,12 +4,12 @@ use super::arguments::{self, Format};
 use super::failure::Failure;
 use super::layout;
 use super::output::OutputDirectory;
+use super::progress::Epochs;
 use super::setting::{Flag, SettingArguments, TABLE_HELP};
 use super::terminal;
 use crate::auto::{self, EngineName};
 use crate::report;
-use crate::train::{Progress, Run, Setting};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::train::Run;
 use miette::{IntoDiagnostic, Report};
 use std::fs;
 use std::path::PathBuf;
@@ -78,23 +78,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let setting = written.setting(None)?;
     let resolved = setting.to_toml().into_diagnostic()?;
     if arguments.setting.dry_run {
-        return terminal::print(resolved.trim_end());
+        return terminal::print_data(resolved.trim_end());
     }
     let inputs = arguments.setting.inputs(&setting);
     let out =
         OutputDirectory::asked_for(arguments.out.as_deref(), arguments.force, "train", &inputs)?;
     let engine = terminal::chosen(arguments.engine)?;
-    let (bar, reading) = (bar(&setting), terminal::Reading::default());
-    let run = auto::train(&engine, &setting, &|progress| match progress {
-        Progress::Reading { bytes } => reading.show(bytes),
-        Progress::Epoch => bar.inc(1),
-        _ => {
-            reading.clear();
-            bar.tick();
-        }
-    });
-    reading.clear();
-    bar.finish_and_clear();
+    let epochs = Epochs::of(&setting);
+    let run = auto::train(&engine, &setting, &|progress| epochs.show(progress));
+    epochs.clear();
     let run = run.map_err(|error| written.training_failure(error))?;
     run.result.warnings.iter().for_each(terminal::warn);
     let printed = match arguments.format {
@@ -111,17 +103,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ));
     }
     printed
-}
-
-/// A progress bar on a terminal, nothing anywhere else.
-fn bar(setting: &Setting) -> ProgressBar {
-    let epochs = setting.teacher.epochs + setting.student.epochs;
-    let bar = ProgressBar::new(epochs as u64);
-    let style = "{bar:30} {pos}/{len} epochs, {elapsed} elapsed, about {eta} to go";
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn write(out: &OutputDirectory, run: &Run, resolved: &str) -> Result<(), Report> {

@@ -28,6 +28,7 @@ mod source;
 mod split;
 mod synthetic;
 mod teacher;
+pub(crate) mod tensors;
 
 pub(crate) use agreement::Agreement;
 pub(crate) use array::excerpt;

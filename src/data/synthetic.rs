@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::mixture::Mixture;
 use super::{DataError, Dataset};
+use crate::memory;
 use crate::random::{Philox, stream};
 
 /// √D·a and √D·b. Ours: at spread 1 they put two classes of a group 3.5 apart and strangers 7.9.
@@ -146,9 +147,21 @@ impl Synthetic {
         Ok(())
     }
 
+    /// Refuses rows that do not fit the machine.
+    fn check_memory(&self) -> Result<(), String> {
+        let bytes = 4 * (self.rows * self.dim + self.rows + self.classes * self.dim) as u64;
+        memory::lacking(bytes).map_or(Ok(()), |available| {
+            Err(format!(
+                "its rows need {} of memory, and there are {}",
+                memory::in_words(bytes),
+                memory::in_words(available)
+            ))
+        })
+    }
+
     pub(super) fn load(&self) -> Result<Dataset, DataError> {
         let name = self.to_string();
-        if let Err(problem) = self.check() {
+        if let Err(problem) = self.check().and_then(|()| self.check_memory()) {
             return Err(DataError::Source {
                 given: name,
                 problem,

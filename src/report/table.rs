@@ -1,7 +1,10 @@
 //! A comparison as a table for people.
 
 use crate::spec::Relation;
-use crate::train::{BudgetPoint, Comparison, Learner, MethodResult, Paired, RowCounts, Spread};
+use crate::train::{
+    BudgetPoint, Comparison, Learner, MethodResult, Paired, RowCounts, Spread,
+    listed_seeds as listed,
+};
 
 /// The table's columns.
 pub const COLUMNS: [&str; 6] = [
@@ -130,16 +133,27 @@ pub fn rows(comparison: &Comparison) -> Vec<[String; COLUMNS.len()]> {
 fn row(method: &MethodResult) -> [String; COLUMNS.len()] {
     [
         method.name.clone(),
-        percent(&method.test_accuracy),
+        accuracy(&method.test_accuracy, &method.diverged),
         method
             .vs_kd
             .as_ref()
             .filter(|_| method.name != "kd")
             .map_or(String::new(), difference),
-        format!("{:.2}", 100.0 * method.best_validation_test_accuracy.mean),
+        match method.best_validation_test_accuracy.mean {
+            mean if mean.is_finite() => format!("{:.2}", 100.0 * mean),
+            _ => String::new(),
+        },
         method.learning_rate.to_string(),
         format!("{:.1}", method.seconds),
     ]
+}
+
+/// An accuracy, unless the training of a seed diverged: then which seeds' did.
+pub(super) fn accuracy(spread: &Spread, diverged: &[u64]) -> String {
+    match diverged {
+        [] => percent(spread),
+        seeds => format!("diverged ({})", listed(seeds)),
+    }
 }
 
 /// A teacher's accuracy, where it is known.
@@ -197,7 +211,7 @@ pub fn budget_rows(comparison: &Comparison) -> Vec<[String; BUDGET_COLUMNS.len()
             point.method.clone(),
             point.score.clone(),
             point.fraction.to_string(),
-            percent(&point.test_accuracy),
+            accuracy(&point.test_accuracy, &point.diverged),
             against.map_or(String::new(), difference),
         ]
     };
@@ -217,8 +231,13 @@ pub const SIMILARITY_COLUMNS: [&str; 5] = [
 /// The rows of the table of similarities; none where no method has feature terms.
 #[must_use]
 pub fn similarity_rows(comparison: &Comparison) -> Vec<[String; SIMILARITY_COLUMNS.len()]> {
-    let change =
-        |before: &Spread, after: &Spread| format!("{:.3} → {:.3}", before.mean, after.mean);
+    let number = |mean: f64| match mean.is_finite() {
+        true => format!("{mean:.3}"),
+        false => "diverged".to_owned(),
+    };
+    let change = |before: &Spread, after: &Spread| {
+        format!("{} → {}", number(before.mean), number(after.mean))
+    };
     let row = |method: &MethodResult| {
         let similarity = method.similarity.as_ref()?;
         let distance = |relation| {

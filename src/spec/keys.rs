@@ -49,12 +49,18 @@ impl LossSpec {
     }
 }
 
+/// Bytes of a dotted key, and characters of a setting that an error shows.
+const LONGEST: usize = 100;
+
 /// `revision.eta=0.7` as `{ revision: { eta: 0.7 } }`. A value that is no TOML value is a string.
 pub(crate) fn parse_setting(setting: &str) -> Result<Table, SpecError> {
     let malformed = || SpecError::Syntax {
-        message: format!("{setting}: write KEY=VALUE, such as revision.eta=0.7"),
+        message: format!("{setting:.LONGEST$}: write KEY=VALUE, such as revision.eta=0.7"),
     };
     let (path, text) = setting.split_once('=').ok_or_else(malformed)?;
+    if path.len() > LONGEST {
+        return Err(malformed());
+    }
     let text = text.trim();
     let mut value = text
         .parse::<Value>()

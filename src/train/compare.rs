@@ -10,9 +10,10 @@ use super::record::{StudentRun, TeacherRun};
 use super::setting::Setting;
 use super::student::learn;
 use super::student_setup::StudentSetup;
-use super::{Progress, TrainError};
+use super::{Finished, Progress, TrainError, memory};
 use crate::engine::{Engine, Source};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Trains a teacher per seed and a student per seed, method and learning rate. Runs are made in
 /// parallel, each on an engine of its own and serially: the numbers do not depend on the number of
@@ -27,11 +28,12 @@ pub(crate) fn compare<E: Engine>(
     let dataset = data_check::read(&setting.data, progress)?;
     let data_warnings = data_check::warnings(&dataset, &setting.data)?;
     let rates = &setting.learning_rates;
-    let (methods, _) = setting.compared();
+    let (methods, in_table) = setting.compared();
     let features = methods.iter().any(|method| !method.terms.is_empty());
     setting.check_against(&dataset, features)?;
     let given = GivenTeacher::read(&setting.data, &dataset, features)?;
     let runs = setting.seeds as usize * methods.len() * rates.len();
+    memory::check(setting, &dataset, setting.seeds, runs)?;
     progress(Progress::Begin {
         teachers: setting.seeds as usize,
         students: runs,
@@ -56,7 +58,14 @@ pub(crate) fn compare<E: Engine>(
         })
         .collect::<Result<_, _>>()?;
 
-    let tasks: Vec<(&Method, f32, usize)> = methods
+    let ahead: Vec<Ahead> = (0..)
+        .zip(&methods)
+        .map(|(i, method)| {
+            let runs = rates.len() * seeds.len();
+            Ahead::new(method, i < in_table, runs)
+        })
+        .collect();
+    let tasks: Vec<(&Ahead, f32, usize)> = ahead
         .iter()
         .flat_map(|method| rates.iter().map(move |&rate| (method, rate)))
         .flat_map(|(method, rate)| (0..seeds.len()).map(move |seed| (method, rate, seed)))
@@ -64,19 +73,23 @@ pub(crate) fn compare<E: Engine>(
     let students: Vec<StudentRun> = tasks
         .par_iter()
         .with_max_len(1)
-        .map(|&(method, rate, seed)| {
+        .map(|&(ahead, rate, seed)| {
             let learner = Learner {
                 learning_rate: rate,
                 ..setting.student.clone()
             };
             let setup = StudentSetup {
                 learner: &learner,
-                method,
+                method: ahead.method,
                 split: setting.features.split,
                 seed: seeds[seed],
             };
             let learned = learn(engines, &prepared[seed].0, &setup, progress)?;
-            progress(Progress::Student);
+            progress(Progress::Student(ahead.finished(
+                rate,
+                seeds[seed],
+                &learned.run,
+            )));
             Ok(learned.run)
         })
         .collect::<Result<_, TrainError>>()?;
@@ -91,4 +104,33 @@ pub(crate) fn compare<E: Engine>(
         prepared,
         students,
     }))
+}
+
+/// A method and its runs that are not made yet.
+struct Ahead<'a> {
+    method: &'a Method,
+    name: String,
+    left: AtomicUsize,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(method: &'a Method, in_table: bool, runs: usize) -> Self {
+        let selection = method.policy.filter(|_| !in_table);
+        let selection = selection.map(|of| format!(" {} {}", of.score.name(), of.fraction));
+        Self {
+            method,
+            name: format!("{}{}", method.name, selection.unwrap_or_default()),
+            left: AtomicUsize::new(runs),
+        }
+    }
+
+    fn finished(&self, rate: f32, seed: u64, run: &StudentRun) -> Finished<'_> {
+        Finished {
+            method: &self.name,
+            learning_rate: crate::spec::tidy(rate),
+            seed,
+            validation_accuracy: run.last_validation(),
+            left: self.left.fetch_sub(1, Ordering::Relaxed) - 1,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What came of a comparison, ready for tables and files.
 
 use super::data_check;
+use super::divergence;
 use super::inspect::{ReliabilityBin, RevisedSample, reliability};
 use super::method::Method;
 use super::metrics::{Paired, Spread};
@@ -68,10 +69,12 @@ pub struct BudgetPoint {
     pub score: String,
     /// The share of samples that the teacher supervises.
     pub fraction: f64,
+    /// Seeds whose training diverged: they have no accuracy, and a mean over them is none.
+    pub diverged: Vec<u64>,
     /// After the last epoch.
     pub test_accuracy: Spread,
     /// Test accuracy less that of a random selection of the same share, paired by seed; none where
-    /// random selection is not among the scores.
+    /// random selection is not among the scores, or one of both diverged.
     pub vs_random: Option<Paired>,
 }
 
@@ -119,19 +122,26 @@ pub struct MethodResult {
     /// Whether two students learn from each other: the other one's logits and features take the
     /// teacher's place. Accuracies are those of the first, which begins as other methods' student.
     pub mutual: bool,
-    /// The learning rate that was chosen on validation data.
+    /// The learning rate that was chosen on validation data: of those with the fewest seeds that
+    /// diverged.
     pub learning_rate: f64,
+    /// Seeds whose training diverged at that learning rate: they have no accuracy, and a mean over
+    /// them is none.
+    pub diverged: Vec<u64>,
     /// After the last epoch.
     pub test_accuracy: Spread,
     /// After the last epoch.
     pub validation_accuracy: Spread,
     /// Of the epoch that is best on validation data (the first of equals).
     pub best_validation_test_accuracy: Spread,
-    /// Test accuracy less that of `kd`, paired by seed; none where `kd` is not compared.
+    /// Test accuracy less that of `kd`, paired by seed; none where `kd` is not compared, or one
+    /// of both diverged.
     pub vs_kd: Option<Paired>,
-    /// Test accuracy less that of `ce`, paired by seed; none where `ce` is not compared.
+    /// Test accuracy less that of `ce`, paired by seed; none where `ce` is not compared, or one
+    /// of both diverged.
     pub vs_ce: Option<Paired>,
-    /// Test accuracy less that of `lr`, paired by seed; none where `lr` is not compared.
+    /// Test accuracy less that of `lr`, paired by seed; none where `lr` is not compared, or one
+    /// of both diverged.
     pub vs_lr: Option<Paired>,
     /// How alike the halves of the student's features are to those of what supervises it; none where
     /// no method has feature terms.
@@ -189,6 +199,11 @@ impl Comparison {
             .zip(evidence.students.chunks_exact(per_method))
             .map(|(method, runs)| MethodResult::new(method, setting, &evidence.prepared, runs))
             .collect();
+        let mut warnings = evidence.warnings.clone();
+        let diverged = methods
+            .iter()
+            .map(|method| (&method.name[..], &method.diverged[..]));
+        warnings.extend(divergence::warning(diverged, &setting.learning_rates));
         let budget = budget(&all, methods.split_off(in_table));
         let of = |name: Preset| {
             methods
@@ -199,9 +214,8 @@ impl Comparison {
         let [kd, ce, lr] = [Preset::Kd, Preset::Ce, Preset::Lr].map(of);
         for method in &mut methods {
             let against = |other: &Option<Spread>| {
-                other
-                    .as_ref()
-                    .map(|o| Paired::difference(&method.test_accuracy, o))
+                let paired = Paired::difference(&method.test_accuracy, other.as_ref()?);
+                paired.mean.is_finite().then_some(paired)
             };
             [method.vs_kd, method.vs_ce, method.vs_lr] = [&kd, &ce, &lr].map(against);
         }
@@ -211,7 +225,7 @@ impl Comparison {
             teacher: TeacherResult::new(&evidence),
             methods,
             budget,
-            warnings: evidence.warnings,
+            warnings,
             setting: setting.clone(),
             read_as: data_check::described(evidence.dataset, &setting.data),
             class_names: evidence.dataset.class_names().map(<[_]>::to_vec),
@@ -266,6 +280,9 @@ impl MethodResult {
         runs: &[StudentRun],
     ) -> Self {
         let rates = &setting.learning_rates;
+        let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds.len()).collect();
+        let chosen = chosen(&by_rate);
+        let chosen_runs = by_rate[chosen];
         let last = |of: fn(&StudentRun) -> &Vec<f64>, runs: &[StudentRun]| {
             Spread::of(
                 runs.iter()
@@ -273,18 +290,6 @@ impl MethodResult {
                     .collect(),
             )
         };
-        let mut chosen = 0;
-        let by_rate: Vec<&[StudentRun]> = runs.chunks_exact(seeds.len()).collect();
-        let means: Vec<f64> = by_rate
-            .iter()
-            .map(|runs| last(|run| &run.curve.validation, runs).mean)
-            .collect();
-        for (i, &mean) in means.iter().enumerate() {
-            if mean > means[chosen] {
-                chosen = i;
-            }
-        }
-        let chosen_runs = by_rate[chosen];
         Self {
             name: method.name.clone(),
             selection: method.policy.map(|policy| policy.to_string()),
@@ -292,6 +297,7 @@ impl MethodResult {
             terms: method.terms.clone(),
             mutual: method.mutual,
             learning_rate: crate::spec::tidy(rates[chosen]),
+            diverged: divergence::seeds(chosen_runs, setting.seed),
             test_accuracy: last(|run| &run.curve.test, chosen_runs),
             validation_accuracy: last(|run| &run.curve.validation, chosen_runs),
             best_validation_test_accuracy: Spread::of(
@@ -313,6 +319,28 @@ impl MethodResult {
     }
 }
 
+/// The learning rate with the best mean validation accuracy after the last epoch, the first of equals;
+/// one with a seed that diverged comes after all that have fewer.
+fn chosen(by_rate: &[&[StudentRun]]) -> usize {
+    let diverged = |runs: &[StudentRun]| runs.iter().filter(|run| run.diverged.is_some()).count();
+    let mean = |runs: &[StudentRun]| {
+        let kept = runs.iter().filter(|run| run.diverged.is_none());
+        Spread::of(kept.map(StudentRun::last_validation).collect()).mean
+    };
+    let ranks: Vec<(usize, f64)> = by_rate
+        .iter()
+        .map(|runs| (diverged(runs), mean(runs)))
+        .collect();
+    let mut chosen = 0;
+    for (i, &(lost, mean)) in ranks.iter().enumerate() {
+        let (fewest, best) = ranks[chosen];
+        if lost < fewest || (lost == fewest && mean > best) {
+            chosen = i;
+        }
+    }
+    chosen
+}
+
 /// The last of all methods as points of budget curves, each against chance.
 fn budget(all: &[Method], results: Vec<MethodResult>) -> Vec<BudgetPoint> {
     let policies = all[all.len() - results.len()..]
@@ -329,16 +357,55 @@ fn budget(all: &[Method], results: Vec<MethodResult>) -> Vec<BudgetPoint> {
             method: result.name.clone(),
             score: policy.score.name().to_owned(),
             fraction: crate::spec::tidy(policy.fraction),
+            diverged: result.diverged.clone(),
             test_accuracy: result.test_accuracy.clone(),
-            vs_random: control.map(|(_, control)| {
-                Paired::difference(&result.test_accuracy, &control.test_accuracy)
+            vs_random: control.and_then(|(_, control)| {
+                let paired = Paired::difference(&result.test_accuracy, &control.test_accuracy);
+                paired.mean.is_finite().then_some(paired)
             }),
         }
     };
     points.iter().map(point).collect()
 }
 
-/// The test accuracy of the epoch that is best on validation data.
+/// The test accuracy of the epoch that is best on validation data; none of a run that diverged later.
 fn test_of_best(run: &StudentRun) -> f64 {
+    if run.diverged.is_some() {
+        return f64::NAN;
+    }
     run.curve.test.get(run.curve.best()).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_with_a_seed_that_diverged_comes_after_those_without() {
+        let run = |validation: f64| StudentRun {
+            curve: Curve {
+                loss: vec![1.0],
+                validation: vec![validation],
+                test: vec![validation],
+            },
+            ..StudentRun::default()
+        };
+        let lost = || {
+            let mut run = run(0.1);
+            run.note_divergence(false);
+            run
+        };
+        let choice = |rates: &[[StudentRun; 2]]| {
+            let rates: Vec<&[StudentRun]> = rates.iter().map(|runs| &runs[..]).collect();
+            chosen(&rates)
+        };
+        let good = || [run(0.5), run(0.7)];
+        assert_eq!(choice(&[[run(0.2), run(0.3)], good(), good()]), 1);
+        assert_eq!(choice(&[[run(0.9), lost()], good()]), 1);
+        assert_eq!(choice(&[good(), [lost(), run(0.9)]]), 0);
+        assert_eq!(
+            choice(&[[lost(), lost()], [run(0.1), lost()], [lost(), run(0.2)]]),
+            2
+        );
+    }
 }

@@ -38,9 +38,9 @@ impl From<EngineError> for TrainError {
 }
 
 /// How far a training is. Called from several threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Progress {
+pub enum Progress<'a> {
     /// So many bytes of a data file are read.
     Reading {
         /// Unpacked.
@@ -56,7 +56,23 @@ pub enum Progress {
     /// A teacher is trained.
     Teacher,
     /// A student is trained.
-    Student,
+    Student(Finished<'a>),
     /// An epoch of a teacher or a student is over.
     Epoch,
+}
+
+/// A student that is trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Finished<'a> {
+    /// The method, with its selection on a budget curve.
+    pub method: &'a str,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The seed.
+    pub seed: u64,
+    /// Validation accuracy after the last epoch; not a number where the training diverged.
+    pub validation_accuracy: f64,
+    /// Runs of this method that are not made yet.
+    pub left: usize,
 }

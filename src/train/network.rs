@@ -2,6 +2,7 @@
 
 use super::TrainError;
 use super::fit::Fit;
+use super::memory::CAPACITY;
 use super::recipe::Learner;
 use super::samples::{HostSamples, Samples};
 use super::student_state::StudentState;
@@ -9,9 +10,6 @@ use crate::engine::Engine;
 use crate::nn::Mlp;
 use crate::random::Philox;
 use crate::spec::LossSpec;
-
-/// Where batches are evaluated, and the most rows of a training step unless a learner has more.
-const CAPACITY: usize = 256;
 
 /// A new network of the learner's sizes.
 pub(super) fn network<E: Engine>(

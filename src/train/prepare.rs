@@ -4,7 +4,7 @@ use super::given_teacher::GivenTeacher;
 use super::network::trained;
 use super::record::TeacherRun;
 use super::samples::{self, HostSamples, Samples};
-use super::setting::{Data, Setting, TrainSize};
+use super::setting::{Data, Setting, SettingError, TrainSize};
 use super::{Progress, TrainError, inspect, metrics};
 use crate::data::{Dataset, PerRow, Scaling, Split, corrupt_labels, sensor_shift};
 use crate::engine::{Engine, Source};
@@ -43,6 +43,28 @@ struct Taught {
     rows: usize,
 }
 
+impl Taught {
+    /// Refuses a teacher whose training diverged: students would learn from numbers that are none.
+    fn check(&self, setting: &Setting, seed: u64) -> Result<(), SettingError> {
+        let logits = [
+            Some(&self.train),
+            self.validation.as_ref(),
+            self.test.as_ref(),
+        ];
+        let mut logits = logits.into_iter().flatten().flatten();
+        match logits.all(|logit| logit.is_finite()) {
+            true => Ok(()),
+            false => {
+                let (rate, when) = (
+                    setting.teacher.learning_rate,
+                    format!("with the seed {seed}"),
+                );
+                Err(SettingError::diverged("teacher", rate, when))
+            }
+        }
+    }
+}
+
 /// Splits the data, trains the seed's teacher unless one is given, and gives its logits on the
 /// student's rows; with `features` its factor too.
 pub(super) fn teach<E: Engine>(
@@ -63,7 +85,7 @@ pub(super) fn teach<E: Engine>(
         None => {
             let rows = &split.train;
             let lessons = lessons(dataset, setting, &prepared.scaling, rows, seed)?;
-            trained_on(
+            let taught = trained_on(
                 &mut engine,
                 &lessons,
                 setting,
@@ -71,7 +93,9 @@ pub(super) fn teach<E: Engine>(
                 seed,
                 features,
                 progress,
-            )?
+            )?;
+            taught.check(setting, seed)?;
+            taught
         }
     };
     let mut reconstruction_error = None;

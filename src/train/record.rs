@@ -30,6 +30,8 @@ pub(super) struct StudentRun {
     pub(super) choices: Vec<Choice>,
     pub(super) similarity: Option<Similarity>,
     pub(super) distances: Vec<TermDistance>,
+    /// The epoch, from 1, by which the training had diverged, if it has.
+    pub(super) diverged: Option<usize>,
     pub(super) seconds: f64,
 }
 
@@ -39,9 +41,10 @@ pub(super) struct StudentRun {
 pub struct Curve {
     /// Mean total of the epoch's steps.
     pub loss: Vec<f32>,
-    /// Validation accuracy after the epoch.
+    /// Validation accuracy after the epoch; not a number from the epoch on in which the training
+    /// diverged.
     pub validation: Vec<f64>,
-    /// Test accuracy after the epoch.
+    /// Test accuracy after the epoch, likewise.
     pub test: Vec<f64>,
 }
 
@@ -55,6 +58,32 @@ impl Curve {
             }
         }
         best
+    }
+}
+
+impl StudentRun {
+    /// Holds the run to have diverged from the first epoch on whose loss is not finite, or in the last
+    /// one where the network is not `finite`: the arg-max of what is no number is class 0, and no
+    /// prediction.
+    pub(super) fn note_divergence(&mut self, finite: bool) {
+        let losses = &self.curve.loss;
+        let of_loss = losses.iter().position(|loss| !loss.is_finite());
+        let of_network = (!finite).then_some(losses.len().saturating_sub(1));
+        let Some(epoch) = of_loss.or(of_network) else {
+            return;
+        };
+        self.diverged = Some(epoch + 1);
+        for accuracies in [&mut self.curve.validation, &mut self.curve.test] {
+            accuracies
+                .iter_mut()
+                .skip(epoch)
+                .for_each(|share| *share = f64::NAN);
+        }
+    }
+
+    /// Validation accuracy after the last epoch.
+    pub(super) fn last_validation(&self) -> f64 {
+        self.curve.validation.last().copied().unwrap_or(0.0)
     }
 }
 

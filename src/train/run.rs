@@ -4,14 +4,13 @@ use super::data_check;
 use super::given_teacher::GivenTeacher;
 use super::model::{About, Columns, FORMAT, FORMULA, Model, Predictions};
 use super::prepare::teach;
-use super::recipe::Learner;
 use super::record::{Curve, Selected};
 use super::run_result::{Evidence, RunResult};
 use super::samples::{self, Samples};
 use super::setting::{Setting, SettingError};
 use super::student::learn;
 use super::student_setup::StudentSetup;
-use super::{Progress, TrainError};
+use super::{Finished, Progress, TrainError, memory};
 use crate::data::Dataset;
 use crate::engine::{Engine, Source};
 
@@ -44,6 +43,7 @@ pub(crate) fn run<E: Engine>(
     let method = setting.method();
     let features = !method.terms.is_empty();
     setting.check_against(&dataset, features)?;
+    memory::check(setting, &dataset, 1, 1)?;
     progress(Progress::Begin {
         teachers: 1,
         students: 1,
@@ -59,9 +59,6 @@ pub(crate) fn run<E: Engine>(
         features,
         progress,
     )?;
-    if given.is_none() {
-        finite(&prepared.train.teacher, "teacher", &setting.teacher)?;
-    }
     progress(Progress::Teacher);
     let setup = StudentSetup {
         learner: &setting.student,
@@ -70,13 +67,19 @@ pub(crate) fn run<E: Engine>(
         seed: setting.seed,
     };
     let mut learned = learn(engines, &prepared, &setup, progress)?;
-    progress(Progress::Student);
-
+    progress(Progress::Student(Finished {
+        method: &method.name,
+        learning_rate: crate::spec::tidy(setting.student.learning_rate),
+        seed: setting.seed,
+        validation_accuracy: learned.run.last_validation(),
+        left: 0,
+    }));
+    if let Some(epoch) = learned.run.diverged {
+        let (rate, when) = (setting.student.learning_rate, format!("in epoch {epoch}"));
+        return Err(SettingError::diverged("student", rate, when).into());
+    }
     let (engine, net) = (&mut learned.engine, &mut learned.net);
     let parameters = net.parameters(engine)?;
-    for values in parameters.iter().flatten() {
-        finite(values, "student", &setting.student)?;
-    }
     let samples = Samples::upload(engine, &prepared.test);
     let test = Predictions {
         logits: samples::logits(engine, net, &samples)?,
@@ -134,16 +137,4 @@ fn about(
         test_accuracy: result.student.test_accuracy,
         config: setting.to_toml()?,
     })
-}
-
-/// Refuses to go on with a network that has diverged.
-fn finite(values: &[f32], table: &str, learner: &Learner) -> Result<(), SettingError> {
-    if values.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    Err(SettingError::refused(
-        format!("{table}.learning-rate"),
-        learner.learning_rate,
-        "smaller: the network diverged, and holds numbers that are not finite",
-    ))
 }

@@ -264,6 +264,21 @@ pub(super) fn logits<E: Engine>(
     Ok(all)
 }
 
+/// Whether a network is made of finite numbers, and its logits on two sets of samples too.
+pub(super) fn is_finite<E: Engine>(
+    engine: &mut E,
+    net: &mut Mlp<E>,
+    sets: [&Samples<E>; 2],
+) -> Result<bool, EngineError> {
+    let all_finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    let parameters = net.parameters(engine)?;
+    let mut finite = parameters.iter().flatten().all(|values| all_finite(values));
+    for samples in sets {
+        finite = finite && all_finite(&logits(engine, net, samples)?);
+    }
+    Ok(finite)
+}
+
 /// What the last layer sees of all rows, `[rows, width]`, and its width.
 pub(super) fn features<E: Engine>(
     engine: &mut E,

@@ -6,7 +6,7 @@ use super::network::{network, trained};
 use super::prepare::Prepared;
 use super::recipe::Learner;
 use super::record::StudentRun;
-use super::samples::{HostSamples, Samples, accuracies};
+use super::samples::{HostSamples, Samples, accuracies, is_finite};
 use super::selector::{self, Selector};
 use super::student_setup::StudentSetup;
 use super::{Progress, TrainError};
@@ -101,6 +101,8 @@ pub(super) fn learn<E: Engine>(
             Ok(())
         },
     )?;
+    let finite = is_finite(engine, state.net, [&validation, &test])?;
+    run.note_divergence(finite);
     let after = probe.look(engine, &mut state, other.as_mut())?;
     after.keep(before, method, &mut run);
     run.choices = selector

@@ -4,10 +4,14 @@
 
 mod archive;
 #[cfg(feature = "cli")]
+mod attacks;
+#[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
 mod compare;
 mod data;
+#[cfg(feature = "cli")]
+mod divergence;
 mod exploration;
 mod given_teacher;
 mod killed;

@@ -2,6 +2,7 @@
 
 use super::table::TABLE;
 use crate::cli::failure::Failure;
+use crate::memory;
 use crate::spec::{Format, LossSpec, Preset, RowStats, StatsLevel, Temperature};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -60,6 +61,29 @@ impl Case {
             _ => size_of::<RowStats>(),
         };
         rows * (matrices * classes * self.format.bytes() + size_of::<i32>() + record)
+    }
+}
+
+impl Case {
+    /// What the host holds of it, at least: logits, and the gradient.
+    pub(super) fn bytes_in_memory(&self) -> u64 {
+        let Shape { rows, classes } = self.shape;
+        (2 + u64::from(self.gradient)) * (rows * classes * self.format.bytes()) as u64
+    }
+}
+
+/// Refuses what does not fit the machine's memory.
+pub(super) fn fits(flag: &str, given: &dyn fmt::Display, needed: u64) -> Result<(), Failure> {
+    match memory::lacking(needed) {
+        None => Ok(()),
+        Some(available) => Err(Failure::usage(
+            format_args!(
+                "{flag} {given} needs {} of memory, and there are {}",
+                memory::in_words(needed),
+                memory::in_words(available)
+            ),
+            "give smaller sizes",
+        )),
     }
 }
 

@@ -221,6 +221,9 @@ fn steps(arguments: &Arguments) -> Result<(), Failure> {
     };
     let batch = arguments.batch.unwrap_or(TABLE.batch) as usize;
     let losses = losses(arguments)?;
+    networks.iter().try_for_each(|network| {
+        cases::fits("--network", network, network.bytes_in_memory(batch))
+    })?;
     let steps = Steps {
         networks,
         batch,
@@ -235,6 +238,10 @@ fn rows(arguments: &Arguments) -> Result<(), Failure> {
     let name = choice.engine;
     let engine = Engine::new(choice, arguments)?;
     let cases = cases(arguments, name)?;
+    cases.iter().try_for_each(|case| {
+        let shape = case.shape;
+        cases::fits("--shape", &shape, case.bytes_in_memory())
+    })?;
     let mut results = engine.results(name);
     let progress = progress(cases.len());
     for case in cases {

@@ -10,6 +10,7 @@ use crate::nn::Mlp;
 use crate::random::Philox;
 use crate::spec::{LossSpec, Preset};
 use crate::train::fit::Fit;
+use crate::train::memory::of_sizes;
 use crate::train::samples::{HostSamples, Samples};
 use crate::train::student_state::StudentState;
 use crate::train::{Learner, Optimiser, Schedule, TrainError};
@@ -40,6 +41,14 @@ impl FromStr for Network {
                     .to_owned(),
             ),
         }
+    }
+}
+
+impl Network {
+    /// What it holds with batches of so many rows, at least.
+    pub(super) fn bytes_in_memory(&self, rows: usize) -> u64 {
+        let parts = of_sizes(&self.0, rows);
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 }
 

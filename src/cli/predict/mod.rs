@@ -6,6 +6,7 @@ mod table;
 use super::arguments;
 use super::failure::{Failure, failed};
 use super::output::OutputFile;
+use super::progress::Reading;
 use super::setting::TABLE_HELP;
 use super::terminal;
 use crate::auto::{self, EngineName};
@@ -86,7 +87,7 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (out, logits) = outputs(arguments)?;
     let model = Model::load(&arguments.model).map_err(Report::from_err)?;
-    let reading = terminal::Reading::default();
+    let reading = Reading::default();
     let dataset = model.read(&arguments.data, &|bytes| reading.show(bytes));
     reading.clear();
     let dataset = dataset.map_err(Report::from_err)?;
@@ -117,7 +118,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let printed = match arguments.format {
         Format::Table => table::print(&summary),
         Format::Json => terminal::print_json(&summary),
-        Format::Csv => terminal::print(String::from_utf8_lossy(&summary.csv()).trim_end()),
+        Format::Csv => terminal::print_data(String::from_utf8_lossy(&summary.csv()).trim_end()),
     };
     if let Some(out) = &out {
         out.fill(|path| fs::write(path, summary.csv()))?;

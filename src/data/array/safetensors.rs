@@ -6,11 +6,9 @@ use super::npz::choose;
 use super::shape::{self, Available};
 use super::source::{Source, read_exactly};
 use super::{Found, text};
+use crate::data::tensors;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -57,9 +55,7 @@ fn header(file: &mut File, length: u64) -> Result<(Metadata, u64), Problem> {
         )));
     }
     let text = read_exactly(file, header)?;
-    // The metadata below would keep the last of several tensors of one name.
-    serde_json::from_slice::<DistinctKeys>(&text).map_err(|error| unreadable(&error))?;
-    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+    let metadata = tensors::header(&text).map_err(|error| unreadable(&error))?;
     let (promised, given) = (metadata.data_len() as u64, following - header);
     match promised == given {
         true => Ok((metadata, 8 + header)),
@@ -95,35 +91,4 @@ fn dtype(dtype: Dtype) -> DType {
         other => return DType::of_tensor(Kind::Other, &other.to_string(), 0),
     };
     DType::of_tensor(kind, name, dtype.bitsize() / 8)
-}
-
-/// A map that has every key once.
-struct DistinctKeys;
-
-impl<'de> Deserialize<'de> for DistinctKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for DistinctKeys {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a map of tensors")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut keys = BTreeSet::new();
-        while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
-            if keys.contains(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "{} is there twice",
-                    text::name(&key)
-                )));
-            }
-            keys.insert(key);
-        }
-        Ok(self)
-    }
 }

@@ -230,7 +230,15 @@ fn find_label(
                     true => return Err(format!("column `{name}` is missing: {origin} has it")),
                     false => None,
                 },
-                Some(layout) if heading.is_none() => layout.label_at.or(last),
+                Some(layout) if heading.is_none() => match layout.label_at {
+                    Some(at) if at >= count && layout.needs_label => {
+                        let (whose, at) = (&layout.origin, at + 1);
+                        return Err(format!(
+                            "{count} columns, but {whose} has the label in column {at}"
+                        ));
+                    }
+                    at => at.filter(|&at| at < count).or(last),
+                },
                 _ => last,
             };
             Ok(by_heading.or(by_place))

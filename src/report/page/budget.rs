@@ -2,7 +2,7 @@
 
 use crate::report::scale::{Scale, extent};
 use crate::report::svg::{Point, Svg};
-use crate::report::table::{difference, leaves_out_zero, percent};
+use crate::report::table::{accuracy, difference, leaves_out_zero};
 use crate::train::BudgetPoint;
 use maud::{Markup, html};
 
@@ -155,7 +155,7 @@ fn title(point: &BudgetPoint) -> String {
         "{}, {:.0} %: {}{}",
         point.score,
         100.0 * point.fraction,
-        percent(&point.test_accuracy),
+        accuracy(&point.test_accuracy, &point.diverged),
         vs_random.map_or_else(String::new, |paired| {
             format!("; gain over random {}", difference(paired))
         })
@@ -192,6 +192,7 @@ mod tests {
             method: "lr".to_owned(),
             score: score.to_owned(),
             fraction,
+            diverged: Vec::new(),
             vs_random: (score != CONTROL).then(|| Paired::difference(&accuracy, &random)),
             test_accuracy: accuracy,
         }

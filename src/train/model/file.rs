@@ -3,7 +3,7 @@
 
 use super::layers::transposed;
 use super::{About, FORMAT, Model, Sizes};
-use crate::data::{Scaling, excerpt};
+use crate::data::{Scaling, excerpt, tensors};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::BTreeSet;
@@ -208,8 +208,7 @@ impl<'a> Opened<'a> {
             return Err(self.wrong("the header's length", problem));
         }
         let text = self.read(length as usize, "the header")?;
-        let header: Metadata =
-            serde_json::from_slice(&text).map_err(|error| self.wrong("the header", error))?;
+        let header = tensors::header(&text).map_err(|error| self.wrong("the header", error))?;
         let (promised, given) = (header.data_len() as u64, following - length);
         if promised != given {
             let problem = format!("{promised} bytes of tensors are promised, but {given} follow");

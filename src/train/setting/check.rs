@@ -20,6 +20,12 @@ pub(in crate::train) const MOST_LAYERS: usize = 16;
 pub(in crate::train) const MOST_PARAMETERS: usize = 1 << 28;
 const MOST_EPOCHS: usize = 1_000_000;
 const MOST_SEEDS: u64 = 10_000;
+/// Runs of a comparison: seeds times methods times learning rates.
+const MOST_RUNS: usize = 1_000_000;
+/// Deviations; of more there is nothing to learn.
+const LARGEST_SHIFT: f32 = 1000.0;
+/// Methods, learning rates, shares or scores.
+const LONGEST_LIST: usize = 1000;
 /// TOML has no larger numbers.
 const LARGEST_SEED: u64 = i64::MAX as u64;
 
@@ -43,7 +49,10 @@ impl Setting {
         let data = &self.data;
         share("data.label-noise", data.label_noise)?;
         share("data.teacher-label-noise", data.teacher_label_noise)?;
-        not_negative("data.sensor-shift", data.sensor_shift)?;
+        let shift = data.sensor_shift;
+        let holds = (0.0..=LARGEST_SHIFT).contains(&shift);
+        let expected = format!("a number of deviations from 0 to {LARGEST_SHIFT}");
+        hold("data.sensor-shift", shift, holds, &expected)?;
         let floor = data.probability_floor;
         let holds = floor > 0.0 && floor < 1.0;
         hold(
@@ -99,6 +108,17 @@ impl Setting {
         )
     }
 
+    /// Refuses lists that say something twice: who writes that means something else.
+    pub(super) fn check_lists(&self) -> Checked {
+        distinct("methods", &self.methods, |method| method.name.clone())?;
+        distinct("learning-rates", &self.learning_rates, |&rate| rate)?;
+        let Some(budget) = &self.budget else {
+            return Ok(());
+        };
+        distinct("budget.fractions", &budget.fractions, |&share| share)?;
+        distinct("budget.scores", &budget.scores, |score| score.name())
+    }
+
     /// Refuses what a run alone cannot be made of.
     pub(in crate::train) fn check_run(&self) -> Checked {
         self.check()?;
@@ -114,6 +134,7 @@ impl Setting {
     /// Refuses what a comparison alone cannot be made of.
     pub(in crate::train) fn check_comparison(&self) -> Checked {
         self.check()?;
+        self.check_runs()?;
         let selects = self.methods.iter().any(|method| method.policy.is_some());
         match self.budget.is_none() || selects {
             true => Ok(()),
@@ -122,6 +143,23 @@ impl Setting {
                 "needs a method with data selection: add ds or lr-ds to the methods",
             )),
         }
+    }
+
+    /// Refuses more runs than anybody could wait for.
+    fn check_runs(&self) -> Checked {
+        let budget = self.budget.as_ref();
+        let points = budget.map_or(0, |of| of.scores.len().saturating_mul(of.fractions.len()));
+        let selecting = self.methods.iter().filter(|method| method.policy.is_some());
+        let methods = (selecting.count().saturating_mul(points)).saturating_add(self.methods.len());
+        let rates = self.learning_rates.len();
+        let runs = methods
+            .saturating_mul(rates)
+            .saturating_mul(self.seeds as usize);
+        let expected = format!(
+            "fewer: {methods} methods with {rates} learning rates make {runs} runs, and at most \
+             {MOST_RUNS} are made"
+        );
+        hold("seeds", self.seeds, runs <= MOST_RUNS, &expected)
     }
 
     /// Refuses what does not fit the data; `features` says whether there are feature terms.
@@ -230,6 +268,25 @@ fn listed(key: &str, given: &[impl Debug], holds: bool, expected: &str) -> Check
             key,
             format_args!("{given:?}"),
             expected,
+        )),
+    }
+}
+
+/// Refuses one list that says something twice, or is longer than anybody writes.
+fn distinct<T: PartialEq, N: Display>(key: &str, given: &[T], name: fn(&T) -> N) -> Checked {
+    if given.len() > LONGEST_LIST {
+        let problem = format!(
+            "{} values, and at most {LONGEST_LIST} are accepted",
+            given.len()
+        );
+        return Err(SettingError::new(key, problem));
+    }
+    let twice = (1..given.len()).find(|&i| given[..i].contains(&given[i]));
+    match twice.map(|i| &given[i]) {
+        None => Ok(()),
+        Some(value) => Err(SettingError::new(
+            key,
+            format_args!("`{}` is there twice", name(value)),
         )),
     }
 }

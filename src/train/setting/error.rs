@@ -1,9 +1,15 @@
 //! What is wrong with a setting, and where it is written.
 
+use crate::data::excerpt;
 use crate::spec::SpecError;
 use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
+
+/// Characters of a value that an error shows.
+const LONGEST_VALUE: usize = 200;
+/// Characters of a message that may quote a value.
+const LONGEST_PROBLEM: usize = 1000;
 
 /// A setting that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +55,26 @@ impl SettingError {
         expected: impl fmt::Display,
     ) -> Self {
         Self {
-            given: Some(given.to_string()),
+            given: Some(excerpt(&given.to_string(), LONGEST_VALUE)),
             ..Self::new(key, format_args!("must be {expected}"))
         }
+    }
+
+    /// A network whose training left the numbers; `when` says in which epoch, or of which seed.
+    pub(in crate::train) fn diverged(
+        table: &str,
+        learning_rate: f32,
+        when: impl fmt::Display,
+    ) -> Self {
+        let less = crate::spec::tidy(learning_rate / 10.0);
+        Self::refused(
+            format!("{table}.learning-rate"),
+            learning_rate,
+            format_args!(
+                "smaller: the {table}'s training diverged {when}, and left numbers that are not finite; \
+                 try {less}"
+            ),
+        )
     }
 
     /// The same error of a key within this table.
@@ -168,15 +191,32 @@ pub(super) fn in_words(problem: &str) -> String {
     ] {
         problem = problem.replace(rust, plain);
     }
+    if let Some(number) = too_large(&problem) {
+        let number = excerpt(number, LONGEST_VALUE);
+        return format!("{number} is too large: a whole number has at most 63 bits");
+    }
     let typed = problem
         .strip_prefix("invalid type: ")
         .or(problem.strip_prefix("invalid value: "));
     match typed.and_then(|rest| rest.split_once(", expected ")) {
-        Some((given, expected)) => format!("must be {expected}, not {given}"),
-        None => problem
-            .replace(", expected one of ", ": choose one of ")
-            .replace(", expected ", ": choose "),
+        Some((given, expected)) => {
+            format!("must be {expected}, not {}", excerpt(given, LONGEST_VALUE))
+        }
+        None => {
+            let problem = problem
+                .replace(", expected one of ", ": choose one of ")
+                .replace(", expected ", ": choose ");
+            excerpt(&problem, LONGEST_PROBLEM)
+        }
     }
+}
+
+/// A number that TOML could not read as one.
+fn too_large(problem: &str) -> Option<&str> {
+    let text = problem.strip_prefix("invalid type: \"")?;
+    let (text, _) = text.split_once("\", expected a whole number")?;
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    (digits.len() > 18 && digits.iter().all(u8::is_ascii_digit)).then_some(text)
 }
 
 /// Where the value of a dotted key is, if the table has it.

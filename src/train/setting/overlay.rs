@@ -80,6 +80,7 @@ impl Overlay {
         merge(&mut table, overlay);
         let setting: Setting = table.try_into()?;
         setting.check()?;
+        setting.check_lists()?;
         Ok(setting)
     }
 

@@ -394,7 +394,7 @@ fn headers_that_lie_are_refused() {
         (
             "metadata twice",
             file(&twice, &data),
-            "duplicate field `__metadata__`",
+            "`__metadata__` is there twice",
         ),
         (
             "an unknown type",

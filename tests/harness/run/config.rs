@@ -272,7 +272,7 @@ const WRONG: [(&str, &str, &str); 66] = [
     (
         "data.sensor-shift = -1",
         "data.sensor-shift",
-        "not negative",
+        "from 0 to 1000",
     ),
     ("data.source = \"tsv:x\"", "data.source", "write `digits`"),
     (
