@@ -144,7 +144,7 @@ mod tests {
         if cfg!(target_os = "linux") {
             let error = check(&setting, &dataset, 1, 1).unwrap_err().to_string();
             assert!(
-                error.contains("student.batch = 1099511627776: it must be smaller"),
+                error.contains("student.batch = 1099511627776: must be smaller"),
                 "{error}"
             );
         }
