@@ -78,7 +78,7 @@ pub(super) struct Arguments {
     /// Write report.html, and its numbers as JSON and CSV, to this new directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace the results in DIR if it exists.
+    /// Replace the run of this command in DIR, as a whole.
     #[arg(long, requires = "out")]
     force: bool,
     /// Print the results in this format.

@@ -14,6 +14,7 @@ mod data;
 mod divergence;
 mod exploration;
 mod given_teacher;
+#[cfg(feature = "cli")]
 mod killed;
 #[cfg(feature = "cli")]
 mod loss_files;

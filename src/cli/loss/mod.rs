@@ -91,7 +91,7 @@ pub(super) struct Arguments {
     /// Write the results to this new directory.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace the results in DIR if it exists.
+    /// Replace the run of this command in DIR, as a whole.
     #[arg(long)]
     force: bool,
     /// Print the summary in this format.
