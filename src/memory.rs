@@ -16,7 +16,7 @@ pub(crate) fn in_words(bytes: u64) -> String {
     }
 }
 
-/// Bytes that can still be had: of the machine, of the container and of the process. Linux has these
+/// Bytes that can still be had, at most: of the machine, of the container and of the process. Linux has these
 /// files; elsewhere nothing is known.
 fn available() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
@@ -25,17 +25,10 @@ fn available() -> Option<u64> {
     let used = read("/proc/self/status").and_then(|text| after(&text, "VmSize:"));
     let process = limits.map(|limit| limit.saturating_sub(1024 * used.unwrap_or(0)));
     let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let container = |limit: &str, used: &str| {
-        let place = "/sys/fs/cgroup";
-        let limit = number(&format!("{place}/{limit}"))?;
-        Some(limit.saturating_sub(number(&format!("{place}/{used}")).unwrap_or(0)))
-    };
+    // What a container uses is mostly files that the system would give up.
     let containers = [
-        container("memory.max", "memory.current"),
-        container(
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
-        ),
+        number("/sys/fs/cgroup/memory.max"),
+        number("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
     ];
     let machine = machine.map(|kib| 1024 * kib);
     [machine, process]
