@@ -3,6 +3,7 @@
 use super::clean;
 use super::failure::{Failure, failed, typed};
 use crate::data::excerpt;
+use crate::spec::keys::read_value;
 use crate::train::{Overlay, Scenario, Setting, SettingError, TrainError};
 use miette::{Diagnostic, LabeledSpan, NamedSource, Report};
 use std::fs::File;
@@ -124,17 +125,10 @@ impl<'a> Flag<'a> {
     fn value(&self) -> Option<Value> {
         let text = self.text?;
         Some(match self.list {
-            None => value(text),
-            Some(separator) => Value::Array(text.split(separator).map(value).collect()),
+            None => read_value(text),
+            Some(separator) => Value::Array(text.split(separator).map(read_value).collect()),
         })
     }
-}
-
-/// A text as TOML reads it, and as it stands where it is no TOML.
-fn value(text: &str) -> Value {
-    let text = text.trim();
-    text.parse()
-        .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// Keys from everywhere, and where each was written.

@@ -61,10 +61,7 @@ pub(crate) fn parse_setting(setting: &str) -> Result<Table, SpecError> {
     if path.len() > LONGEST {
         return Err(malformed());
     }
-    let text = text.trim();
-    let mut value = text
-        .parse::<Value>()
-        .unwrap_or_else(|_| Value::String(text.to_owned()));
+    let mut value = read_value(text);
     for key in path.trim().rsplit('.') {
         if key.is_empty() {
             return Err(malformed());
@@ -77,6 +74,18 @@ pub(crate) fn parse_setting(setting: &str) -> Result<Table, SpecError> {
         Value::Table(table) => Ok(table),
         _ => Err(malformed()),
     }
+}
+
+/// A text as TOML reads it. TOML has no `.3` and no `1.`, which people write for numbers; what is no
+/// value at all is a string.
+pub(crate) fn read_value(text: &str) -> Value {
+    let text = text.trim();
+    let is_decimal = |text: &&str| text.contains('.') && !text.contains(char::is_alphabetic);
+    let number = || Some(text).filter(is_decimal)?.parse().ok();
+    text.parse()
+        .ok()
+        .or_else(|| number().map(Value::Float))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Lays `overlay` over `base`, table by table; another `kind` drops the old kind's parameters.
@@ -138,6 +147,9 @@ mod tests {
         );
         let spec = set(Preset::Lskd, &["temperature.tau=3"]).unwrap();
         assert_eq!(spec.temperature(), Temperature::Standardised { tau: 3.0 });
+        let spec = set(Preset::KaLsr, &["revision.epsilon=.3", "temperature=2."]).unwrap();
+        assert_eq!(spec.revision(), Revision::LabelSmoothing { epsilon: 0.3 });
+        assert_eq!(spec.temperature(), Temperature::Fixed(2.0));
     }
 
     #[test]
