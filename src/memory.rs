@@ -1,9 +1,9 @@
-//! How much memory there is: what cannot fit is refused with a word about it, before the system ends
-//! the program without one.
+//! How much memory is available. What cannot fit is refused with a message, because the system would
+//! end the program without one.
 
 use std::fs;
 
-/// What of `needed` bytes there is, where that is less, as far as the system tells.
+/// The bytes that are available, if they are fewer than `needed` and the system tells.
 pub(crate) fn lacking(needed: u64) -> Option<u64> {
     available().filter(|&available| available < needed)
 }
@@ -16,8 +16,8 @@ pub(crate) fn in_words(bytes: u64) -> String {
     }
 }
 
-/// Bytes that can still be had, at most: of the machine, of the container and of the process. Linux has these
-/// files; elsewhere nothing is known.
+/// An upper bound of the bytes that this process can still allocate, by the limits of machine, container
+/// and process. Only Linux has these files.
 fn available() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| after(&text, "MemAvailable:"));
@@ -25,7 +25,7 @@ fn available() -> Option<u64> {
     let used = read("/proc/self/status").and_then(|text| after(&text, "VmSize:"));
     let process = limits.map(|limit| limit.saturating_sub(1024 * used.unwrap_or(0)));
     let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    // What a container uses is mostly files that the system would give up.
+    // The usage of a container counts cached files, which the system gives up: it is not subtracted.
     let containers = [
         number("/sys/fs/cgroup/memory.max"),
         number("/sys/fs/cgroup/memory/memory.limit_in_bytes"),

@@ -1,4 +1,4 @@
-//! As many threads as the work can use, whatever the environment asks for.
+//! Limits the number of threads to what the work can use.
 
 use super::terminal;
 use std::env;
@@ -6,11 +6,11 @@ use std::thread::available_parallelism;
 
 /// What the thread pool reads.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
-/// On a machine of few cores, for who wants to see that numbers do not depend on threads.
+/// Allowed on machines of few cores too, to test that results do not depend on the number of threads.
 const LEAST_LIMIT: usize = 64;
 
-/// Starts the pool with fewer threads where more are asked for than there could be a use for: a system
-/// may refuse them, and that would be the end.
+/// Starts the pool with fewer threads if the environment asks for too many: where the system refuses a
+/// thread, the pool would panic.
 pub(super) fn limit() {
     let asked = env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
     let cores = available_parallelism().map_or(1, usize::from);

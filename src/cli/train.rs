@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         terminal::note(format_args!(
             "results are in `{}`; the student in PyTorch:\n{}",
             out.path().display(),
-            run.model.python(&student.to_string_lossy())
+            run.model.pytorch_code(&student.to_string_lossy())
         ));
     }
     printed

@@ -1,4 +1,4 @@
-//! Trainings that left the numbers: which they were, and what helps.
+//! Runs that diverged: which they are, and which learning rates to try.
 
 use super::record::StudentRun;
 
@@ -12,8 +12,8 @@ pub(super) fn seeds(runs: &[StudentRun], first: u64) -> Vec<u64> {
     diverged.map(|(seed, _)| seed).collect()
 }
 
-/// Which methods, with their seeds, diverged at every learning rate that was tried, and what helps;
-/// nothing where none did.
+/// Names the methods and seeds that diverged at every learning rate, and lower rates to try; nothing
+/// where none diverged.
 pub(super) fn warning<'a>(
     methods: impl Iterator<Item = (&'a str, &'a [u64])>,
     rates: &[f32],

@@ -78,7 +78,7 @@ pub(super) fn fits(flag: &str, given: &dyn fmt::Display, needed: u64) -> Result<
         None => Ok(()),
         Some(available) => Err(Failure::usage(
             format_args!(
-                "{flag} {given} needs {} of memory, and there are {}",
+                "{flag} {given}: needs {} of memory, and there are {}",
                 memory::in_words(needed),
                 memory::in_words(available)
             ),

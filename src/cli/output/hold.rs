@@ -2,7 +2,7 @@
 
 use super::super::failure::failed;
 use super::{CHECK_DISK, name, parent};
-use miette::Report;
+use miette::{Report, WrapErr};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -13,9 +13,9 @@ use std::{process, thread};
 /// How the hidden directories end that runs write to first.
 const SUFFIX: &str = ".fused-kd";
 const LOCK: &str = "lock";
-/// Results that had to leave their place before others could take it.
+/// The older run, between the two steps that replace it where the system has no exchange.
 const ASIDE: &str = "old";
-/// A rival may be about to say who it is, or to be gone.
+/// How often a lock is tried: another run may be about to write its number, or to end.
 const ATTEMPTS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -27,36 +27,34 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Takes the place of `at`, or tells which run has it.
-    pub(super) fn take(at: &Path, command: &str) -> Result<Self, Report> {
+    /// Takes the place of the output `path`, which is `at`, or tells which run has it.
+    pub(super) fn take(path: &Path, at: &Path, command: &str) -> Result<Self, Report> {
         let place = place_of(at);
-        let mut lock = locked(&place)
-            .map_err(|error| failed(error, CHECK_DISK))?
-            .map_err(|rival| {
-                failed(
-                    format_args!("another run is writing there: {rival}"),
-                    "wait until it has ended, or choose another name",
-                )
-            })?;
-        let mut prepare = || {
-            lock.set_len(0)?;
-            write!(lock, "process {}, `fused-kd {command}`", process::id())?;
-            recover(&place, at)?;
-            clear(&place)
+        let lock = match locked(&place) {
+            Err(error) => Err(failed(error, CHECK_DISK)),
+            Ok(Err(rival)) => Err(failed(
+                format_args!("another run is writing there: {rival}"),
+                "wait until it has ended, or choose another name",
+            )),
+            Ok(Ok(lock)) => {
+                prepare(lock, &place, at, command).map_err(|error| failed(error, CHECK_DISK))
+            }
         };
-        prepare().map_err(|error| failed(error, CHECK_DISK))?;
-        remove_leftovers(parent(at), &place);
+        let (name, parent) = (path.display(), parent(at));
+        let lock =
+            lock.wrap_err_with(|| format!("no place for `{name}` in `{}`", parent.display()))?;
+        remove_leftovers(parent, &place);
         let lock = Some(lock);
         Ok(Self { place, lock })
     }
 
-    /// A directory that is this run's alone.
+    /// A directory in which only this run writes.
     pub(super) fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Where results go that leave their place: that they are there says that others were about to take
-    /// it.
+    /// Where the older run goes between the two steps that replace it; if the process is killed there,
+    /// the next one moves it back.
     pub(super) fn aside(&self) -> PathBuf {
         self.place.join(ASIDE)
     }
@@ -83,43 +81,54 @@ fn place_of(at: &Path) -> PathBuf {
 /// The lock of a hidden directory, which is made if need be; or who has it.
 fn locked(place: &Path) -> io::Result<Result<File, String>> {
     let path = place.join(LOCK);
-    for attempt in 1.. {
-        match fs::create_dir(place) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        if place.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
-            return Err(io::Error::other(format!(
-                "`{}` is not a directory",
-                place.display()
-            )));
-        }
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        match opened {
-            // Another run has just ended, and has taken the directory with it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
+    for _ in 0..ATTEMPTS {
+        match opened(place, &path) {
+            // Another run has just ended, and has removed the directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
             Ok(mut file) => match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => return Ok(Ok(file)),
+                Ok(()) => {}
+                // Without locks in the file system, nothing tells runs apart.
+                Err(TryLockError::Error(_)) => return Ok(Ok(file)),
                 Err(TryLockError::WouldBlock) => {
                     let rival = rival(&mut file);
-                    if !rival.is_empty() || attempt >= ATTEMPTS {
+                    if !rival.is_empty() {
                         return Ok(Err(rival));
                     }
-                    thread::sleep(PAUSE);
                 }
-                // Where a file system has no locks, nothing tells runs apart.
-                Err(TryLockError::Error(_)) => return Ok(Ok(file)),
-                Ok(()) if is_at(&file, &path) || attempt >= ATTEMPTS => return Ok(Ok(file)),
-                Ok(()) => {}
             },
         }
+        thread::sleep(PAUSE);
     }
-    unreachable!("attempts end above")
+    Ok(Err("a process that has not written its number".to_owned()))
+}
+
+/// The file of a lock, open, in a directory that is made if need be.
+fn opened(place: &Path, lock: &Path) -> io::Result<File> {
+    match fs::create_dir(place) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    if place.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+        let problem = format!("`{}` is not a directory", place.display());
+        return Err(io::Error::other(problem));
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(lock)
+}
+
+/// Writes into a lock who has it, and brings its directory into order.
+fn prepare(mut lock: File, place: &Path, at: &Path, command: &str) -> io::Result<File> {
+    lock.set_len(0)?;
+    write!(lock, "process {}, `fused-kd {command}`", process::id())?;
+    recover(place, at)?;
+    clear(place)?;
+    Ok(lock)
 }
 
 /// What a lock says of the run that has it.
@@ -147,7 +156,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Takes back results that a killed run had set aside without putting its own in their place.
+/// Moves the older run back that a killed process had moved aside.
 fn recover(place: &Path, at: &Path) -> io::Result<()> {
     let aside = place.join(ASIDE);
     match aside.exists() && at.symlink_metadata().is_err() {

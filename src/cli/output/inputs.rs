@@ -1,4 +1,4 @@
-//! Outputs never take the place of what a run reads.
+//! Outputs never replace what the run reads.
 
 use super::super::failure::failed;
 use miette::Report;

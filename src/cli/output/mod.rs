@@ -1,5 +1,5 @@
-//! Outputs that appear whole or not at all: held for one run from before its work until they are in
-//! their place, and refused where they would cost somebody something.
+//! Outputs that appear as a whole or not at all. A run locks the place of its output before it begins to
+//! work, and replaces nothing but what it is asked to replace.
 
 mod hold;
 mod inputs;
@@ -31,28 +31,24 @@ pub(super) struct OutputDirectory {
 }
 
 impl OutputDirectory {
-    /// Holds the directory for a run of `command`, before any work is done for it. With `force` there
-    /// may be an older run of the same command, which is replaced as a whole. None of the `inputs` may
-    /// be in it.
+    /// Locks the directory for a run of `command`, before the run begins to work. With `force` it may hold
+    /// an older run of the same command, which is replaced as a whole. It must hold none of the `inputs`.
     pub(super) fn hold(
         path: &Path,
         force: bool,
         command: &'static str,
         inputs: &[PathBuf],
     ) -> Result<Self, Report> {
-        let name = path.display();
         let at = located(path)?;
         let replaces = check_contents(path, &at, force, command)?;
         inputs::check_outside(path, &at, inputs)?;
-        let hold = Hold::take(&at, command)
-            .wrap_err_with(|| format!("no place for `{name}` in `{}`", parent(&at).display()))?;
         Ok(Self {
+            hold: Hold::take(path, &at, command)?,
             path: path.to_path_buf(),
             at,
             command,
             replaces,
             started: Started::now(),
-            hold,
         })
     }
 
@@ -72,8 +68,8 @@ impl OutputDirectory {
         &self.path
     }
 
-    /// Has `write` fill a hidden directory on the same file system, sees it on the disk, and moves it
-    /// to its place in one step.
+    /// Lets `write` fill a hidden directory on the same file system, syncs it to the disk, and moves it to
+    /// its place in one step.
     pub(super) fn fill(&self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Report> {
         let results = self.hold.place().join("results");
         let make = || {
@@ -94,7 +90,7 @@ impl OutputDirectory {
             false => place::create(results, &self.at),
         };
         placed.map_err(|error| {
-            // Work is not thrown away because a name was taken in the meantime.
+            // Another program took the name in the meantime: the results are kept under a free one.
             let mut other = self.at.clone().into_os_string();
             other.push(format!("-{}", std::process::id()));
             match fs::rename(results, &other) {
@@ -185,7 +181,7 @@ pub(super) struct OutputFile {
 }
 
 impl OutputFile {
-    /// Holds the file, before any work is done for it; with `force` it may exist. It must be none of the
+    /// Locks the file, before the run begins to work. With `force` it may exist. It must be none of the
     /// `inputs`.
     pub(super) fn hold(
         path: &Path,
@@ -212,16 +208,14 @@ impl OutputFile {
         }
         let at = located(path)?;
         inputs::check_not_among(path, &at, inputs)?;
-        let hold = Hold::take(&at, command)
-            .wrap_err_with(|| format!("no place for `{name}` in `{}`", parent(&at).display()))?;
         Ok(Self {
+            hold: Hold::take(path, &at, command)?,
             path: path.to_path_buf(),
             at,
-            hold,
         })
     }
 
-    /// Has `write` write a hidden file on the same file system, sees it on the disk, and moves it to its
+    /// Lets `write` write a hidden file on the same file system, syncs it to the disk, and moves it to its
     /// place.
     pub(super) fn fill(&self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Report> {
         let result = self.hold.place().join("result");

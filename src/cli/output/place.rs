@@ -1,4 +1,4 @@
-//! Moves results to their place: all of them in one step, once they are on the disk.
+//! Moves results to their place in one step, after they are on the disk.
 
 use super::parent;
 use std::fs::{self, File};
@@ -14,9 +14,9 @@ pub(super) fn create(new: &Path, at: &Path) -> io::Result<()> {
     sync_directory(parent(at))
 }
 
-/// Puts a directory in the place of another one, which comes to where the new one was or to `aside`. Both
-/// are whole at any moment: they change places in one step, or, where the system has none such, the old
-/// one is in `aside` while its place is empty.
+/// Replaces a directory; the old one is then where the new one was, or in `aside`. Both are whole at any
+/// moment: the system exchanges them in one step, or, where it cannot, the old one waits in `aside` while
+/// its place is empty.
 pub(super) fn replace(new: &Path, at: &Path, aside: &Path) -> io::Result<()> {
     if !exchange(new, at)? {
         in_two_steps(new, at, aside)?;
@@ -32,7 +32,7 @@ fn in_two_steps(new: &Path, at: &Path, aside: &Path) -> io::Result<()> {
     })
 }
 
-/// Lets two directories change places; false where the system or the file system cannot.
+/// Exchanges two directories in one step; false where the system or the file system cannot.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -49,7 +49,7 @@ fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Sees a file, or a directory with all that is in it, on the disk.
+/// Syncs a file, or a directory with all that is in it, to the disk.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     if !path.is_dir() {
         return File::open(path)?.sync_all();
@@ -60,7 +60,7 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// Sees the names in a directory on the disk, where a directory can be opened for that.
+/// Syncs the names in a directory, on systems where a directory can be opened for that.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match cfg!(unix) {
         true => File::open(path)?.sync_all(),
@@ -68,7 +68,7 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a directory is mounted: then it cannot change places with one beside it.
+/// Whether a directory is a mount point, which cannot be exchanged with a directory beside it.
 pub(super) fn is_file_system(at: &Path) -> bool {
     #[cfg(unix)]
     {

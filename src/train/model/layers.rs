@@ -43,7 +43,7 @@ impl Model {
     /// The lines of Python that make PyTorch's network of the safetensors file `path`, and its logits of
     /// raw features `x`.
     #[must_use]
-    pub fn python(&self, path: &str) -> String {
+    pub fn pytorch_code(&self, path: &str) -> String {
         let layers: Vec<String> = self.about.layers().map(linear).collect();
         // A path is written as Python writes a string, which JSON's strings are, too.
         let path = serde_json::Value::from(path);

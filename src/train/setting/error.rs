@@ -60,7 +60,7 @@ impl SettingError {
         }
     }
 
-    /// A network whose training left the numbers; `when` says in which epoch, or of which seed.
+    /// A network whose training diverged; `when` says in which epoch, or with which seed.
     pub(in crate::train) fn diverged(
         table: &str,
         learning_rate: f32,

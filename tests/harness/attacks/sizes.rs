@@ -174,12 +174,12 @@ pub(super) fn attacks() -> Vec<Attack> {
             bench(
                 "a shape of 2^36",
                 "--shape 68719476736x1 --samples 1",
-                &["--shape 68719476736x1 needs", "GiB", "smaller"],
+                &["--shape 68719476736x1: needs", "GiB", "smaller"],
             ),
             bench(
                 "a network of 2^33 weights",
                 "--what step --network 65536-65536-65536-10",
-                &["--network 65536-65536-65536-10 needs", "GiB"],
+                &["--network 65536-65536-65536-10: needs", "GiB"],
             ),
         ]);
     }

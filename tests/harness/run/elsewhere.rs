@@ -105,7 +105,7 @@ fn both_files_hold_the_network_that_the_formula_describes() {
 #[test]
 fn the_lines_of_python_name_the_layers() {
     let run = train(&setting(SHORT), EngineName::Cpu);
-    let python = run.model.python("a \"b\".safetensors");
+    let python = run.model.pytorch_code("a \"b\".safetensors");
     assert_eq!(python.lines().count(), 5);
     for part in [
         r#"load_file("a \"b\".safetensors")"#,
