@@ -1,9 +1,8 @@
 //! Refusals, all before anything is written.
 
-use super::feature::FeatureRows;
-use super::rows::Rows;
-use super::student::{RowLogits, Student};
-use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, RowStats, StatsLevel, Temperature};
+use super::Place;
+use super::host::{Batch, FeatureBatch};
+use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, StatsLevel, Temperature};
 
 /// The strides of a call.
 #[derive(Clone, Copy)]
@@ -18,102 +17,121 @@ pub(crate) fn call<S, T>(
     spec: &LossSpec,
     level: StatsLevel,
     classes: usize,
-    rows: &Rows<T>,
-    student: &Student<S>,
-    stats: &[RowStats],
+    batch: &Batch<S, T>,
 ) -> Result<Strides, ArgumentError> {
-    let strides = matrices(classes, rows, student)?;
-    let b = rows.labels.len();
-    match level {
-        StatsLevel::None if !stats.is_empty() => {
-            return Err(ArgumentError::Unused {
-                argument: "stats",
-                why: "the plan was made with StatsLevel::None; pass an empty slice",
-            });
-        }
-        StatsLevel::None => {}
-        _ => length("stats", stats.len(), b, b)?,
+    let strides = matrices(classes, batch)?;
+    let b = batch.rows;
+    stats_are_expected(level, batch.stats.is_some())?;
+    if let Some(stats) = &batch.stats {
+        length("stats", stats.len(), b, b)?;
     }
-    row_inputs(classes, rows)?;
-    temperatures(spec, rows)?;
-    upstream(rows.upstream)?;
+    row_inputs(classes, batch)?;
+    tau_is_expected(spec, batch.tau.is_some())?;
+    if let Some(tau) = batch.tau {
+        length("tau", tau.len(), b, b)?;
+        let holds = |tau: f32| tau > 0.0 && tau.is_finite();
+        per_row("tau", tau, holds, "finite and greater than 0")?;
+    }
+    upstream(batch.upstream.value())?;
     Ok(strides)
 }
 
 /// Lengths and strides of the matrices.
 pub(crate) fn matrices<S, T>(
     classes: usize,
-    rows: &Rows<T>,
-    student: &Student<S>,
+    batch: &Batch<S, T>,
 ) -> Result<Strides, ArgumentError> {
-    let teacher = teacher(classes, rows)?;
+    let teacher = strided(
+        ["teacher", "teacher stride"],
+        batch.teacher.len(),
+        batch.teacher_stride,
+        [batch.rows, classes],
+    )?;
+    let [student, gradient] = of_student(
+        &batch.student,
+        batch.student_stride,
+        batch.gradient.as_deref(),
+        batch.gradient_stride,
+        [batch.rows, classes],
+    )?;
     Ok(Strides {
+        student,
+        gradient,
         teacher,
-        ..of_student(classes, rows.labels.len(), student)?
     })
 }
 
 /// Everything that a call on features is given; returns the strides.
 pub(crate) fn features<S, T>(
     width: usize,
-    rows: &FeatureRows<T>,
-    student: &Student<S>,
-    distances: &[f32],
+    batch: &FeatureBatch<S, T>,
 ) -> Result<Strides, ArgumentError> {
-    let b = rows.rows;
-    let names = ["target", "target stride"];
-    let target = rows.stride.unwrap_or(width);
-    matrix(names, rows.target.len(), target, b, width)?;
-    let strides = Strides {
-        teacher: target,
-        ..of_student(width, b, student)?
-    };
-    if !distances.is_empty() {
+    let b = batch.rows;
+    let teacher = strided(
+        ["target", "target stride"],
+        batch.target.len(),
+        batch.target_stride,
+        [b, width],
+    )?;
+    let [student, gradient] = of_student(
+        &batch.student,
+        batch.student_stride,
+        batch.gradient.as_deref(),
+        batch.gradient_stride,
+        [b, width],
+    )?;
+    if let Some(distances) = &batch.distances {
         length("distances", distances.len(), b, b)?;
     }
-    if let Some(weight) = rows.weight {
-        length("weight", weight.len(), b, b)?;
-        let holds = |w: f32| w >= 0.0 && w.is_finite();
-        per_row("weight", weight, holds, "finite and not negative")?;
-    }
-    upstream(rows.upstream)?;
-    Ok(strides)
-}
-
-/// Lengths and strides of the student and of its gradient.
-fn of_student<S>(classes: usize, b: usize, student: &Student<S>) -> Result<Strides, ArgumentError> {
-    let (s, g) = match &student.logits {
-        RowLogits::Alone(s) => (s.len(), None),
-        RowLogits::InPlace(s) => (s.len(), None),
-        RowLogits::Apart(s, g) => (s.len(), Some(g.len())),
-    };
-    let stride = student.stride.unwrap_or(classes);
-    matrix(["student", "student stride"], s, stride, b, classes)?;
-    let mut gradient = stride;
-    if let Some(g) = g {
-        gradient = student.gradient_stride.unwrap_or(classes);
-        let names = ["gradient", "gradient stride"];
-        matrix(names, g, gradient, b, classes)?;
-    }
+    weights("weight", batch.weight, b)?;
+    upstream(batch.upstream.value())?;
     Ok(Strides {
-        student: stride,
+        student,
         gradient,
-        teacher: 0,
+        teacher,
     })
 }
 
-/// Length and stride of the teacher's logits.
-pub(crate) fn teacher<T>(classes: usize, rows: &Rows<T>) -> Result<usize, ArgumentError> {
-    let stride = rows.teacher_stride.unwrap_or(classes);
-    let names = ["teacher", "teacher stride"];
-    matrix(
-        names,
-        rows.teacher.len(),
-        stride,
-        rows.labels.len(),
-        classes,
-    )?;
+/// Lengths and strides of the student and of its gradient.
+fn of_student<S>(
+    student: &Place<&[S], &mut [S]>,
+    stride: Option<usize>,
+    gradient: Option<&[S]>,
+    gradient_stride: Option<usize>,
+    shape: [usize; 2],
+) -> Result<[usize; 2], ArgumentError> {
+    let names = ["student", "student stride"];
+    let stride = strided(names, student.read().len(), stride, shape)?;
+    student.takes(gradient)?;
+    let Some(gradient) = gradient else {
+        return Ok([stride; 2]);
+    };
+    let names = ["gradient", "gradient stride"];
+    let gradient = strided(names, gradient.len(), gradient_stride, shape)?;
+    Ok([stride, gradient])
+}
+
+/// The stride of a matrix that is as long as its rows ask for.
+fn strided(
+    names: [&'static str; 2],
+    given: usize,
+    stride: Option<usize>,
+    [rows, classes]: [usize; 2],
+) -> Result<usize, ArgumentError> {
+    let stride = stride.unwrap_or(classes);
+    matrix(names, given, stride, rows, classes)?;
     Ok(stride)
+}
+
+/// Elements from the first row's first to the last one's last.
+pub(crate) fn extent(rows: usize, stride: usize, classes: usize) -> Result<usize, ArgumentError> {
+    let needed = match rows.checked_sub(1) {
+        None => Some(0),
+        Some(before_last) => before_last
+            .checked_mul(stride)
+            .and_then(|n| n.checked_add(classes)),
+    };
+    needed.ok_or(ArgumentError::TooLarge { rows, stride })
 }
 
 pub(crate) fn matrix(
@@ -130,13 +148,7 @@ pub(crate) fn matrix(
             classes,
         });
     }
-    let needed = match rows.checked_sub(1) {
-        None => Some(0),
-        Some(before_last) => before_last
-            .checked_mul(stride)
-            .and_then(|n| n.checked_add(classes)),
-    };
-    let needed = needed.ok_or(ArgumentError::TooLarge { rows, stride })?;
+    let needed = extent(rows, stride, classes)?;
     if given < needed || (stride == classes && given != needed) {
         return Err(ArgumentError::Length {
             argument: name,
@@ -167,16 +179,34 @@ pub(crate) fn length(
 }
 
 /// Labels and weights.
-pub(crate) fn row_inputs<T>(classes: usize, rows: &Rows<T>) -> Result<(), ArgumentError> {
-    let b = rows.labels.len();
-    labels(rows.labels, classes)?;
-    for (argument, values) in [("weight", rows.weight), ("kd_weight", rows.kd_weight)] {
-        let Some(values) = values else { continue };
-        length(argument, values.len(), b, b)?;
-        let holds = |w: f32| w >= 0.0 && w.is_finite();
-        per_row(argument, values, holds, "finite and not negative")?;
+pub(crate) fn row_inputs<S, T>(classes: usize, batch: &Batch<S, T>) -> Result<(), ArgumentError> {
+    length("labels", batch.labels.len(), batch.rows, batch.rows)?;
+    labels(batch.labels, classes)?;
+    weights("weight", batch.weight, batch.rows)?;
+    weights("kd_weight", batch.kd_weight, batch.rows)
+}
+
+/// Weights are finite and not negative, one per row.
+fn weights(
+    argument: &'static str,
+    given: Option<&[f32]>,
+    rows: usize,
+) -> Result<(), ArgumentError> {
+    let Some(weights) = given else { return Ok(()) };
+    length(argument, weights.len(), rows, rows)?;
+    let holds = |w: f32| w >= 0.0 && w.is_finite();
+    per_row(argument, weights, holds, "finite and not negative")
+}
+
+/// Records are given where the plan writes them.
+pub(crate) fn stats_are_expected(level: StatsLevel, given: bool) -> Result<(), ArgumentError> {
+    match (level, given) {
+        (StatsLevel::None, true) => Err(ArgumentError::Unused {
+            argument: "stats",
+            why: "the plan was made with StatsLevel::None",
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Labels are classes or [`IGNORE`].
@@ -202,14 +232,6 @@ pub(crate) fn dtd(spec: &LossSpec) -> Result<Dtd, ArgumentError> {
             why: "the specification's temperature is not \"dtd\"",
         }),
     }
-}
-
-fn temperatures<T>(spec: &LossSpec, rows: &Rows<T>) -> Result<(), ArgumentError> {
-    tau_is_expected(spec, rows.tau.is_some())?;
-    let Some(tau) = rows.tau else { return Ok(()) };
-    length("tau", tau.len(), rows.labels.len(), rows.labels.len())?;
-    let holds = |tau: f32| tau > 0.0 && tau.is_finite();
-    per_row("tau", tau, holds, "finite and greater than 0")
 }
 
 /// Temperatures per row are given where, and only where, the specification asks for them.

@@ -1,13 +1,20 @@
-//! A batch in the host's memory, and what an engine refuses of it before anything is written.
+//! What a call is given, in one vocabulary for every engine and every kind of memory, and what is
+//! refused before anything is written.
 
+mod builder;
 pub(crate) mod check;
+mod counts;
 mod element;
-mod feature;
-mod rows;
-mod student;
+mod host;
+mod logits;
+mod raw;
 
+pub(crate) use builder::{Place, Upstream};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(crate) use builder::{feature_batch, row_batch};
+pub use counts::Counts;
+pub(crate) use counts::weighted;
 pub use element::Element;
-pub use feature::FeatureRows;
-pub use rows::{Counts, Rows};
-pub(crate) use student::RowLogits;
-pub use student::Student;
+pub use host::{Batch, FeatureBatch};
+pub(crate) use logits::RowLogits;
+pub use raw::{Address, RawBatch, RawFeatureBatch, Typed};

@@ -4,9 +4,10 @@
 
 use super::extremes::Extremes;
 use super::layout::{Foresight, Formats, MatrixMut, RowGradient, Sink};
+use super::scratch::Scratch;
 use super::simd::{MOST_LANES, Vector, map};
 use super::stretch::label_class;
-use super::sums::{Beside, Raise, Scratch};
+use super::sums::{Beside, Raise};
 
 /// What one group of rows leaves to the next, by lane.
 #[derive(Default)]

@@ -2,25 +2,23 @@
 
 use super::Parallelism;
 use crate::batch::check::{self, Strides};
-use crate::batch::{Element, FeatureRows, RowLogits, Student};
+use crate::batch::{Element, FeatureBatch, RowLogits, weighted};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
 
 /// A feature loss over rows of `D` features: checked once, run often.
 ///
 /// ```
-/// use fused_kd::cpu::{FeaturePlan, FeatureRows, Parallelism, Student};
+/// use fused_kd::cpu::{FeatureBatch, FeaturePlan, Parallelism};
 /// use fused_kd::spec::{Distance, FeatureSpec, Relation};
 ///
 /// let spec = FeatureSpec { distance: Distance::L1, relation: Relation::Inherit };
 /// let plan = FeaturePlan::new(&spec, 2)?;
 /// let (target, mut features) = ([0.0_f32, 5.0], [3.0_f32, 0.0]);
 /// let mut distances = [0.0; 1];
-/// let total = plan.run(
-///     &FeatureRows::new(&target, 1).upstream(50.0), // λ
-///     Student::in_place(&mut features),             // the gradient replaces the features
-///     &mut distances,
-///     Parallelism::Serial,
-/// )?;
+/// let batch = FeatureBatch::in_place(1, &mut features, &target) // the gradient replaces the features
+///     .upstream(50.0) // λ
+///     .distances(&mut distances);
+/// let total = plan.run(batch, Parallelism::Serial)?;
 /// assert_eq!((total, distances), (50.0, [1.0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -60,42 +58,58 @@ impl FeaturePlan {
         self.width
     }
 
-    /// Runs over a batch: returns `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, writes the
-    /// gradient `∂total/∂x` where `student` has room for it, and each row's distance, without sign,
-    /// weight and upstream, to `distances` (an empty slice for none). No rows, no work: the total is 0.
+    /// Bytes of workspace that a call needs: none on this engine.
+    #[must_use]
+    pub fn workspace_bytes(&self, _rows: usize, _parallelism: Parallelism) -> usize {
+        0
+    }
+
+    /// Runs over a batch: returns `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, and writes it,
+    /// the gradient `∂total/∂x` and each row's distance, each where the batch has room for it. No rows,
+    /// no work: the total is 0.
     ///
-    /// Shapes: `x, y, g` are `[B, D]` with their strides, everything else `[B]`. Agrees with
-    /// [`reference::features`](crate::reference::features) as `|Δ dist| ≤ 1e-5·dist + 1e-6·bound` of
-    /// the [`Distance`] and `|Δ| ≤ 2e-6·max(max_i |g_i|, G)`, up to the L1's kinks where x̂ and ŷ
-    /// agree.
+    /// Agrees with [`reference::features`](crate::reference::features) as `|Δ dist| ≤ 1e-5·dist +
+    /// 1e-6·bound` of the [`Distance`] and `|Δ| ≤ 2e-6·max(max_i |g_i|, G)`, up to the L1's kinks where
+    /// x̂ and ŷ agree.
     ///
     /// # Errors
     /// [`ArgumentError`] names the argument, before anything is written.
     pub fn run<S: Element, T: Element>(
         &self,
-        rows: &FeatureRows<T>,
-        student: Student<S>,
-        distances: &mut [f32],
+        batch: FeatureBatch<S, T>,
         parallelism: Parallelism,
     ) -> Result<f32, ArgumentError> {
-        let strides = check::features(self.width, rows, &student, distances)?;
-        let counted = rows.counted();
-        let sign = self.spec.relation.sign();
+        let strides = check::features(self.width, &batch)?;
+        let upstream = self.spec.relation.sign() * batch.upstream.value();
+        let count = || weighted(batch.rows, batch.weight);
         let call = Call {
             plan: *self,
-            rows,
+            target: batch.target,
+            weight: batch.weight,
             strides,
-            scale: sign * rows.upstream / counted.max(1) as f32,
+            scale: match batch.counted.unwrap_or_else(count) {
+                0 => 0.0,
+                n => upstream / n as f32,
+            },
             parallelism,
         };
-        Ok(call.total(0, rows.rows, student.logits, distances) as f32)
+        let (student, distances) = (
+            batch.student.with(batch.gradient),
+            batch.distances.unwrap_or_default(),
+        );
+        let total = call.total(0, batch.rows, student, distances) as f32;
+        if let Some(out) = batch.total {
+            *out = total;
+        }
+        Ok(total)
     }
 }
 
 /// One call, as all its stretches of rows share it.
 struct Call<'a, T> {
     plan: FeaturePlan,
-    rows: &'a FeatureRows<'a, T>,
+    target: &'a [T],
+    weight: Option<&'a [f32]>,
     strides: Strides,
     /// `± upstream/N`.
     scale: f32,
@@ -142,8 +156,8 @@ impl<T: Element> Call<'_, T> {
         let (width, strides) = (self.plan.width, self.strides);
         let mut total = 0.0;
         for i in 0..count {
-            let weight = self.rows.weight_of(first + i);
-            let y = &self.rows.target[(first + i) * strides.teacher..][..width];
+            let weight = self.weight.map_or(1.0, |w| w[first + i]);
+            let y = &self.target[(first + i) * strides.teacher..][..width];
             let place = place.row(i * strides.student, i * strides.gradient, width);
             let distance = row(
                 self.plan.spec.distance,

@@ -3,21 +3,19 @@
 //! A [`Plan`] is made once per loss and number of classes; [`Plan::run`] then takes plain slices:
 //!
 //! ```
-//! use fused_kd::cpu::{Parallelism, Plan, Rows, Student};
-//! use fused_kd::spec::{Preset, RowStats, StatsLevel};
+//! use fused_kd::cpu::{Batch, Options, Parallelism, Plan};
+//! use fused_kd::spec::{Preset, RowStats};
 //!
-//! let plan = Plan::new(&Preset::Lr.spec(), 3, StatsLevel::Full)?;
+//! let plan = Plan::new(&Preset::Lr.spec(), 3, Options::default())?;
 //! let student = [0.1_f32, 0.2, 0.3, 1.0, 0.0, -1.0];
 //! let teacher = [2.0_f32, 1.0, 0.0, 0.0, 3.0, 1.0];
 //! let labels = [0, 0]; // the teacher is right on the first row and wrong on the second
 //! let mut gradient = [0.0; 6];
 //! let mut stats = [RowStats::default(); 2];
-//! let loss = plan.run(
-//!     &Rows::new(&teacher, &labels),
-//!     Student::with_gradient(&student, &mut gradient),
-//!     &mut stats,
-//!     Parallelism::Serial,
-//! )?;
+//! let batch = Batch::new(2, &student, &teacher, &labels)
+//!     .gradient(&mut gradient)
+//!     .stats(&mut stats);
+//! let loss = plan.run(batch, Parallelism::Serial)?;
 //! assert!(loss > 0.0 && stats[1].beta < 1.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -40,11 +38,15 @@ mod harness;
 mod influence;
 mod layout;
 mod math;
+mod options;
 mod plan;
 mod prologue;
+mod raw;
+mod regime;
 mod revised;
 mod row;
 mod scores;
+mod scratch;
 mod short;
 mod simd;
 mod softmax;
@@ -55,12 +57,16 @@ mod target;
 mod tiles;
 mod tree;
 
-pub use crate::batch::{Counts, Element, FeatureRows, Rows, Student};
+pub use crate::batch::{
+    Address, Batch, Counts, Element, FeatureBatch, RawBatch, RawFeatureBatch, Typed,
+};
 #[doc(hidden)]
 pub use copy::copy_past_caches;
 pub use feature::FeaturePlan;
 #[cfg(feature = "train")]
 pub(crate) use harness::Harness;
 pub use influence::influence;
+pub use options::Options;
 pub use plan::{Parallelism, Plan};
+pub use regime::Regime;
 pub use simd::Isa;

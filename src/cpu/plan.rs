@@ -1,18 +1,21 @@
 //! A plan: one loss over rows of V classes, and the batch that it is run over.
 
 use super::layout::{Matrix, matrices};
+use super::options::Options;
+use super::regime::Regime;
+use super::scratch::{self, Pieces};
 use super::stretch::{self, Stretch};
 use super::{Element, Isa, prologue};
 use crate::batch::check::{self, Strides};
-use crate::batch::{Counts, RowLogits, Rows, Student};
+use crate::batch::{Batch, Counts, RowLogits, weighted};
 use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Parallelism {
-    /// The caller's thread alone; such a call allocates nothing, but for a thread's first one with
-    /// rows as long: see [`Plan::run`].
+    /// The caller's thread alone. Such a call allocates nothing; without a workspace of the caller's, a
+    /// thread's first one with rows as long does: see [`Plan::run`].
     #[default]
     Serial,
     /// The rayon pool in which the call is made, or the global one; batches of up to 65,536 logits
@@ -41,29 +44,20 @@ const LEAF: usize = 65_536;
 const PER_THREAD: usize = 4;
 
 impl Plan {
-    /// A plan for rows of `classes` classes whose records are written as far as `level` says.
+    /// A plan for rows of `classes` classes.
     ///
     /// # Errors
-    /// [`SpecError::Classes`] for 0 classes and for 2³¹ and more; [`SpecError::UnknownName`] and
-    /// [`SpecError::Instructions`] where the environment variable `FUSED_KD_ISA` names no
-    /// instruction set that is there.
-    pub fn new(spec: &LossSpec, classes: usize, level: StatsLevel) -> Result<Self, SpecError> {
+    /// [`SpecError::Classes`] for 0 classes and for 2³¹ and more; [`SpecError::Instructions`] where the
+    /// processor lacks the instructions that are asked for; it and [`SpecError::UnknownName`] where
+    /// nothing is asked for and the environment variable `FUSED_KD_ISA` names no set that is there.
+    pub fn new(spec: &LossSpec, classes: usize, options: Options) -> Result<Self, SpecError> {
         LossSpec::check_classes(classes)?;
         Ok(Self {
             spec: *spec,
             classes,
-            level,
-            isa: Isa::chosen()?,
+            level: options.level,
+            isa: options.isa.map_or_else(Isa::chosen, Isa::checked)?,
         })
-    }
-
-    /// The same loss with these instructions, instead of the best that the processor has.
-    ///
-    /// # Errors
-    /// [`SpecError::Instructions`] where the processor lacks them.
-    pub fn with_isa(self, isa: Isa) -> Result<Self, SpecError> {
-        let isa = isa.checked()?;
-        Ok(Self { isa, ..self })
     }
 
     /// The same loss with records at another level.
@@ -78,105 +72,154 @@ impl Plan {
         &self.spec
     }
 
-    /// The instructions that this plan works with.
-    #[must_use]
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-
     /// V.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Runs the row program over a batch: returns `total = upstream · Σ_b loss_b · inv_n`, writes
-    /// the gradient `∂total/∂s` where `student` has room for it and one record per row to `stats`
-    /// (an empty slice with [`StatsLevel::None`]). No rows, no work: the total is 0.
+    /// How it is carried out.
+    pub fn options(&self) -> Options {
+        Options::default().level(self.level).isa(self.isa)
+    }
+
+    /// Which path takes a batch of so many rows. On this engine their number says nothing.
+    #[must_use]
+    pub fn regime(&self, _rows: usize) -> Regime {
+        Regime::of(&self.spec, self.classes)
+    }
+
+    /// Bytes of [`Batch::workspace`] that a call with so many rows needs, 0 where it keeps nothing: for
+    /// each thread three rows of exponentials, 12 bytes per class and 48 KiB at least, 12 MiB at most.
+    /// With [`Parallelism::Rayon`], ask in the pool in which the call is made.
+    #[must_use]
+    pub fn workspace_bytes(&self, rows: usize, parallelism: Parallelism) -> usize {
+        scratch::bytes(self.lines(), self.threads(rows, parallelism))
+    }
+
+    /// What a thread keeps of its rows.
+    fn lines(&self) -> usize {
+        match Regime::of(&self.spec, self.classes) {
+            Regime::Groups => scratch::lines(self.classes),
+            _ => 0,
+        }
+    }
+
+    /// The threads between which so many rows may be shared.
+    fn threads(&self, rows: usize, parallelism: Parallelism) -> usize {
+        match parallelism {
+            Parallelism::Serial => 1,
+            #[cfg(feature = "rayon")]
+            Parallelism::Rayon if rows > LEAF / self.classes => rayon::current_num_threads(),
+            #[cfg(feature = "rayon")]
+            Parallelism::Rayon => 1,
+        }
+    }
+
+    /// Runs the row program over a batch: returns `total = upstream · Σ_b loss_b · inv_n`, and writes
+    /// it, the gradient `∂total/∂s` and one record per row, each where the batch has room for it. No
+    /// rows, no work: the total is 0. Without [`Batch::counts`], a mean counts this call's rows; per
+    /// group that reads the teacher's logits once more.
     ///
-    /// Shapes: `s, t, g` are `[B, V]` with their strides, everything else `[B]`. Without
-    /// [`Rows::counts`], a mean counts this call's rows; per group that reads the teacher's logits
-    /// once more.
-    ///
-    /// A thread that writes gradients of at least 16 classes, or has rows of 16 to 512, keeps room for
-    /// three rows of exponentials, of 4,096 classes at least: 48 KiB, or 12 bytes per class, 12 MiB at
-    /// most, allocated when they are first needed.
+    /// With a [workspace](Batch::workspace) a serial call allocates nothing. Without one, each thread
+    /// that works on rows keeps as much for the next calls, from the first one that needs it until it
+    /// ends: never more than 12 MiB.
     ///
     /// # Errors
     /// [`ArgumentError`] names the argument, before anything is written.
     pub fn run<S: Element, T: Element>(
         &self,
-        rows: &Rows<T>,
-        student: Student<S>,
-        stats: &mut [RowStats],
+        batch: Batch<S, T>,
         parallelism: Parallelism,
     ) -> Result<f32, ArgumentError> {
-        let strides = check::call(&self.spec, self.level, self.classes, rows, &student, stats)?;
+        let strides = check::call(&self.spec, self.level, self.classes, &batch)?;
+        let threads = self.threads(batch.rows, parallelism);
+        let upstream = batch.upstream.value();
+        let inverse = self.inverse_counts(&batch, strides);
         let call = Call {
             plan: self,
-            rows,
+            level: batch
+                .stats
+                .as_ref()
+                .map_or(StatsLevel::None, |_| self.level),
+            teacher: batch.teacher,
+            labels: batch.labels,
+            weight: batch.weight,
+            kd_weight: batch.kd_weight,
+            tau: batch.tau,
             strides,
-            scale: self
-                .inverse_counts(rows, strides)
-                .map(|n| n * rows.upstream),
+            scale: inverse.map(|n| n * upstream),
             parallelism,
+            scratch: Pieces::of(batch.workspace, self.lines(), threads, batch.rows)?,
         };
-        let batch = Batch {
+        let total = call.total(Rows {
             first: 0,
-            rows: rows.labels.len(),
-            student: student.logits,
-            stats,
-        };
-        Ok(call.total(batch) as f32)
+            rows: batch.rows,
+            student: batch.student.with(batch.gradient),
+            stats: batch.stats.unwrap_or_default(),
+        }) as f32;
+        if let Some(out) = batch.total {
+            *out = total;
+        }
+        Ok(total)
     }
 
-    /// Counts the rows that a mean divides by.
+    /// Counts the rows that a mean divides by. It reads the teacher's logits, labels and weights.
     ///
     /// # Errors
-    /// As [`Plan::run`], for the arguments that it reads: `t`, `y`, `w`.
-    pub fn counts<T: Element>(&self, rows: &Rows<T>) -> Result<Counts, ArgumentError> {
-        let stride = check::teacher(self.classes, rows)?;
-        check::row_inputs(self.classes, rows)?;
-        Ok(prologue::counts(self.isa, rows, stride, self.classes))
+    /// As [`Plan::run`], for the arguments that it reads.
+    pub fn counts<S: Element, T: Element>(
+        &self,
+        batch: &Batch<S, T>,
+    ) -> Result<Counts, ArgumentError> {
+        let strides = check::matrices(self.classes, batch)?;
+        check::row_inputs(self.classes, batch)?;
+        Ok(prologue::counts(
+            self.isa,
+            batch,
+            strides.teacher,
+            self.classes,
+        ))
     }
 
     /// The temperatures of dynamic temperature distillation, `tau[B]`, detached from the gradient:
     /// `τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b))`. Rows with weight 0 or with NaN, +∞ or
-    /// nothing but masks do not enter the mean and get τ0, as all rows do where `Σ ω = 0`.
+    /// nothing but masks do not enter the mean and get τ0, as all rows do where `Σ ω = 0`. It reads
+    /// logits, labels and weights.
     ///
     /// # Errors
     /// As [`Plan::run`]; [`ArgumentError::Unused`] where the specification's temperature is not
     /// [`Temperature::Dtd`](crate::spec::Temperature::Dtd).
     pub fn dtd_temperatures<S: Element, T: Element>(
         &self,
-        rows: &Rows<T>,
-        student: &Student<S>,
+        batch: &Batch<S, T>,
         tau: &mut [f32],
     ) -> Result<(), ArgumentError> {
         let dtd = check::dtd(&self.spec)?;
-        let strides = check::matrices(self.classes, rows, student)?;
-        check::row_inputs(self.classes, rows)?;
-        let b = rows.labels.len();
-        check::length("tau", tau.len(), b, b)?;
-        let student = student.logits.read();
-        prologue::dtd_temperatures(self.isa, &dtd, rows, student, strides, self.classes, tau);
+        let strides = check::matrices(self.classes, batch)?;
+        check::row_inputs(self.classes, batch)?;
+        check::length("tau", tau.len(), batch.rows, batch.rows)?;
+        prologue::dtd_temperatures(self.isa, &dtd, batch, strides, self.classes, tau);
         Ok(())
     }
 
     /// `1/N` for right and for wrong rows; 0 where there are none.
-    fn inverse_counts<T: Element>(&self, rows: &Rows<T>, strides: Strides) -> [f32; 2] {
+    fn inverse_counts<S: Element, T: Element>(
+        &self,
+        batch: &Batch<S, T>,
+        strides: Strides,
+    ) -> [f32; 2] {
         let inverse = |n: u64| if n == 0 { 0.0 } else { 1.0 / n as f32 };
         match self.spec.reduction() {
             Reduction::Sum => [1.0, 1.0],
             Reduction::Mean => {
-                let n = rows
-                    .counts
-                    .map_or_else(|| prologue::weighted(rows), |c| c.right + c.wrong);
+                let count = || weighted(batch.rows, batch.weight);
+                let n = batch.counts.map_or_else(count, |c| c.right + c.wrong);
                 [inverse(n); 2]
             }
             Reduction::MeanPerGroup => {
-                let count = || prologue::counts(self.isa, rows, strides.teacher, self.classes);
-                let counts = rows.counts.unwrap_or_else(count);
+                let count = || prologue::counts(self.isa, batch, strides.teacher, self.classes);
+                let counts = batch.counts.unwrap_or_else(count);
                 [inverse(counts.right), inverse(counts.wrong)]
             }
         }
@@ -186,15 +229,23 @@ impl Plan {
 /// One call, as all its stretches of rows share it.
 struct Call<'a, T> {
     plan: &'a Plan,
-    rows: &'a Rows<'a, T>,
+    /// None where there is no room for records.
+    level: StatsLevel,
+    teacher: &'a [T],
+    labels: &'a [i32],
+    weight: Option<&'a [f32]>,
+    kd_weight: Option<&'a [f32]>,
+    tau: Option<&'a [f32]>,
     strides: Strides,
     /// `upstream · inv_n` of right and of wrong rows.
     scale: [f32; 2],
     parallelism: Parallelism,
+    /// The caller's workspace, where there is one.
+    scratch: Option<Pieces<'a>>,
 }
 
-/// A stretch of rows.
-struct Batch<'a, S> {
+/// Some of its rows.
+struct Rows<'a, S> {
     first: usize,
     rows: usize,
     student: RowLogits<'a, S>,
@@ -209,7 +260,7 @@ impl<T: Element> Call<'_, T> {
     }
 
     /// The batch's part of the total.
-    fn total<S: Element>(&self, batch: Batch<S>) -> f64 {
+    fn total<S: Element>(&self, batch: Rows<S>) -> f64 {
         match self.parallelism {
             Parallelism::Serial => self.stretch(batch),
             #[cfg(feature = "rayon")]
@@ -224,7 +275,7 @@ impl<T: Element> Call<'_, T> {
 
     /// The same, shared between threads by halves of more than `most` rows.
     #[cfg(feature = "rayon")]
-    fn shared<S: Element>(&self, batch: Batch<S>, most: usize) -> f64 {
+    fn shared<S: Element>(&self, batch: Rows<S>, most: usize) -> f64 {
         if batch.rows <= most {
             return self.stretch(batch);
         }
@@ -234,7 +285,7 @@ impl<T: Element> Call<'_, T> {
         a + b
     }
 
-    fn stretch<S: Element>(&self, mut batch: Batch<S>) -> f64 {
+    fn stretch<S: Element>(&self, mut batch: Rows<S>) -> f64 {
         let (plan, strides, rows) = (self.plan, self.strides, batch.rows);
         let here = batch.first..batch.first + rows;
         let start = batch.first * strides.teacher;
@@ -250,28 +301,29 @@ impl<T: Element> Call<'_, T> {
                 spec: &plan.spec,
                 classes: plan.classes,
                 leaf: self.leaf(),
-                level: plan.level,
-                labels: &self.rows.labels[here.clone()],
-                weight: self.rows.weight.map(|w| &w[here.clone()]),
-                kd_weight: self.rows.kd_weight.map(|w| &w[here.clone()]),
-                tau: self.rows.tau.map(|tau| &tau[here.clone()]),
+                level: self.level,
+                labels: &self.labels[here.clone()],
+                weight: self.weight.map(|w| &w[here.clone()]),
+                kd_weight: self.kd_weight.map(|w| &w[here.clone()]),
+                tau: self.tau.map(|tau| &tau[here.clone()]),
                 one_tau: plan.spec.temperature().scalar().unwrap_or(1.0),
                 scale: self.scale,
-                teacher: Matrix::new(
-                    &self.rows.teacher[start..],
-                    strides.teacher,
-                    rows,
-                    plan.classes,
-                ),
+                teacher: Matrix::new(&self.teacher[start..], strides.teacher, rows, plan.classes),
                 student,
                 gradient,
                 stats: batch.stats,
+                // SAFETY: this stretch is worked on by one thread, which has done with it before it
+                // takes another one of the call.
+                scratch: self
+                    .scratch
+                    .as_ref()
+                    .and_then(|pieces| unsafe { pieces.mine() }),
             },
         )
     }
 }
 
-impl<S: Element> Batch<'_, S> {
+impl<S: Element> Rows<'_, S> {
     /// The first `rows` rows, and the others.
     #[cfg(feature = "rayon")]
     fn split(self, rows: usize, strides: Strides) -> (Self, Self) {
@@ -279,7 +331,7 @@ impl<S: Element> Batch<'_, S> {
             .student
             .split(rows * strides.student, rows * strides.gradient);
         let stats = self.stats.split_at_mut(rows.min(self.stats.len()));
-        let part = |first, rows, student, stats| Batch {
+        let part = |first, rows, student, stats| Rows {
             first,
             rows,
             student,

@@ -6,34 +6,26 @@ use super::math::exp;
 use super::simd::{Program, Vector};
 use super::{Element, Isa};
 use crate::batch::check::Strides;
-use crate::batch::{Counts, Rows};
+use crate::batch::{Batch, Counts, weighted};
 use crate::spec::{Dtd, IGNORE, Normalise, Omega};
 
-/// Rows with a weight other than 0.
-pub(super) fn weighted<T>(rows: &Rows<T>) -> u64 {
-    match rows.weight {
-        None => rows.labels.len() as u64,
-        Some(weight) => weight.iter().filter(|&&w| w != 0.0).count() as u64,
-    }
-}
-
 /// Rows with a weight other than 0, by whether the teacher is right.
-pub(super) fn counts<T: Element>(
+pub(super) fn counts<S: Element, T: Element>(
     isa: Isa,
-    rows: &Rows<T>,
+    batch: &Batch<S, T>,
     stride: usize,
     classes: usize,
 ) -> Counts {
     let wrong = wrong(
         isa,
         Wrong {
-            labels: rows.labels,
-            weight: rows.weight,
-            teacher: Matrix::new(rows.teacher, stride, rows.labels.len(), classes),
+            labels: batch.labels,
+            weight: batch.weight,
+            teacher: Matrix::new(batch.teacher, stride, batch.rows, classes),
         },
     );
     Counts {
-        right: weighted(rows) - wrong,
+        right: weighted(batch.rows, batch.weight) - wrong,
         wrong,
     }
 }
@@ -74,22 +66,21 @@ impl Program for Wrong<'_> {
 pub(super) fn dtd_temperatures<S: Element, T: Element>(
     isa: Isa,
     dtd: &Dtd,
-    rows: &Rows<T>,
-    student: &[S],
+    batch: &Batch<S, T>,
     strides: Strides,
     classes: usize,
     tau: &mut [f32],
 ) {
     // `tau` holds ω first, NaN where a row does not count.
-    let b = rows.labels.len();
+    let (student, b) = (batch.student.read(), batch.rows);
     let of_students = OfStudents {
         student: Matrix::new(student, strides.student, b, classes),
-        teacher: Matrix::new(rows.teacher, strides.teacher, b, classes),
+        teacher: Matrix::new(batch.teacher, strides.teacher, b, classes),
         omega: &mut *tau,
     };
     inverse_confidences(isa, of_students);
     for (b, omega) in tau.iter_mut().enumerate() {
-        if rows.weight.is_some_and(|w| w[b] == 0.0) {
+        if batch.weight.is_some_and(|w| w[b] == 0.0) {
             *omega = f32::NAN;
         }
         if let Omega::Flsw { gamma } = dtd.omega
@@ -97,7 +88,7 @@ pub(super) fn dtd_temperatures<S: Element, T: Element>(
         {
             let row = |stride: usize| b * stride..b * stride + classes;
             let s = &student[row(strides.student)];
-            let t = &rows.teacher[row(strides.teacher)];
+            let t = &batch.teacher[row(strides.teacher)];
             *omega = one_minus_cosine(s, t).powf(f64::from(gamma)) as f32;
         }
     }

@@ -5,9 +5,10 @@
 use super::beside::Writer;
 use super::clean::{Seen, Sweep, place, width};
 use super::layout::{Formats, LOWEST, Terms, Wide};
+use super::scratch::Scratch;
 use super::simd::{MOST_LANES, Mask, Vector};
 use super::stretch::label_class;
-use super::sums::{Beside, Exponentials, Raise, Scratch, Stats};
+use super::sums::{Beside, Exponentials, Raise, Stats};
 use crate::spec::StatsLevel;
 
 /// Whether rows go this way. Longer ones lose more by being copied than they gain.

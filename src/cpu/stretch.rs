@@ -4,20 +4,17 @@
 use super::beside::Carried;
 use super::clean::{self, Given};
 use super::layout::{
-    Any, Bf16s, Foresight, Formats, GROUP, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles,
-    TILE_CLASSES, Wide,
+    Any, Bf16s, Foresight, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, Wide,
 };
+use super::regime::Regime;
 use super::row::{Inputs, Row};
+use super::scratch::{Line, Scratch, lines, with_room};
 use super::short::is_short;
 use super::simd::{Isa, MOST_LANES, Program, Task, Vector, map};
-use super::sums::{Scratch, with_room};
 use super::tree::Tree;
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// Rows of more classes go one at a time, so that no thread keeps more than 12 MiB for them.
-const KEPT: usize = 1 << 20;
 
 /// A stretch of rows.
 pub(super) struct Stretch<'a> {
@@ -38,6 +35,8 @@ pub(super) struct Stretch<'a> {
     pub(super) student: Matrix<'a>,
     pub(super) gradient: Option<MatrixMut<'a>>,
     pub(super) stats: &'a mut [RowStats],
+    /// The caller's room for exponentials, instead of the thread's.
+    pub(super) scratch: Option<&'a mut [Line]>,
 }
 
 /// Runs it; gives its part of the total.
@@ -50,8 +49,10 @@ impl Program for Stretch<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) -> f64 {
-        if self.classes < TILE_CLASSES {
-            return self.tiles::<V>();
+        match Regime::of(self.spec, self.classes) {
+            Regime::Tiles => return self.tiles::<V>(),
+            Regime::Groups => {}
+            Regime::Rows => return self.one_by_one::<V>(),
         }
         match [self.student.format(), self.teacher.format()] {
             [Format::F32, Format::F32] => self.groups::<V, Singles>(),
@@ -155,13 +156,10 @@ impl<'a> Stretch<'a> {
     /// All rows, each across many lanes.
     #[inline(always)]
     fn groups<V: Vector, F: Formats>(&mut self) -> f64 {
-        if self.classes > KEPT || !clean::applies(self.spec) {
-            return self.one_by_one::<V>();
-        }
         // Without a gradient nothing is kept, and long rows stay where they are.
         let keeps = self.gradient.is_some() || is_short(self.classes);
-        let room = if keeps { self.classes.max(GROUP) } else { 0 };
-        with_room(room, |room| match room {
+        let lines = if keeps { lines(self.classes) } else { 0 };
+        with_room(self.scratch.take(), lines, |room| match room {
             None => self.one_by_one::<V>(),
             Some(scratch) => V::enter(Groups::<V, F> {
                 stretch: self,

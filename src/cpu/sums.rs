@@ -4,9 +4,7 @@ use super::layout::{LOWEST, Layout, Terms};
 use super::math::{NOTHING, exp};
 use super::simd::{Vector, map};
 use crate::spec::{LossSpec, Temperature};
-use std::cell::Cell;
 use std::f32::consts::LOG2_E;
-use std::slice;
 
 /// Sums over the classes besides the label; `d` is a logit less the shift, `e = exp(k d)`.
 #[derive(Clone, Copy)]
@@ -176,108 +174,6 @@ impl<V: Vector> Exponentials<V> {
         } else {
             d[1].mul_sub(self.ratio, d[0])
         }
-    }
-}
-
-/// A line of the cache.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read as floats")] [f32; 16]);
-
-thread_local! {
-    /// What a thread that has worked on rows keeps for the next ones.
-    static ROOM: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-}
-
-/// The first lines as floats, and the others.
-fn take(lines: &mut [Line], n: usize) -> (&mut [f32], &mut [Line]) {
-    let (first, others) = lines.split_at_mut(n);
-    // SAFETY: a line is its floats, and they are borrowed as the lines are.
-    let floats = unsafe { slice::from_raw_parts_mut(first.as_mut_ptr().cast(), 16 * n) };
-    (floats, others)
-}
-
-/// Runs with room for the exponentials of rows of so many classes together, unless there is no
-/// memory.
-pub(super) fn with_room<R>(classes: usize, run: impl FnOnce(Option<&mut Scratch>) -> R) -> R {
-    let lines = classes.div_ceil(16);
-    let mut room = ROOM.try_with(Cell::take).unwrap_or_default();
-    if room.len() < 3 * lines && room.try_reserve_exact(3 * lines - room.len()).is_ok() {
-        room.resize(3 * lines, Line([0.0; 16]));
-    }
-    let result = if room.len() < 3 * lines {
-        run(None)
-    } else {
-        let (a, rest) = take(&mut room, lines);
-        let (b, rest) = take(rest, lines);
-        let (c, _) = take(rest, lines);
-        run(Some(&mut Scratch([a, b, c])))
-    };
-    // A thread that ends keeps nothing.
-    let _ = ROOM.try_with(|kept| kept.set(room));
-    result
-}
-
-/// Room for exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of
-/// `e_s`, the student's at τ = 1.
-pub(super) struct Scratch<'a>([&'a mut [f32]; 3]);
-
-impl Scratch<'_> {
-    /// One of the three.
-    #[inline(always)]
-    pub(super) fn floats(&mut self, which: usize) -> &mut [f32] {
-        self.0[which]
-    }
-
-    /// So many places from `start` on.
-    #[inline(always)]
-    pub(super) fn part(&mut self, start: usize, len: usize) -> Scratch<'_> {
-        let [a, b, c] = &mut self.0;
-        let places = start..start + len;
-        Scratch([
-            &mut a[places.clone()],
-            &mut b[places.clone()],
-            &mut c[places],
-        ])
-    }
-
-    /// # Safety
-    /// These places are there.
-    #[inline(always)]
-    pub(super) unsafe fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
-        debug_assert!(at + V::LANES <= self.0[which].len());
-        // SAFETY: the caller's promise.
-        unsafe { values.store(self.0[which].as_mut_ptr().add(at)) };
-    }
-
-    /// What the stats sweep has made of a vector.
-    ///
-    /// # Safety
-    /// These places are there.
-    #[inline(always)]
-    pub(super) unsafe fn keep_exponentials<V: Vector>(
-        &mut self,
-        at: usize,
-        [e_s, e_t, raw]: [V; 3],
-        power: impl Raise,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.keep(0, at, e_s);
-            self.keep(1, at, e_t);
-            if power.is_apart() {
-                self.keep(2, at, raw);
-            }
-        }
-    }
-
-    /// # Safety
-    /// These places are there.
-    #[inline(always)]
-    pub(super) unsafe fn load<V: Vector>(&self, which: usize, at: usize) -> V {
-        debug_assert!(at + V::LANES <= self.0[which].len());
-        // SAFETY: the caller's promise.
-        unsafe { V::load(self.0[which].as_ptr().add(at)) }
     }
 }
 

@@ -111,6 +111,28 @@ pub enum ArgumentError {
         /// The row stride in elements.
         stride: usize,
     },
+    /// A null address where there must be memory, or one that is no multiple of its elements' size.
+    #[error(
+        "{argument} is at address {given:#x}, which must be a multiple of {alignment}, and not 0"
+    )]
+    Address {
+        /// The argument's name.
+        argument: &'static str,
+        /// The address that was given.
+        given: u64,
+        /// What it must be a multiple of.
+        alignment: u64,
+    },
+    /// Logits or features of another type than what they belong to.
+    #[error("{argument} is {given}, but {planned} is expected")]
+    Format {
+        /// The argument's name.
+        argument: &'static str,
+        /// What was given.
+        given: &'static str,
+        /// What would be right.
+        planned: &'static str,
+    },
     /// A label that is neither a class nor [`IGNORE`](super::IGNORE).
     #[error(
         "labels[{row}] = {given} is no class: it must be in 0..{classes}, or −100 for no label"

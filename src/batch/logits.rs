@@ -2,58 +2,6 @@
 
 use super::Element;
 
-/// The student's logits `s[B, V]` and the place of the gradient `g[B, V]`, in the student's type.
-#[derive(Debug)]
-pub struct Student<'a, S> {
-    pub(crate) logits: RowLogits<'a, S>,
-    pub(crate) stride: Option<usize>,
-    pub(crate) gradient_stride: Option<usize>,
-}
-
-impl<'a, S> Student<'a, S> {
-    /// Loss and records, no gradient.
-    #[must_use]
-    pub fn without_gradient(logits: &'a [S]) -> Self {
-        Self::dense(RowLogits::Alone(logits))
-    }
-
-    /// The gradient apart from the logits.
-    #[must_use]
-    pub fn with_gradient(logits: &'a [S], gradient: &'a mut [S]) -> Self {
-        Self::dense(RowLogits::Apart(logits, gradient))
-    }
-
-    /// The gradient over the logits.
-    #[must_use]
-    pub fn in_place(logits: &'a mut [S]) -> Self {
-        Self::dense(RowLogits::InPlace(logits))
-    }
-
-    fn dense(logits: RowLogits<'a, S>) -> Self {
-        Self {
-            logits,
-            stride: None,
-            gradient_stride: None,
-        }
-    }
-
-    /// Elements from one row of the logits to the next; `V` unless set. What lies between rows is
-    /// never touched.
-    #[must_use]
-    pub fn stride(mut self, elements: usize) -> Self {
-        self.stride = Some(elements);
-        self
-    }
-
-    /// Elements from one row of the gradient to the next; `V` unless set. In place it is the
-    /// logits' own.
-    #[must_use]
-    pub fn gradient_stride(mut self, elements: usize) -> Self {
-        self.gradient_stride = Some(elements);
-        self
-    }
-}
-
 /// Logits, and room for the gradient, of one row or of many.
 #[derive(Debug)]
 pub(crate) enum RowLogits<'a, S> {

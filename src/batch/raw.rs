@@ -1,0 +1,93 @@
+//! Batches by address: of the host's memory for the CPU engine, of a device's for CUDA. What other
+//! languages have of a batch is its addresses.
+
+use super::Element;
+use super::builder::{feature_batch, row_batch};
+use crate::spec::Format;
+
+/// An address of the host or of a device: a number, or a pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub(crate) u64);
+
+impl From<u64> for Address {
+    fn from(address: u64) -> Self {
+        Self(address)
+    }
+}
+
+impl<T> From<*const T> for Address {
+    fn from(pointer: *const T) -> Self {
+        Self(pointer.expose_provenance() as u64)
+    }
+}
+
+impl<T> From<*mut T> for Address {
+    fn from(pointer: *mut T) -> Self {
+        Self(pointer.expose_provenance() as u64)
+    }
+}
+
+/// An address with the type of what lies there, which a plan is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Typed {
+    pub(crate) address: Address,
+    pub(crate) format: Format,
+}
+
+impl From<(u64, Format)> for Typed {
+    fn from((address, format): (u64, Format)) -> Self {
+        let address = address.into();
+        Self { address, format }
+    }
+}
+
+impl<E: Element> From<*const E> for Typed {
+    fn from(pointer: *const E) -> Self {
+        let (address, format) = (pointer.into(), E::FORMAT);
+        Self { address, format }
+    }
+}
+
+impl<E: Element> From<*mut E> for Typed {
+    fn from(pointer: *mut E) -> Self {
+        let (address, format) = (pointer.into(), E::FORMAT);
+        Self { address, format }
+    }
+}
+
+row_batch! {
+    /// A batch of logits by address: what a call reads and writes.
+    ///
+    /// Logits need no more alignment than their elements have; everything else is aligned to 4 bytes,
+    /// the workspace to 16.
+    #[derive(Clone, Copy, Debug)]
+    pub struct RawBatch[][] {
+        student: impl Into<Typed> => Typed,
+        written: impl Into<Typed> => Typed,
+        teacher: impl Into<Typed> => Typed,
+        labels: impl Into<Address> => Address,
+        floats: impl Into<Address> => Address,
+        scalar: impl Into<Address> => Address,
+        stats: impl Into<Address> => Address,
+        total: impl Into<Address> => Address,
+        workspace: impl Into<Address> => Address,
+    }
+}
+
+feature_batch! {
+    /// A batch of features by address: what a call reads and writes.
+    ///
+    /// Features need no more alignment than their elements have; everything else is aligned to 4 bytes,
+    /// the workspace to 16.
+    #[derive(Clone, Copy, Debug)]
+    pub struct RawFeatureBatch[][] {
+        student: impl Into<Typed> => Typed,
+        written: impl Into<Typed> => Typed,
+        target: impl Into<Typed> => Typed,
+        floats: impl Into<Address> => Address,
+        scalar: impl Into<Address> => Address,
+        distances: impl Into<Address> => Address,
+        total: impl Into<Address> => Address,
+        workspace: impl Into<Address> => Address,
+    }
+}
