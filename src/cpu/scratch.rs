@@ -88,7 +88,7 @@ impl<'a> Pieces<'a> {
     ///
     /// # Safety
     /// The thread uses it until it asks again, and no longer.
-    pub(super) unsafe fn mine(&self) -> Option<&mut [Line]> {
+    pub(super) unsafe fn mine(&self) -> Option<&'a mut [Line]> {
         #[cfg(feature = "rayon")]
         let thread = match self.threads {
             1 => 0,

@@ -1,5 +1,6 @@
 //! Batches with rows of every kind, from a seed.
 
+use fused_kd::cpu::Batch;
 use fused_kd::spec::{IGNORE, LossSpec, Temperature};
 
 /// SplitMix64: small, and no part of what is tested.
@@ -114,6 +115,23 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A batch with everything that the case has besides logits and labels; `tau` may be the case's
+    /// own or dynamic.
+    pub(crate) fn complete<'a, S, T>(
+        &'a self,
+        batch: Batch<'a, S, T>,
+        tau: Option<&'a [f32]>,
+    ) -> Batch<'a, S, T> {
+        let batch = batch
+            .weight(&self.weight)
+            .kd_weight(&self.kd_weight)
+            .upstream(self.upstream);
+        match tau {
+            Some(tau) => batch.tau(tau),
+            None => batch,
+        }
+    }
+
     pub(crate) fn new(
         rng: &mut Rng,
         spec: &LossSpec,
