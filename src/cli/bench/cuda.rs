@@ -11,7 +11,7 @@ use crate::cuda::cudarc::driver::sys::{
 use crate::cuda::cudarc::driver::{
     CudaEvent, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits,
 };
-use crate::cuda::{Error, Gpu, Options, Plan, Regime, Views};
+use crate::cuda::{self, Error, Gpu, Options, Plan, Regime};
 use crate::spec::{Format, RowStats, StatsLevel};
 use half::{bf16, f16};
 use miette::Report;
@@ -148,16 +148,20 @@ impl<S: Element + DeviceRepr + ValidAsZeroBits> Set<S> {
     }
 
     fn launch(&mut self, plan: &Plan, stream: &Arc<CudaStream>) -> Result<(), Error> {
-        let [student, teacher] = [&self.student, &self.teacher].map(CudaSlice::as_view);
-        let mut views = Views::new(student, teacher, self.labels.as_view())
-            .workspace(self.workspace.as_view_mut());
+        let mut batch = cuda::Batch::new(
+            self.labels.len(),
+            &self.student,
+            &self.teacher,
+            &self.labels,
+        )
+        .workspace(&mut self.workspace);
         if let Some(gradient) = &mut self.gradient {
-            views = views.gradient(gradient.as_view_mut());
+            batch = batch.gradient(gradient);
         }
         if let Some(stats) = &mut self.stats {
-            views = views.stats(stats.as_view_mut());
+            batch = batch.stats(stats);
         }
-        plan.launch_views(stream, &mut views)
+        plan.launch(stream, batch)
     }
 }
 
