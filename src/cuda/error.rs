@@ -81,31 +81,9 @@ pub enum Error {
         /// What stands against it.
         why: &'static str,
     },
-    /// Logits of another type than the plan was made for.
-    #[error("{argument} is {given}, but the plan was made for {planned}")]
-    Format {
-        /// The argument's name.
-        argument: &'static str,
-        /// What was given.
-        given: &'static str,
-        /// What would be right.
-        planned: &'static str,
-    },
     /// A plan that was made on another device.
     #[error("the plan was made on another device than this Gpu's: make it with Gpu::plan")]
     OtherDevice,
-    /// A null address where there must be memory, or one that is no multiple of its elements' size.
-    #[error(
-        "{argument} is at address {given:#x}, which must be a multiple of {alignment}, and not 0"
-    )]
-    Address {
-        /// The argument's name.
-        argument: &'static str,
-        /// The address that was given.
-        given: u64,
-        /// What it must be a multiple of.
-        alignment: u64,
-    },
     /// More rows than kernels count.
     #[error("{given} rows or values cannot be run at once: there must be less than 2^31")]
     Rows {

@@ -2,10 +2,11 @@
 
 use super::driver;
 use super::error::{Error, Unavailable, message};
+use super::feature::FeaturePlan;
 use super::kernels::Kernels;
 use super::options::Options;
 use super::plan::Plan;
-use crate::spec::LossSpec;
+use crate::spec::{FeatureSpec, LossSpec};
 use cudarc::driver::{CudaContext, CudaStream};
 use std::fmt;
 use std::sync::Arc;
@@ -81,6 +82,19 @@ impl Gpu {
     /// As [`Plan::new`].
     pub fn plan(&self, spec: &LossSpec, classes: usize, options: Options) -> Result<Plan, Error> {
         Plan::sharing(&self.kernels, spec, classes, options)
+    }
+
+    /// A plan for features on this device; all of them share what is loaded.
+    ///
+    /// # Errors
+    /// As [`FeaturePlan::new`].
+    pub fn feature_plan(
+        &self,
+        spec: &FeatureSpec,
+        width: usize,
+        options: Options,
+    ) -> Result<FeaturePlan, Error> {
+        FeaturePlan::sharing(&self.kernels, spec, width, options)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::driver;
 use super::error::{Error, Unavailable, message};
 use super::options::Regime;
-use super::regime::RESERVED;
+use super::regime::Limits;
 use crate::spec::Format;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule};
@@ -52,24 +52,6 @@ fn text_of(regime: Regime, format: Format) -> String {
         _ => "small",
     };
     format!("{kind}_{}", format.name())
-}
-
-/// What a device has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Multiprocessors.
-    pub(super) processors: u32,
-    /// Bytes of shared memory that a block may ask for.
-    pub(super) shared: u32,
-    /// Whether blocks run together as clusters.
-    pub(super) clusters: bool,
-}
-
-impl Limits {
-    /// Bytes of shared memory that are left for rows.
-    pub(super) fn room(self) -> u32 {
-        self.shared.saturating_sub(RESERVED)
-    }
 }
 
 /// Modules of one context, loaded when a plan first needs them.

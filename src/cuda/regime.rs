@@ -1,7 +1,6 @@
 //! Which kernel a batch runs in, and its launch geometry: the tables that performance hangs on.
 
 use super::error::Error;
-use super::kernels::Limits;
 use super::options::{Options, Regime};
 use crate::spec::{Divergence, Format, LossSpec, Revision, Temperature};
 
@@ -28,11 +27,29 @@ const PARTS_PER_PROCESSOR: u32 = 4;
 /// Bytes that each leaves of a row: `PART_WORDS` of `kernels/split.cuh`.
 const PART_BYTES: usize = 4 * 17;
 /// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
-pub(super) const RESERVED: u32 = 2560;
+const RESERVED: u32 = 2560;
 /// Blocks of a cluster.
 const CLUSTERS: [u32; 3] = [2, 4, 8];
 /// Blocks per multiprocessor; with more rows than that, a block takes several.
 const BLOCKS: u32 = 32;
+
+/// What a device has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Multiprocessors.
+    pub(super) processors: u32,
+    /// Bytes of shared memory that a block may ask for.
+    pub(super) shared: u32,
+    /// Whether blocks run together as clusters.
+    pub(super) clusters: bool,
+}
+
+impl Limits {
+    /// Bytes of shared memory that are left for rows.
+    pub(super) fn room(self) -> u32 {
+        self.shared.saturating_sub(RESERVED)
+    }
+}
 
 impl Regime {
     /// The name of its kernel, of the row program or of features, for this type.

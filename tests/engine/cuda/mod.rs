@@ -8,5 +8,6 @@ mod clusters;
 mod device;
 mod failures;
 mod features;
+mod outputs;
 mod traffic;
 mod views;
