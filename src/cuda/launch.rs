@@ -68,6 +68,7 @@ pub(super) fn clusters_at_once(kernel: &CudaFunction, geometry: Geometry) -> Res
 fn succeeded(function: &str, status: u32) -> Result<(), Error> {
     match status {
         0 => Ok(()),
+        901 => Err(Error::CaptureInvalidated),
         _ => Err(Error::Device {
             message: format!("{function} failed with CUDA's error {status}"),
         }),

@@ -1,18 +1,20 @@
 //! A plan: one loss over rows of V classes on one device.
 
 use super::arguments::{Arguments, Scale};
+use super::current::Current;
 use super::driver;
 use super::error::Error;
-use super::kernels::{Kernels, Limits};
+use super::kernels::{Function, Kernels, Limits};
 use super::launch::{clusters_at_once, start};
 use super::options::{Options, Regime};
 use super::pointers::{Gradient, Pointers, Upstream, address, optional};
 use super::regime::{self, Geometry};
+use super::rescale::Rescale;
 use crate::batch::check;
 use crate::spec::{ArgumentError, LossSpec, Reduction, RowParams, StatsLevel};
 use bytemuck::Zeroable;
+use cudarc::driver::CudaContext;
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
-use cudarc::driver::{CudaContext, CudaFunction};
 use std::slice;
 use std::sync::Arc;
 
@@ -25,22 +27,23 @@ pub struct Plan {
     classes: u32,
     options: Options,
     regime: Regime,
-    row: CudaFunction,
+    row: Function,
     /// How many clusters run at the same time, where rows have clusters.
     clusters: Option<u32>,
     split: Option<Split>,
-    groups: CudaFunction,
-    scale: CudaFunction,
-    total: CudaFunction,
-    omegas: CudaFunction,
-    temperatures: CudaFunction,
+    groups: Function,
+    scale: Function,
+    total: Function,
+    omegas: Function,
+    temperatures: Function,
+    pub(super) rescale: Rescale,
 }
 
 /// What runs instead where there are few rows.
 #[derive(Debug)]
 struct Split {
     most_rows: u32,
-    phases: [CudaFunction; 4],
+    phases: [Function; 4],
 }
 
 /// Bytes of the workspace that hold a [`Scale`].
@@ -48,12 +51,13 @@ pub(super) const SCALE_BYTES: usize = 16;
 
 impl Plan {
     /// A plan for rows of `classes` classes in this context. It loads the kernels, which the driver
-    /// compiles for its GPU and keeps.
+    /// compiles for its GPU and keeps: launches load nothing, and the first can be captured in a graph.
     ///
     /// # Errors
     /// [`SpecError::Classes`](crate::spec::SpecError::Classes) for 0 classes and for 2³¹ and more;
     /// [`Error::Regime`] for a regime that does not carry out this specification;
-    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old.
+    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old; [`Error::Capturing`]
+    /// while a graph is captured.
     pub fn new(
         context: &Arc<CudaContext>,
         spec: &LossSpec,
@@ -105,6 +109,7 @@ impl Plan {
         options: Options,
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
+        let _current = Current::of(&kernels.context)?;
         let (regime, clusters) = Self::regime_and_clusters(kernels, spec, classes, &options)?;
         let split = match regime::most_split_rows(spec, classes, &options, kernels.limits)? {
             0 => None,
@@ -126,6 +131,7 @@ impl Plan {
             total: kernels.batch("total")?,
             omegas: kernels.batch("omegas")?,
             temperatures: kernels.batch("temperatures")?,
+            rescale: Rescale::new(kernels, options.student, classes)?,
             kernels: Arc::clone(kernels),
         })
     }
@@ -208,7 +214,7 @@ impl Plan {
         let split = self.split_for(pointers.rows).filter(|_| params.rows > 0);
         let workspace = self.workspace(pointers, arguments.total != 0 || split.is_some())?;
         let after_scale = workspace.map_or(0, |at| at + SCALE_BYTES as u64);
-        self.kernels.context.bind_to_thread()?;
+        let _current = Current::of(&self.kernels.context)?;
         if params.rows > 0 && self.counts_on_device(pointers) {
             let marks = after_scale;
             let counting = Arguments {
@@ -273,7 +279,7 @@ impl Plan {
         let workspace = self.workspace(pointers, true)?.unwrap_or_default();
         arguments.omegas = workspace + SCALE_BYTES as u64;
         arguments.temperatures = address("tau", tau, 4)?;
-        self.kernels.context.bind_to_thread()?;
+        let _current = Current::of(&self.kernels.context)?;
         let geometry = self.blocks_per_row(params.rows);
         // SAFETY: the caller's; ω lies in the workspace.
         unsafe {

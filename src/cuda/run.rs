@@ -1,5 +1,6 @@
 //! Batches in host memory: uploaded, run and read back.
 
+use super::current::Current;
 use super::error::Error;
 use super::gpu::Gpu;
 use super::kernels::Kernels;
@@ -37,6 +38,7 @@ impl Gpu {
         if rows.is_empty() {
             return Ok(0.0);
         }
+        let _current = Current::of(&self.kernels.context)?;
         let batch = Batch::upload(self, plan, rows, &student)?;
         let total = self.upload(&[f32::NAN])?;
         let mut pointers = batch.pointers(self, rows, strides).total(self.at(&total));
@@ -93,6 +95,7 @@ impl Gpu {
         if rows.is_empty() {
             return Ok(());
         }
+        let _current = Current::of(&self.kernels.context)?;
         let batch = Batch::upload(self, plan, rows, student)?;
         let out = self.room(size_of_val(tau))?;
         let pointers = batch.pointers(self, rows, strides);

@@ -1,5 +1,6 @@
 //! The arguments of a call as cudarc's views, with lengths and lifetimes that are checked.
 
+use super::current::Current;
 use super::error::Error;
 use super::options::Options;
 use super::plan::Plan;
@@ -260,11 +261,12 @@ impl Plan {
             .into_iter()
             .flatten()
             .chain([stream])
-            .any(|s| s.context() != &self.kernels.context)
+            .any(|s| *s.context() != *self.kernels.context)
         {
             return Err(Error::OtherDevice);
         }
         let rows = views.labels.len();
+        let _current = Current::of(&self.kernels.context)?;
         // Each address comes with a guard that records its use when it is dropped, after the launch.
         let in_place = matches!(views.student, Student::InPlace(_));
         let (student, _student) = match &mut views.student {

@@ -1,35 +1,38 @@
 //! A plan: one feature loss over rows of D features on one device.
 
 use super::super::arguments::{Arguments, Scale};
+use super::super::current::Current;
 use super::super::driver;
 use super::super::error::Error;
 use super::super::gpu::Gpu;
-use super::super::kernels::Kernels;
+use super::super::kernels::{Function, Kernels};
 use super::super::launch::start;
 use super::super::options::{Options, Regime};
 use super::super::plan::{SCALE_BYTES, row_count, stride};
 use super::super::pointers::{Gradient, Upstream, address, optional};
 use super::super::regime::{self, Geometry};
+use super::super::rescale::Rescale;
 use super::pointers::FeaturePointers;
 use crate::batch::check;
 use crate::spec::{ArgumentError, FeatureSpec, Reduction, RowParams};
 use bytemuck::Zeroable;
+use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUstream;
-use cudarc::driver::{CudaContext, CudaFunction};
 use std::sync::Arc;
 
 /// A feature loss over rows of `D` features on one device: checked and loaded once, launched as often
 /// as it runs.
 #[derive(Debug)]
 pub struct FeaturePlan {
-    pub(super) kernels: Arc<Kernels>,
+    pub(in super::super) kernels: Arc<Kernels>,
     spec: FeatureSpec,
     width: u32,
     options: Options,
     regime: Regime,
-    feature: CudaFunction,
-    scale: CudaFunction,
-    total: CudaFunction,
+    feature: Function,
+    scale: Function,
+    total: Function,
+    pub(in super::super) rescale: Rescale,
 }
 
 impl FeaturePlan {
@@ -40,7 +43,8 @@ impl FeaturePlan {
     /// # Errors
     /// [`SpecError::OutOfRange`](crate::spec::SpecError::OutOfRange) for 0 features and for 2³¹ and
     /// more; [`Error::Regime`] for a regime that does not take such rows;
-    /// [`Unavailable`](super::super::Unavailable) for a device or a driver that is too old.
+    /// [`Unavailable`](super::super::Unavailable) for a device or a driver that is too old;
+    /// [`Error::Capturing`] while a graph is captured.
     pub fn new(
         context: &Arc<CudaContext>,
         spec: &FeatureSpec,
@@ -75,6 +79,7 @@ impl FeaturePlan {
             feature: kernels.feature(regime, options.student)?,
             scale: kernels.batch("scale")?,
             total: kernels.batch("total")?,
+            rescale: Rescale::new(kernels, options.student, width)?,
             kernels: Arc::clone(kernels),
         })
     }
@@ -141,7 +146,7 @@ impl FeaturePlan {
             }
             None => 0,
         };
-        self.kernels.context.bind_to_thread()?;
+        let _current = Current::of(&self.kernels.context)?;
         if counts && params.rows > 0 {
             arguments.scale_out = workspace;
             // SAFETY: the caller's; the scale lies in the workspace.

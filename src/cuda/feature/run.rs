@@ -1,5 +1,6 @@
 //! Batches in host memory: uploaded, run and read back.
 
+use super::super::current::Current;
 use super::super::error::Error;
 use super::super::gpu::Gpu;
 use super::super::views::check_formats;
@@ -31,6 +32,7 @@ impl Gpu {
         if rows.rows == 0 {
             return Ok(0.0);
         }
+        let _current = Current::of(&self.kernels.context)?;
         let x = self.upload(student.logits.read())?;
         let y = self.upload(rows.target)?;
         let weight = rows.weight.map(|w| self.upload(w)).transpose()?;

@@ -1,5 +1,6 @@
 //! The arguments of a call as cudarc's views, with lengths and lifetimes that are checked.
 
+use super::super::current::Current;
 use super::super::error::Error;
 use super::super::views::{Student, check_formats, read};
 use super::plan::FeaturePlan;
@@ -203,10 +204,11 @@ impl FeaturePlan {
         let streams = views.streams().into_iter().flatten();
         if streams
             .chain([stream])
-            .any(|s| s.context() != &self.kernels.context)
+            .any(|s| *s.context() != *self.kernels.context)
         {
             return Err(Error::OtherDevice);
         }
+        let _current = Current::of(&self.kernels.context)?;
         // Each address comes with a guard that records its use when it is dropped, after the launch.
         let in_place = matches!(views.student, Student::InPlace(_));
         let (student, _student) = match &mut views.student {

@@ -3,10 +3,12 @@
 
 mod arguments;
 mod batches;
+mod beside;
 mod capture;
 mod clusters;
 mod device;
 mod failures;
 mod features;
+mod rescale;
 mod traffic;
 mod views;
