@@ -98,6 +98,21 @@ pub enum Error {
         /// The stride in elements.
         given: usize,
     },
+    /// What cannot be done while a graph is captured: not in a thread that captures one, and not beside
+    /// a capture of another thread in the driver's global mode. The driver has invalidated the capture.
+    #[error("{what} is not possible while a graph is captured: {remedy}")]
+    Capturing {
+        /// What was to be done.
+        what: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A stream whose capture an earlier call has invalidated: it takes no launches until that ends.
+    #[error(
+        "the stream's graph capture was invalidated by an earlier call, such as one that makes a plan, \
+         allocates or waits: end the capture, make that call before the next one"
+    )]
+    CaptureInvalidated,
     /// A device without the memory for a call.
     #[error("the device is out of memory: give fewer rows, or free memory")]
     OutOfMemory,
@@ -112,12 +127,30 @@ pub enum Error {
 impl From<cudarc::driver::DriverError> for Error {
     fn from(error: cudarc::driver::DriverError) -> Self {
         use cudarc::driver::sys::CUresult;
-        if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return Self::OutOfMemory;
+        match error.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => Self::OutOfMemory,
+            CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED => Self::Capturing {
+                what: "this call, which allocates, copies or waits,",
+                remedy: "make it before the capture or after it, and capture launches alone",
+            },
+            CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED => Self::CaptureInvalidated,
+            _ => Self::Device {
+                message: message(error),
+            },
         }
-        Self::Device {
+    }
+}
+
+/// Why kernels were not loaded.
+pub(super) fn not_loaded(error: cudarc::driver::DriverError) -> Error {
+    match Error::from(error) {
+        Error::Capturing { .. } | Error::CaptureInvalidated => Error::Capturing {
+            what: "making a plan",
+            remedy: "make the plan before the capture",
+        },
+        _ => Error::Unavailable(Unavailable::Kernels {
             message: message(error),
-        }
+        }),
     }
 }
 

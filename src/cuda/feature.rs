@@ -1,17 +1,19 @@
 //! Distances of feature vectors: the row program's lanes and spans, with a kernel of their own.
 
+use super::current::Current;
 use super::driver;
 use super::error::Error;
-use super::kernels::Kernels;
+use super::kernels::{Function, Kernels};
 use super::launch::Launcher;
 use super::operands::{self, Operands};
 use super::options::{Options, Regime};
 use super::regime;
+use super::rescale::Rescale;
 use super::views::{FeatureBatch, Uses};
 use crate::batch::{Element, RawFeatureBatch};
 use crate::spec::{FeatureSpec, Reduction, RowParams};
 use cudarc::driver::sys::CUstream;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream};
+use cudarc::driver::{CudaContext, CudaStream};
 use std::slice;
 use std::sync::Arc;
 
@@ -30,7 +32,8 @@ pub struct FeaturePlan {
     width: u32,
     options: Options,
     regime: Regime,
-    feature: CudaFunction,
+    feature: Function,
+    pub(super) rescale: Rescale,
 }
 
 impl FeaturePlan {
@@ -41,7 +44,8 @@ impl FeaturePlan {
     /// # Errors
     /// [`SpecError::OutOfRange`](crate::spec::SpecError::OutOfRange) for 0 features and for 2³¹ and
     /// more; [`Error::Regime`] for a regime that does not take such rows;
-    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old.
+    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old; [`Error::Capturing`]
+    /// while a graph is captured.
     pub fn new(
         context: &Arc<CudaContext>,
         spec: &FeatureSpec,
@@ -68,12 +72,14 @@ impl FeaturePlan {
     ) -> Result<Self, Error> {
         let width = FeatureSpec::check_width(width)?;
         let regime = regime::choose_for_features(width, &options)?;
+        let _current = Current::of(&kernels.context)?;
         Ok(Self {
             spec: *spec,
             width,
             options,
             regime,
             feature: kernels.feature(regime, options.student)?,
+            rescale: Rescale::new(kernels, options.student, width)?,
             launcher: Launcher::new(kernels, Reduction::Mean)?,
         })
     }

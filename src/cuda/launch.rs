@@ -1,9 +1,10 @@
 //! Launches: the sequence of a call's, and one of a kernel that takes both blocks of parameters.
 
 use super::arguments::Arguments;
+use super::current::Current;
 use super::driver::{self, LaunchAttribute, LaunchConfig};
-use super::error::{Error, Unavailable};
-use super::kernels::Kernels;
+use super::error::Error;
+use super::kernels::{Function, Kernels};
 use super::operands::Call;
 use super::options::Regime;
 use super::regime::Geometry;
@@ -22,15 +23,15 @@ const CLUSTER_DIMENSION: u32 = 4;
 pub(super) struct Launcher {
     pub(super) kernels: Arc<Kernels>,
     /// Marks right and wrong rows, where a mean is per group.
-    groups: Option<CudaFunction>,
+    groups: Option<Function>,
     /// Counts the rows that a mean divides by.
-    scale: CudaFunction,
+    scale: Function,
     /// Adds up what rows lose.
-    total: CudaFunction,
+    total: Function,
 }
 
 impl Launcher {
-    pub(super) fn new(kernels: &Arc<Kernels>, reduction: Reduction) -> Result<Self, Unavailable> {
+    pub(super) fn new(kernels: &Arc<Kernels>, reduction: Reduction) -> Result<Self, Error> {
         let per_group = reduction == Reduction::MeanPerGroup;
         Ok(Self {
             groups: per_group.then(|| kernels.batch("groups")).transpose()?,
@@ -50,7 +51,7 @@ impl Launcher {
         &self,
         stream: CUstream,
         call: Call,
-        kernels: &[CudaFunction],
+        kernels: &[Function],
         geometry: Geometry,
     ) -> Result<(), Error> {
         let (params, mut arguments) = (call.params, call.arguments);
@@ -88,14 +89,16 @@ impl Launcher {
     }
 }
 
-/// A stream of the context that is this thread's current one.
-#[derive(Clone, Copy)]
-pub(super) struct Stream(CUstream);
+/// A stream, whose context is this thread's current one for as long as the value lives.
+pub(super) struct Stream {
+    stream: CUstream,
+    _current: Current,
+}
 
 impl Stream {
     fn of(context: &CudaContext, stream: CUstream) -> Result<Self, Error> {
-        context.bind_to_thread()?;
-        Ok(Self(stream))
+        let _current = Current::of(context)?;
+        Ok(Self { stream, _current })
     }
 
     /// Launches a kernel.
@@ -103,7 +106,7 @@ impl Stream {
     /// # Safety
     /// As [`Launcher::launch`], of what this kernel accesses.
     pub(super) unsafe fn start(
-        self,
+        &self,
         kernel: &CudaFunction,
         geometry: Geometry,
         params: &RowParams,
@@ -120,14 +123,14 @@ impl Stream {
                     (geometry.blocks, geometry.parts, 1),
                     (geometry.threads, 1, 1),
                     geometry.shared,
-                    self.0,
+                    self.stream,
                     &mut both,
                 )?;
             }
             return Ok(());
         }
         let launch = driver::clusters()?.launch;
-        with_cluster(geometry, self.0, |config| {
+        with_cluster(geometry, self.stream, |config| {
             // SAFETY: as before; the driver copies the configuration too.
             let status = unsafe {
                 let (kernel, both) = (kernel.cu_function(), both.as_mut_ptr());
@@ -154,6 +157,7 @@ pub(super) fn clusters_at_once(kernel: &CudaFunction, geometry: Geometry) -> Res
 fn succeeded(function: &str, status: u32) -> Result<(), Error> {
     match status {
         0 => Ok(()),
+        901 => Err(Error::CaptureInvalidated),
         _ => Err(Error::Device {
             message: format!("{function} failed with CUDA's error {status}"),
         }),

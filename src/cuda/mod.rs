@@ -29,11 +29,26 @@
 //! [`FeaturePlan`] is the same for features: normalised distances of `[B, D]` from a target's, and
 //! their gradient, in one launch on a [`FeatureBatch`] or a [`RawFeatureBatch`].
 //!
+//! # Beside PyTorch
+//!
+//! PyTorch and this engine share a device's primary context, and with it addresses and streams. PyTorch
+//! takes the thread's current context for its current device, so every call here, [`Gpu::new`], the making
+//! of plans and all destructors included, leaves the current context as it found it, on any thread.
+//! [`cudarc`]'s own calls do not: what you allocate, copy or drop through it, on [`Gpu::stream`] too, makes
+//! its context current, and putting yours back is up to you.
+//!
+//! Making a plan loads all that its calls launch, so that a plan that has never run can be captured in a
+//! graph. Make it before the capture: loading kernels during one is [`Error::Capturing`], unless its mode is
+//! the relaxed one, and launching into a stream whose capture that has invalidated is
+//! [`Error::CaptureInvalidated`]. Keep the plan as long as the graph: the kernels are the plan's. Where
+//! the gradient from above comes late, [`Plan::scale_gradient`] multiplies by it without waiting.
+//!
 //! Losses and gradients agree with the [`reference`](crate::reference) as `|Δ| ≤ 5e-5·|loss| +
 //! 5e-6·w(λ_kd τ² + λ_ce)` and `|Δ| ≤ 5e-6·max(max_c |g_c|, G)`. The same input gives the same bits,
 //! run after run, on the same device.
 
 mod arguments;
+mod current;
 mod driver;
 mod error;
 mod feature;
@@ -46,6 +61,7 @@ mod operands;
 mod options;
 mod plan;
 mod regime;
+mod rescale;
 mod run;
 mod views;
 

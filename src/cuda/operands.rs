@@ -314,13 +314,17 @@ fn optional(argument: &'static str, given: Option<Address>) -> Result<u64, Argum
 }
 
 /// As many rows as kernels count.
-fn row_count(given: usize) -> Result<u32, Error> {
+pub(super) fn row_count(given: usize) -> Result<u32, Error> {
     let rows = u32::try_from(given).ok().filter(|&rows| rows < 1 << 31);
     rows.ok_or(Error::Rows { given })
 }
 
 /// Elements from row to row, as many as a row has unless given.
-fn stride(argument: &'static str, given: Option<usize>, classes: u32) -> Result<u32, Error> {
+pub(super) fn stride(
+    argument: &'static str,
+    given: Option<usize>,
+    classes: u32,
+) -> Result<u32, Error> {
     let classes = classes as usize;
     let given = given.unwrap_or(classes);
     if given < classes {

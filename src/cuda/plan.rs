@@ -1,17 +1,19 @@
 //! A plan: one loss over rows of V classes on one device.
 
+use super::current::Current;
 use super::driver;
 use super::error::Error;
-use super::kernels::Kernels;
+use super::kernels::{Function, Kernels};
 use super::launch::{Launcher, clusters_at_once};
 use super::operands::{self, Call, Operands, address};
 use super::options::{Options, Regime};
 use super::regime::{self, Geometry, Limits};
+use super::rescale::Rescale;
 use super::views::{Batch, Uses, ViewMut};
 use crate::batch::{Address, Element, RawBatch, check};
 use crate::spec::{LossSpec, RowParams};
 use cudarc::driver::sys::CUstream;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream};
+use cudarc::driver::{CudaContext, CudaStream};
 use std::slice;
 use std::sync::Arc;
 
@@ -42,29 +44,31 @@ pub struct Plan {
     classes: u32,
     options: Options,
     regime: Regime,
-    row: CudaFunction,
+    row: Function,
     /// How many clusters run at the same time, where rows have clusters.
     clusters: Option<u32>,
     split: Option<Split>,
-    omegas: CudaFunction,
-    temperatures: CudaFunction,
+    omegas: Function,
+    temperatures: Function,
+    pub(super) rescale: Rescale,
 }
 
 /// What runs instead where there are few rows.
 #[derive(Debug)]
 struct Split {
     most_rows: u32,
-    phases: [CudaFunction; 4],
+    phases: [Function; 4],
 }
 
 impl Plan {
     /// A plan for rows of `classes` classes in this context. It loads the kernels, which the driver
-    /// compiles for its GPU and keeps.
+    /// compiles for its GPU and keeps: launches load nothing, and the first can be captured in a graph.
     ///
     /// # Errors
     /// [`SpecError::Classes`](crate::spec::SpecError::Classes) for 0 classes and for 2³¹ and more;
     /// [`Error::Regime`] for a regime that does not carry out this specification;
-    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old.
+    /// [`Unavailable`](super::Unavailable) for a device or a driver that is too old; [`Error::Capturing`]
+    /// while a graph is captured.
     pub fn new(
         context: &Arc<CudaContext>,
         spec: &LossSpec,
@@ -116,6 +120,7 @@ impl Plan {
         options: Options,
     ) -> Result<Self, Error> {
         let classes = LossSpec::check_classes(classes)?;
+        let _current = Current::of(&kernels.context)?;
         let (regime, clusters) = Self::regime_and_clusters(kernels, spec, classes, &options)?;
         let split = match regime::most_split_rows(spec, classes, &options, kernels.limits)? {
             0 => None,
@@ -134,6 +139,7 @@ impl Plan {
             split,
             omegas: kernels.batch("omegas")?,
             temperatures: kernels.batch("temperatures")?,
+            rescale: Rescale::new(kernels, options.student, classes)?,
             launcher: Launcher::new(kernels, spec.reduction())?,
         })
     }

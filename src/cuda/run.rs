@@ -1,5 +1,6 @@
 //! Batches in the host's memory: uploaded, run and read back.
 
+use super::current::Current;
 use super::error::Error;
 use super::feature::FeaturePlan;
 use super::gpu::Gpu;
@@ -35,7 +36,7 @@ impl Gpu {
         let total = batch.total.take();
         if batch.rows > 0 {
             let bytes = plan.workspace_bytes(batch.rows);
-            let mut device = Transfers::new(self);
+            let mut device = Transfers::new(self)?;
             let raw = device.logits(batch.total(&mut result), bytes)?;
             // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
             unsafe { plan.launch_raw(self.stream.cu_stream(), &raw)? };
@@ -78,7 +79,7 @@ impl Gpu {
         let read = read
             .student_stride(strides.student)
             .teacher_stride(strides.teacher);
-        let mut device = Transfers::new(self);
+        let mut device = Transfers::new(self)?;
         let raw = device.logits(read, plan.workspace_bytes(batch.rows))?;
         let tau = device.output(tau)?;
         // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
@@ -105,7 +106,7 @@ impl Gpu {
         let total = batch.total.take();
         if batch.rows > 0 {
             let bytes = plan.workspace_bytes(batch.rows);
-            let mut device = Transfers::new(self);
+            let mut device = Transfers::new(self)?;
             let raw = device.features(batch.total(&mut result), bytes)?;
             // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
             unsafe { plan.launch_raw(self.stream.cu_stream(), &raw)? };
@@ -137,15 +138,18 @@ struct Transfers<'a> {
     gpu: &'a Gpu,
     inputs: Vec<CudaSlice<u8>>,
     outputs: Vec<(CudaSlice<u8>, &'a mut [u8])>,
+    /// Outlives what is freed before it.
+    _current: Current,
 }
 
 impl<'a> Transfers<'a> {
-    fn new(gpu: &'a Gpu) -> Self {
-        Self {
+    fn new(gpu: &'a Gpu) -> Result<Self, Error> {
+        Ok(Self {
             gpu,
             inputs: Vec::new(),
             outputs: Vec::new(),
-        }
+            _current: Current::of(&gpu.kernels.context)?,
+        })
     }
 
     /// A checked batch of logits, with a workspace of so many bytes.

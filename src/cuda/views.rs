@@ -1,5 +1,6 @@
 //! Batches in the device's memory as cudarc's views, whose lengths, contexts and lifetimes are checked.
 
+use super::current::Current;
 use super::error::Error;
 use crate::batch::{
     Address, Element, Place, RawBatch, RawFeatureBatch, Typed, Upstream, check, feature_batch,
@@ -147,6 +148,8 @@ pub(super) struct Uses<'v> {
     workspace_bytes: usize,
     guards: [Option<SyncOnDrop<'v>>; MOST],
     used: usize,
+    /// Outlives the guards, which make their own contexts current.
+    _current: Current,
 }
 
 impl<'v> Uses<'v> {
@@ -166,6 +169,7 @@ impl<'v> Uses<'v> {
             workspace_bytes,
             guards: [const { None }; MOST],
             used: 0,
+            _current: Current::of(context)?,
         })
     }
 

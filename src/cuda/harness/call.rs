@@ -2,11 +2,12 @@
 
 use super::super::error::Error;
 use super::super::feature::FeaturePlan;
+use super::super::kernels::Function;
 use super::super::plan::Plan;
 use super::operation::{Kernel, Operation};
 use crate::batch::{Address, RawBatch, RawFeatureBatch};
+use cudarc::driver::result;
 use cudarc::driver::sys::CUstream;
-use cudarc::driver::{CudaFunction, result};
 use std::sync::Arc;
 
 /// A call on a queue. Two that are equal do the same.
@@ -46,7 +47,7 @@ impl Call {
     pub(super) unsafe fn launch(
         &self,
         stream: CUstream,
-        functions: &[CudaFunction],
+        functions: &[Function],
         processors: u32,
     ) -> Result<(), Error> {
         match self {

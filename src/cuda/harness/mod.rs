@@ -8,6 +8,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use super::current::Guarded;
 use super::error::Error;
 use super::feature::FeaturePlan;
 use super::gpu::Gpu;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 /// One training run's engine: a stream, and what calls share.
 pub(crate) struct Harness {
-    queue: Queue,
+    queue: Guarded<Queue>,
     /// The temperatures of a batch, where the loss has its own per row.
     tau: Buf,
     workspace: Buf,
@@ -41,7 +42,7 @@ pub(crate) struct RowPlans {
 impl Harness {
     /// An engine on this device, with a stream of its own.
     pub(crate) fn new(gpu: &Gpu) -> Result<Self, Error> {
-        let mut queue = Queue::new(&gpu.kernels)?;
+        let mut queue = Guarded::new(Queue::new(&gpu.kernels)?);
         let [tau, workspace, total] = [0, 0, 1].map(|len| queue.zeros(len));
         Ok(Self {
             queue,

@@ -68,7 +68,10 @@ impl<S: Element, T: Element, V: Variant> Subject for Cuda<S, T, V> {
         let (again, same) = apart(1);
         assert_eq!((&again, bits(&same)), (&answer, bits(&gradient)));
         let mut in_place = student.clone();
-        let again = run(2, HostBatch::in_place(count, &mut in_place, &teacher, labels));
+        let again = run(
+            2,
+            HostBatch::in_place(count, &mut in_place, &teacher, labels),
+        );
         assert_eq!((&again, bits(&in_place)), (&answer, bits(&gradient)));
         let (total, records) = answer;
         Answer {
