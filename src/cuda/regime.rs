@@ -365,6 +365,32 @@ mod tests {
         assert_eq!(parts(1, 3), (1, 1));
     }
 
+    /// Kernels number threads and rows in 32 bits, and a row that follows the last one too.
+    #[test]
+    fn no_number_wraps_in_a_kernel() {
+        let most = i32::MAX.cast_unsigned();
+        for limits in [HOPPER, ADA] {
+            for regime in Regime::ALL {
+                // Only these take any number of classes.
+                let any = [Regime::Split, Regime::Stream, Regime::Any].contains(&regime);
+                let classes = if any { most } else { 29 };
+                for format in [Format::F32, Format::F16, Format::Bf16] {
+                    let of = regime.geometry(most, classes, vectors(format, classes), limits);
+                    let threads = of.blocks.checked_mul(of.parts * of.threads);
+                    assert!(
+                        threads.is_some_and(|n| most.checked_add(n).is_some()),
+                        "{of:?}"
+                    );
+                    assert!(of.parts <= PART_THREADS, "{of:?}");
+                }
+            }
+            for regime in [Regime::Ring, Regime::Cluster] {
+                let forced = Options::default().regime(regime);
+                assert!(choose(&Preset::Lr.spec(), most, &forced, limits).is_err());
+            }
+        }
+    }
+
     #[test]
     fn every_row_has_a_thread() {
         for (regime, most) in CAPACITY {

@@ -96,6 +96,12 @@ impl Call {
             level => level,
         };
         let regime = plan.shape.regime(rows);
+        // A total's own records are bound as the caller's are.
+        let own = arguments.total.map(|total| Vector {
+            name: "workspace",
+            bytes: size_of::<RowStats>() as u64,
+            ..total
+        });
         let most = most_rows(
             &plan.limits,
             regime,
@@ -106,7 +112,7 @@ impl Call {
             ]
             .into_iter()
             .flatten(),
-            [Some(arguments.labels), arguments.stats]
+            [Some(arguments.labels), arguments.stats.or(own)]
                 .into_iter()
                 .flatten(),
         )?;

@@ -80,7 +80,13 @@ impl<'a> Binder<'a> {
             Some(arguments.target),
             arguments.gradient,
         ];
-        let vectors = [arguments.weight, arguments.distances];
+        // Where the caller wants no distances, the call's own are bound as the caller's are.
+        let distances = Vector {
+            name: "distances",
+            slice: arguments.student.slice,
+            bytes: 4,
+        };
+        let vectors = [arguments.weight, Some(distances)];
         let regime = Regime::Whole {
             lanes: plan.shape.lanes(),
         };

@@ -2,8 +2,8 @@
 
 use super::rig::{OnDevice, Place, Rig};
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::spec::Preset;
-use fused_kd::wgsl::{Element, Error, Options, Plan, Regime};
+use fused_kd::spec::{Preset, StatsLevel};
+use fused_kd::wgsl::{Buffers, Element, Error, Options, Plan, Regime};
 use half::f16;
 
 /// The same bits on a device with these limits as on the usual one; only the total is summed in
@@ -65,6 +65,37 @@ fn grids_have_a_second_dimension_and_no_more_rows_than_they_hold() {
     changes_nothing::<f16, f16>(&flat, &PRESETS[..1], [300, 3], Options::default());
     let split = Options::default().regime(Regime::Split { parts: 4 });
     changes_nothing::<f32, f32>(&flat, &PRESETS[..1], [20, 70], split);
+}
+
+/// Without records of the caller's a total has its own, of 64 bytes a row: fewer of them fit into a
+/// binding than rows of 3 classes.
+#[test]
+fn records_that_nobody_wants_are_chunked() {
+    let tiny = Rig::with(|limits| limits.max_storage_buffer_binding_size = 8192);
+    let (Some(tiny), Some(usual)) = (tiny, Rig::usual()) else {
+        return;
+    };
+    let case = Case::new(&mut Rng::new(10), &Preset::Kd.spec(), 300, 3, &Kind::TAME);
+    let run = |rig: &Rig| {
+        let on_device = OnDevice::dense::<f32, f32>(rig, &case);
+        let plan = rig.plan::<f32, f32>(&case, Options::default().level(StatsLevel::None));
+        let buffers = Buffers::new(
+            300,
+            &on_device.student,
+            &on_device.teacher,
+            &on_device.labels,
+        );
+        let call = plan.bind(
+            &buffers
+                .gradient(&on_device.gradient)
+                .total(&on_device.total),
+        );
+        rig.submit(&[&call.unwrap()]);
+        on_device.bits::<f32>()
+    };
+    let (a, b) = (run(&tiny), run(usual));
+    assert_eq!(a.gradient, b.gradient);
+    assert!((a.total() - b.total()).abs() <= 1e-5 * b.total().abs());
 }
 
 #[test]
