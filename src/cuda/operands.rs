@@ -181,7 +181,9 @@ impl Operands {
         let rows = self.rows as u64;
         let [inverse_right, inverse_wrong] = match (reduction, self.counts) {
             (Reduction::Sum, _) => [1.0; 2],
-            (Reduction::Mean, counts) => [inverse(counts.map_or(rows, |n| n.right + n.wrong)); 2],
+            (Reduction::Mean, counts) => {
+                [inverse(counts.map_or(rows, |n| n.right.saturating_add(n.wrong))); 2]
+            }
             (Reduction::MeanPerGroup, Some(n)) => [inverse(n.right), inverse(n.wrong)],
             (Reduction::MeanPerGroup, None) => [0.0; 2],
         };
