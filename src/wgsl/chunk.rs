@@ -2,7 +2,6 @@
 
 use super::error::Error;
 use super::limits::{alignment, binding_bytes};
-use super::options::Regime;
 use super::pieces::{Matrix, Vector, too_large};
 use super::source::PART_BYTES;
 
@@ -18,13 +17,14 @@ pub(super) fn rows_between_bindings(limits: &wgpu::Limits) -> u32 {
     (alignment(limits).max(256) / 4) as u32
 }
 
-/// How many rows the bindings of one dispatch hold, and its workgroups work on.
+/// How many rows the bindings of one dispatch hold, and its workgroups work on; `parts` of each row,
+/// where rows are split.
 ///
 /// # Errors
 /// [`Error::TooLarge`] where a single row is too much.
 pub(super) fn most_rows<'a>(
     limits: &wgpu::Limits,
-    regime: Regime,
+    parts: u32,
     matrices: impl IntoIterator<Item = Matrix<'a>>,
     vectors: impl IntoIterator<Item = Vector<'a>>,
 ) -> Result<u32, Error> {
@@ -32,7 +32,7 @@ pub(super) fn most_rows<'a>(
     let lead = rows_between_bindings(limits) - 1;
     let a_side = u64::from(limits.max_compute_workgroups_per_dimension);
     let mut most = u32::try_from(a_side * a_side).unwrap_or(u32::MAX);
-    if let Regime::Split { parts } = regime {
+    if parts > 0 {
         let of_a_row = PART_BYTES * u64::from(parts);
         if of_a_row > limit {
             return Err(too_large("workspace", of_a_row, limit));
