@@ -151,7 +151,9 @@ impl Span {
 
 /// The row program: entry point `row`.
 fn row(store: Store, reduce: Reduce, span: Span) -> String {
-    let common = files!("params", "bits", "math", "logits", "phases", "top_two");
+    let common = files!(
+        "params", "bits", "math", "weights", "logits", "phases", "top_two"
+    );
     let program = files!(
         "cache",
         "extremes",
@@ -171,21 +173,31 @@ fn row(store: Store, reduce: Reduce, span: Span) -> String {
 
 /// What a batch has to know of each row first: entry points `groups` and `omegas`.
 fn prologue(reduce: Reduce) -> String {
-    let common = files!("params", "bits", "math", "logits", "student", "top_two");
+    let common = files!(
+        "params", "bits", "math", "weights", "logits", "student", "top_two"
+    );
     let program = files!("span_whole", "prologue");
     [&common, reduce.text(), &program].concat()
 }
 
 /// One number, or one row of numbers, for a batch: entry points `scale`, `temperatures`, `total`.
 fn batch(reduce: Reduce) -> String {
-    let common = files!("params", "bits", "math", "top_two");
+    let common = files!("params", "bits", "math", "weights", "top_two");
     let program = files!("span_whole", "batch");
     [&common, reduce.text(), &program].concat()
 }
 
 /// Distances of features: entry point `features`.
 fn feature(store: Store, reduce: Reduce) -> String {
-    let common = files!("params", "bits", "logits", "top_two", "span_whole", "cache");
+    let common = files!(
+        "params",
+        "bits",
+        "weights",
+        "logits",
+        "top_two",
+        "span_whole",
+        "cache"
+    );
     let program = files!("feature");
     [&common, store.text(), reduce.text(), &program].concat()
 }

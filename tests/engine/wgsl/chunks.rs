@@ -3,7 +3,7 @@
 use super::rig::{OnDevice, Place, Rig};
 use crate::parity::cases::{Case, Kind, Rng};
 use fused_kd::spec::Preset;
-use fused_kd::wgsl::{Element, Error, Options, Plan, Regime};
+use fused_kd::wgsl::{Batch, Element, Error, Options, Plan, Regime};
 use half::f16;
 
 /// The same bits on a device with these limits as on the usual one; only the total is summed in
@@ -48,6 +48,26 @@ fn rows_beyond_a_binding_are_chunked() {
     changes_nothing::<f32, f16>(&tiny, &PRESETS[..1], [130, 701], Options::default());
 }
 
+/// 8 KiB a binding: 6,400 bytes of logits on either side, but 12,800 of records that only the total
+/// needs.
+#[test]
+fn records_of_the_workspace_are_chunked() {
+    let tiny = Rig::with(|limits| limits.max_storage_buffer_binding_size = 8192);
+    let Some(tiny) = tiny else { return };
+    let case = Case::new(&mut Rng::new(9), &Preset::Lr.spec(), 200, 8, &Kind::TAME);
+    let [whole, chunked] = [Rig::usual().unwrap(), &tiny].map(|rig| {
+        let plan = rig.plan::<f32, f32>(&case, Options::default());
+        let on = OnDevice::dense::<f32, f32>(rig, &case);
+        let batch = Batch::new(200, &on.student, &on.teacher, &on.labels).total(&on.total);
+        rig.submit(&[&plan.bind(&batch).unwrap()]);
+        on.bits::<f32>().total()
+    });
+    assert!(
+        (chunked - whole).abs() <= 1e-5 * whole.abs(),
+        "{chunked}, {whole}"
+    );
+}
+
 #[test]
 fn split_rows_are_chunked() {
     let tiny = Rig::with(|limits| limits.max_storage_buffer_binding_size = 8192);
@@ -74,7 +94,7 @@ fn a_row_that_no_binding_holds_is_refused() {
     let case = Case::new(&mut Rng::new(1), &Preset::Kd.spec(), 2, 2048, &Kind::TAME);
     let plan = tiny.plan::<f32, f32>(&case, Options::default());
     let on_device = OnDevice::dense::<f32, f32>(&tiny, &case);
-    let error = plan.bind(&on_device.buffers()).unwrap_err();
+    let error = plan.bind(&on_device.batch()).unwrap_err();
     let Error::TooLarge {
         argument,
         needed,
@@ -90,5 +110,5 @@ fn a_row_that_no_binding_holds_is_refused() {
     // Half the bytes fit.
     let half = tiny.plan::<f16, f16>(&case, Options::default());
     let on_device = OnDevice::dense::<f16, f16>(&tiny, &case);
-    half.bind(&on_device.buffers()).unwrap();
+    half.bind(&on_device.batch()).unwrap();
 }
