@@ -8,14 +8,14 @@
 mod table;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student, copy_past_caches};
+use fused_kd::cpu::{Batch, Element, Options, Parallelism, Plan, copy_past_caches};
 use fused_kd::spec::{
     Divergence, LossSpec, LossSpecBuilder, Preset, Revision, RowStats, StatsLevel,
 };
 use half::bf16;
 
 /// A batch in memory.
-struct Batch<E> {
+struct Memory<E> {
     student: Vec<E>,
     teacher: Vec<E>,
     labels: Vec<i32>,
@@ -23,7 +23,7 @@ struct Batch<E> {
     stats: Vec<RowStats>,
 }
 
-impl<E: Element> Batch<E> {
+impl<E: Element> Memory<E> {
     fn new(rows: usize, classes: usize) -> Self {
         let noise = |range: f32| {
             let scatter = move |i: u32| i.wrapping_mul(0x9E37_79B9 ^ range.to_bits()) >> 8;
@@ -47,13 +47,18 @@ impl<E: Element> Batch<E> {
     }
 
     fn run(&mut self, plan: &Plan, level: StatsLevel) -> f32 {
-        let stats = match level {
-            StatsLevel::None => &mut [],
-            _ => &mut self.stats[..],
-        };
-        let rows = Rows::new(&self.teacher, &self.labels);
-        let place = Student::with_gradient(&self.student, &mut self.gradient);
-        plan.run(&rows, place, stats, Parallelism::Serial).unwrap()
+        let Self {
+            student,
+            teacher,
+            labels,
+            ..
+        } = self;
+        let mut batch = Batch::new(labels.len(), student, teacher, labels);
+        if level != StatsLevel::None {
+            batch = batch.stats(&mut self.stats);
+        }
+        plan.run(batch.gradient(&mut self.gradient), Parallelism::Serial)
+            .unwrap()
     }
 }
 
@@ -61,8 +66,8 @@ fn shapes<E: Element>(c: &mut Criterion, name: &str) {
     let mut group = c.benchmark_group(format!("cpu/lr/{name}"));
     group.sample_size(20);
     for [rows, classes] in table::shapes("cpu") {
-        let mut batch = Batch::<E>::new(rows, classes);
-        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
+        let mut batch = Memory::<E>::new(rows, classes);
+        let plan = Plan::new(&Preset::Lr.spec(), classes, Options::default()).unwrap();
         let shape = format!("{rows}x{classes}");
         let n = batch.bytes() / 8;
         let (from, mut to) = (vec![1.0_f32; n], vec![0.0; n]);
@@ -82,7 +87,7 @@ fn shapes<E: Element>(c: &mut Criterion, name: &str) {
 
 /// What each part of a specification costs at 1024×1000.
 fn specifications(c: &mut Criterion) {
-    let mut batch = Batch::<f32>::new(1024, 1000);
+    let mut batch = Memory::<f32>::new(1024, 1000);
     let mut group = c.benchmark_group("cpu/1024x1000");
     group.sample_size(20);
     group.throughput(Throughput::Bytes(batch.bytes() as u64));
@@ -118,7 +123,7 @@ fn specifications(c: &mut Criterion) {
         cases.push((name, of(&|kd| kd.divergence(divergence)), StatsLevel::Full));
     }
     for (name, spec, level) in cases {
-        let plan = Plan::new(&spec, 1000, level).unwrap();
+        let plan = Plan::new(&spec, 1000, Options::default().level(level)).unwrap();
         group.bench_function(name, |b| b.iter(|| batch.run(&plan, level)));
     }
     group.finish();

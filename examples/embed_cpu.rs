@@ -3,8 +3,8 @@
 //!
 //! cargo run --release --example embed_cpu --no-default-features
 
-use fused_kd::cpu::{Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{Preset, RowFlags, RowStats, StatsLevel};
+use fused_kd::cpu::{Batch, Options, Parallelism, Plan};
+use fused_kd::spec::{Preset, RowFlags, RowStats};
 
 const ROWS: usize = 64;
 const INPUTS: usize = 8;
@@ -12,7 +12,7 @@ const CLASSES: usize = 5;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Once: the loss and the number of classes are checked, and the hot call allocates nothing.
-    let plan = Plan::new(&Preset::Lr.spec(), CLASSES, StatsLevel::Full)?;
+    let plan = Plan::new(&Preset::Lr.spec(), CLASSES, Options::default())?;
 
     // The caller's own data. Every eighth time the teacher is sure of a wrong class.
     let x: Vec<f32> = (0..ROWS * INPUTS)
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut weights = [0.0_f32; INPUTS * CLASSES];
     let mut logits = vec![0.0_f32; ROWS * CLASSES];
     let mut stats = vec![RowStats::default(); ROWS];
+    let mut workspace = vec![0; plan.workspace_bytes(ROWS, Parallelism::Serial)];
     for step in 0..200 {
         for (row, out) in logits.chunks_exact_mut(CLASSES).enumerate() {
             for (c, out) in out.iter_mut().enumerate() {
@@ -52,12 +53,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         // One pass: loss, records, and the gradient over the logits.
-        let loss = plan.run(
-            &Rows::new(&teacher, &labels),
-            Student::in_place(&mut logits),
-            &mut stats,
-            Parallelism::Serial,
-        )?;
+        let batch = Batch::in_place(ROWS, &mut logits, &teacher, &labels)
+            .stats(&mut stats)
+            .workspace(&mut workspace);
+        let loss = plan.run(batch, Parallelism::Serial)?;
         for (i, w) in weights.iter_mut().enumerate() {
             let (input, c) = (i / CLASSES, i % CLASSES);
             let g: f32 = (0..ROWS)

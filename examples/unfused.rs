@@ -4,8 +4,8 @@
 //!
 //! cargo run --release --example unfused --no-default-features
 
-use fused_kd::cpu::{Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{Preset, RowStats, StatsLevel};
+use fused_kd::cpu::{Batch, Options, Parallelism, Plan};
+use fused_kd::spec::{Preset, RowStats};
 use std::time::{Duration, Instant};
 
 const ROWS: usize = 1024;
@@ -26,18 +26,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let labels: Vec<i32> = (0..ROWS).map(|row| (row * 7 % CLASSES) as i32).collect();
     let mut gradient = vec![0.0; ROWS * CLASSES];
     let mut stats = vec![RowStats::default(); ROWS];
-    let plan = Plan::new(&Preset::Lr.spec(), CLASSES, StatsLevel::Full)?;
+    let plan = Plan::new(&Preset::Lr.spec(), CLASSES, Options::default())?;
 
     let (mut fused, mut unfused) = (Duration::MAX, Duration::MAX);
     let (mut total, mut unfused_total) = (0.0, (0.0, Vec::new()));
     for _ in 0..20 {
         let start = Instant::now();
-        total = plan.run(
-            &Rows::new(&teacher, &labels),
-            Student::with_gradient(&student, &mut gradient),
-            &mut stats,
-            Parallelism::Serial,
-        )?;
+        let batch = Batch::new(ROWS, &student, &teacher, &labels);
+        let batch = batch.gradient(&mut gradient).stats(&mut stats);
+        total = plan.run(batch, Parallelism::Serial)?;
         fused = fused.min(start.elapsed());
         let start = Instant::now();
         unfused_total = loss_and_gradient(&student, &teacher, &labels);

@@ -51,19 +51,16 @@
 //! # Embedding
 //!
 //! ```
-//! use fused_kd::cpu::{Parallelism, Plan, Rows, Student};
-//! use fused_kd::spec::{Preset, RowFlags, RowStats, StatsLevel};
+//! use fused_kd::cpu::{Batch, Options, Parallelism, Plan};
+//! use fused_kd::spec::{Preset, RowFlags, RowStats};
 //!
-//! let plan = Plan::new(&Preset::Lr.spec(), 3, StatsLevel::Full)?;
+//! let plan = Plan::new(&Preset::Lr.spec(), 3, Options::default())?;
 //! let (teacher, labels) = ([2.0_f32, 1.0, 0.0, 0.0, 3.0, 1.0], [0, 0]);
 //! let mut student = [0.1_f32, 0.2, 0.3, 1.0, 0.0, -1.0];
 //! let mut stats = [RowStats::default(); 2];
-//! let loss = plan.run(
-//!     &Rows::new(&teacher, &labels),
-//!     Student::in_place(&mut student), // the gradient replaces the logits
-//!     &mut stats,
-//!     Parallelism::Serial,
-//! )?;
+//! // The gradient replaces the logits.
+//! let batch = Batch::in_place(2, &mut student, &teacher, &labels).stats(&mut stats);
+//! let loss = plan.run(batch, Parallelism::Serial)?;
 //! assert!(loss > 0.0);
 //! assert!(stats[1].flags.contains(RowFlags::WRONG)); // the teacher prefers class 1, the label is 0
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -41,12 +41,7 @@ pub(crate) fn matrices<S, T>(
     classes: usize,
     batch: &Batch<S, T>,
 ) -> Result<Strides, ArgumentError> {
-    let teacher = strided(
-        ["teacher", "teacher stride"],
-        batch.teacher.len(),
-        batch.teacher_stride,
-        [batch.rows, classes],
-    )?;
+    let teacher = teacher(classes, batch)?;
     let [student, gradient] = of_student(
         &batch.student,
         batch.student_stride,
@@ -59,6 +54,16 @@ pub(crate) fn matrices<S, T>(
         gradient,
         teacher,
     })
+}
+
+/// Length and stride of the teacher's logits.
+pub(crate) fn teacher<S, T>(classes: usize, batch: &Batch<S, T>) -> Result<usize, ArgumentError> {
+    strided(
+        ["teacher", "teacher stride"],
+        batch.teacher.len(),
+        batch.teacher_stride,
+        [batch.rows, classes],
+    )
 }
 
 /// Everything that a call on features is given; returns the strides.
@@ -203,7 +208,7 @@ pub(crate) fn stats_are_expected(level: StatsLevel, given: bool) -> Result<(), A
     match (level, given) {
         (StatsLevel::None, true) => Err(ArgumentError::Unused {
             argument: "stats",
-            why: "the plan was made with StatsLevel::None",
+            why: "the plan was made with StatsLevel::None; give no room for records",
         }),
         _ => Ok(()),
     }

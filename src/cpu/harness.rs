@@ -1,6 +1,7 @@
 //! The harness's operations on the CPU.
 
-use super::{FeaturePlan, FeatureRows, Parallelism, Plan, Rows, Student};
+use super::{Batch, FeaturePlan, Options, Parallelism, Plan};
+use crate::batch;
 use crate::engine::{
     AdamWStep, Engine, EngineError, FeatureBatch, Form, Product, RowBatch, SgdStep,
 };
@@ -44,7 +45,11 @@ impl Engine for Harness {
     }
 
     fn plan(&mut self, spec: &LossSpec, classes: usize) -> Result<Plan, EngineError> {
-        Ok(Plan::new(spec, classes, StatsLevel::None)?)
+        Ok(Plan::new(
+            spec,
+            classes,
+            Options::default().level(StatsLevel::None),
+        )?)
     }
 
     fn feature_plan(
@@ -249,12 +254,11 @@ impl Engine for Harness {
         labels: &Vec<i32>,
     ) -> Result<Vec<RowStats>, EngineError> {
         let len = rows * plan.classes();
+        let batch = Batch::new(rows, &student[..len], &teacher[..len], &labels[..rows]);
+        let batch = temperatures(plan, batch, &mut self.tau)?;
+        let mut stats = vec![RowStats::default(); rows];
         let full = plan.at_level(StatsLevel::Full);
-        let place = || Student::without_gradient(&student[..len]);
-        let rows = Rows::new(&teacher[..len], &labels[..rows]);
-        let rows = temperatures(plan, rows, &place(), &mut self.tau)?;
-        let mut stats = vec![RowStats::default(); rows.len()];
-        full.run(&rows, place(), &mut stats, Parallelism::Serial)?;
+        full.run(batch.stats(&mut stats), Parallelism::Serial)?;
         Ok(stats)
     }
 
@@ -303,47 +307,41 @@ impl Engine for Harness {
         batch: FeatureBatch<Self>,
     ) -> Result<(), EngineError> {
         let len = batch.rows * plan.width();
-        let mut rows = FeatureRows::new(&batch.target[..len], batch.rows).upstream(batch.upstream);
+        let (student, target) = (&mut batch.student[..len], &batch.target[..len]);
+        let mut all =
+            batch::FeatureBatch::in_place(batch.rows, student, target).upstream(batch.upstream);
         if let Some(weight) = batch.weight {
-            rows = rows.weight(&weight[..batch.rows]);
+            all = all.weight(&weight[..batch.rows]);
         }
-        let place = Student::in_place(&mut batch.student[..len]);
-        batch.total[0] += plan.run(&rows, place, &mut [], Parallelism::Serial)?;
+        batch.total[0] += plan.run(all, Parallelism::Serial)?;
         Ok(())
     }
 
     fn row(&mut self, plan: &Plan, batch: RowBatch<Self>) -> Result<(), EngineError> {
         let len = batch.rows * plan.classes();
-        let student = &mut batch.student[..len];
-        let mut rows = Rows::new(&batch.teacher[..len], &batch.labels[..batch.rows]);
+        let (teacher, labels) = (&batch.teacher[..len], &batch.labels[..batch.rows]);
+        let mut all = Batch::in_place(batch.rows, &mut batch.student[..len], teacher, labels);
         if let Some([weight, kd_weight]) = batch.weights {
-            rows = rows
+            all = all
                 .weight(&weight[..batch.rows])
                 .kd_weight(&kd_weight[..batch.rows]);
         }
-        let place = Student::without_gradient(student);
-        let rows = temperatures(plan, rows, &place, &mut self.tau)?;
-        batch.total[0] += plan.run(
-            &rows,
-            Student::in_place(student),
-            &mut [],
-            Parallelism::Serial,
-        )?;
+        let all = temperatures(plan, all, &mut self.tau)?;
+        batch.total[0] += plan.run(all, Parallelism::Serial)?;
         Ok(())
     }
 }
 
-/// The rows with their temperatures, where the loss has dynamic ones.
+/// The batch with its temperatures, where the loss has dynamic ones.
 fn temperatures<'a>(
     plan: &Plan,
-    rows: Rows<'a, f32>,
-    student: &Student<f32>,
+    batch: Batch<'a, f32, f32>,
     tau: &'a mut Vec<f32>,
-) -> Result<Rows<'a, f32>, ArgumentError> {
+) -> Result<Batch<'a, f32, f32>, ArgumentError> {
     if !matches!(plan.spec().temperature(), Temperature::Dtd(_)) {
-        return Ok(rows);
+        return Ok(batch);
     }
-    tau.resize(rows.len(), 0.0);
-    plan.dtd_temperatures(&rows, student, tau)?;
-    Ok(rows.tau(tau))
+    tau.resize(batch.rows, 0.0);
+    plan.dtd_temperatures(&batch, tau)?;
+    Ok(batch.tau(tau))
 }

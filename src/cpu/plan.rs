@@ -105,15 +105,21 @@ impl Plan {
         }
     }
 
-    /// The threads between which so many rows may be shared.
+    /// The threads between which a batch may be shared.
     fn threads(&self, rows: usize, parallelism: Parallelism) -> usize {
+        if !self.is_shared(rows) {
+            return 1;
+        }
         match parallelism {
             Parallelism::Serial => 1,
             #[cfg(feature = "rayon")]
-            Parallelism::Rayon if rows > LEAF / self.classes => rayon::current_num_threads(),
-            #[cfg(feature = "rayon")]
-            Parallelism::Rayon => 1,
+            Parallelism::Rayon => rayon::current_num_threads(),
         }
+    }
+
+    /// Whether so many rows are worth more than one thread.
+    fn is_shared(&self, rows: usize) -> bool {
+        rows > LEAF / self.classes
     }
 
     /// Runs the row program over a batch: returns `total = upstream · Σ_b loss_b · inv_n`, and writes
@@ -172,14 +178,9 @@ impl Plan {
         &self,
         batch: &Batch<S, T>,
     ) -> Result<Counts, ArgumentError> {
-        let strides = check::matrices(self.classes, batch)?;
+        let stride = check::teacher(self.classes, batch)?;
         check::row_inputs(self.classes, batch)?;
-        Ok(prologue::counts(
-            self.isa,
-            batch,
-            strides.teacher,
-            self.classes,
-        ))
+        Ok(prologue::counts(self.isa, batch, stride, self.classes))
     }
 
     /// The temperatures of dynamic temperature distillation, `tau[B]`, detached from the gradient:
@@ -264,7 +265,7 @@ impl<T: Element> Call<'_, T> {
         match self.parallelism {
             Parallelism::Serial => self.stretch(batch),
             #[cfg(feature = "rayon")]
-            Parallelism::Rayon if batch.rows > LEAF / self.plan.classes => {
+            Parallelism::Rayon if self.plan.is_shared(batch.rows) => {
                 let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
                 self.shared(batch, most + self.leaf())
             }

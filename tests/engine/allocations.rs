@@ -4,8 +4,10 @@
 mod counting;
 
 use counting::allocations;
-use fused_kd::cpu::{Element, FeaturePlan, FeatureRows, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{Distance, FeatureSpec, Preset, Relation, RowStats, StatsLevel, Temperature};
+use fused_kd::cpu::{Batch, Element, FeatureBatch, FeaturePlan, Options, Parallelism, Plan};
+use fused_kd::spec::{
+    ArgumentError, Distance, FeatureSpec, Preset, Relation, RowStats, StatsLevel, Temperature,
+};
 use half::{bf16, f16};
 
 /// Logits with every kind of row that takes a path of its own: right, wrong, masked, not finite.
@@ -18,56 +20,64 @@ fn logits<E: Element>(rows: usize, classes: usize, seed: usize) -> Vec<E> {
     (0..rows * classes).map(|i| E::from_f32(value(i))).collect()
 }
 
-/// A thread's first call with rows as long makes room for them.
-fn make_room(classes: usize) {
-    let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::None).unwrap();
-    let student = vec![0.0_f32; classes];
-    let mut gradient = student.clone();
-    let rows = Rows::new(&student, &[0]);
-    let mut call = || {
-        let student = Student::with_gradient(&student, &mut gradient);
-        plan.run(&rows, student, &mut [], Parallelism::Serial)
-    };
-    for most in [1, 0] {
-        let (allocated, answer) = allocations(&mut call);
-        answer.unwrap();
-        assert!(allocated <= most, "{classes} classes");
+/// Without a workspace a thread's first call with rows as long makes room for them, and keeps it.
+#[test]
+fn a_threads_first_call_allocates_once() {
+    for classes in [1000, 5000] {
+        let plan = Plan::new(&Preset::Lr.spec(), classes, Options::default()).unwrap();
+        let student = vec![0.0_f32; classes];
+        let mut gradient = student.clone();
+        let mut call = || {
+            let batch = Batch::new(1, &student, &student, &[0]).gradient(&mut gradient);
+            plan.run(batch, Parallelism::Serial)
+        };
+        for most in [1, 0] {
+            let (allocated, answer) = allocations(&mut call);
+            answer.unwrap();
+            assert!(allocated <= most, "{classes} classes");
+        }
     }
 }
 
 fn serial_calls_allocate_nothing<S: Element, T: Element>() {
-    make_room(1000);
-    make_room(5000);
     for preset in Preset::ALL {
         // 5000 classes are more than one group of a long sum; 40 · 5000 more than one leaf
         // of the total.
         for (rows, classes) in [(0, 3), (1, 1), (7, 10), (4000, 10), (40, 100), (40, 5000)] {
             for level in [StatsLevel::None, StatsLevel::Loss, StatsLevel::Full] {
-                let plan = Plan::new(&preset.spec(), classes, level).unwrap();
-                let mut student = logits::<S>(rows, classes, 1);
-                let mut gradient = student.clone();
+                let options = Options::default().level(level);
+                let plan = Plan::new(&preset.spec(), classes, options).unwrap();
+                let student = logits::<S>(rows, classes, 1);
+                let (mut gradient, mut room) = (student.clone(), student.clone());
                 let teacher = logits::<T>(rows, classes, 2);
                 let labels: Vec<i32> = (0..rows)
                     .map(|b| if b == 5 { -100 } else { (b % classes) as i32 })
                     .collect();
                 let weight: Vec<f32> = (0..rows).map(|b| (b % 3) as f32).collect();
                 let mut tau = vec![1.0; rows];
-                let records = if level == StatsLevel::None { 0 } else { rows };
-                let mut stats = vec![RowStats::default(); records];
+                let mut stats = vec![RowStats::default(); rows];
+                let bytes = plan.workspace_bytes(rows, Parallelism::Serial);
+                let mut workspace = vec![0xA5; bytes];
                 let (allocated, answer) = allocations(|| {
-                    let mut rows = Rows::new(&teacher, &labels)
-                        .weight(&weight)
-                        .kd_weight(&weight);
-                    rows = rows.counts(plan.counts(&rows)?);
-                    if let Temperature::Dtd(_) = plan.spec().temperature() {
-                        let student = Student::without_gradient(&student);
-                        plan.dtd_temperatures(&rows, &student, &mut tau)?;
-                        rows = rows.tau(&tau);
+                    let batch = Batch::new(rows, &student, &teacher, &labels).weight(&weight);
+                    let counts = plan.counts(&batch)?;
+                    let dynamic = matches!(plan.spec().temperature(), Temperature::Dtd(_));
+                    if dynamic {
+                        plan.dtd_temperatures(&batch, &mut tau)?;
                     }
-                    let apart = Student::with_gradient(&student, &mut gradient);
-                    plan.run(&rows, apart, &mut stats, Parallelism::Serial)?;
-                    let in_place = Student::in_place(&mut student);
-                    plan.run(&rows, in_place, &mut stats, Parallelism::Serial)
+                    let apart = Batch::new(rows, &student, &teacher, &labels);
+                    let over = Batch::in_place(rows, &mut gradient, &teacher, &labels);
+                    for mut batch in [apart.gradient(&mut room), over] {
+                        if level != StatsLevel::None {
+                            batch = batch.stats(&mut stats);
+                        }
+                        if dynamic {
+                            batch = batch.tau(&tau);
+                        }
+                        let batch = batch.weight(&weight).kd_weight(&weight).counts(counts);
+                        plan.run(batch.workspace(&mut workspace), Parallelism::Serial)?;
+                    }
+                    Ok::<_, ArgumentError>(())
                 });
                 answer.unwrap();
                 assert_eq!(allocated, 0, "{preset:?}, {rows} rows of {classes} classes");
@@ -97,9 +107,10 @@ fn feature_calls_allocate_nothing() {
             let weight: Vec<f32> = (0..rows).map(|b| (b % 3) as f32).collect();
             let mut distances = vec![0.0; rows];
             let (allocated, answer) = allocations(|| {
-                let rows = FeatureRows::new(&target, rows).weight(&weight);
-                let place = Student::in_place(&mut student);
-                plan.run(&rows, place, &mut distances, Parallelism::Serial)
+                let batch = FeatureBatch::in_place(rows, &mut student, &target)
+                    .weight(&weight)
+                    .distances(&mut distances);
+                plan.run(batch, Parallelism::Serial)
             });
             answer.unwrap();
             assert_eq!(
@@ -112,15 +123,11 @@ fn feature_calls_allocate_nothing() {
 
 #[test]
 fn refusals_allocate_nothing() {
-    let plan = Plan::new(&Preset::Kd.spec(), 3, StatsLevel::None).unwrap();
+    let plan = Plan::new(&Preset::Kd.spec(), 3, Options::default()).unwrap();
     let (student, teacher) = ([0.0_f32; 3], [0.0_f32; 3]);
     let (allocated, answer) = allocations(|| {
-        plan.run(
-            &Rows::new(&teacher, &[3]),
-            Student::without_gradient(&student),
-            &mut [],
-            Parallelism::Serial,
-        )
+        let batch = Batch::new(1, &student, &teacher, &[3]);
+        plan.run(batch, Parallelism::Serial)
     });
     answer.unwrap_err();
     assert_eq!(allocated, 0);

@@ -1,11 +1,11 @@
 //! The CPU engine, in turns with copies of as many bytes on the same threads.
 
-use super::batch::Batch;
 use super::cases::Case;
+use super::logits::Logits;
 use super::{Timing, median};
-use crate::batch::{Element, Rows, Student};
+use crate::batch::{Batch, Element};
 use crate::cli::failure::{Failure, failed};
-use crate::cpu::{Isa, Parallelism, Plan, copy_past_caches};
+use crate::cpu::{Isa, Options, Parallelism, Plan, copy_past_caches};
 use crate::spec::{ArgumentError, Format, RowStats, StatsLevel};
 use half::{bf16, f16};
 use miette::Report;
@@ -67,10 +67,8 @@ impl Cpu {
     }
 
     fn time_as<S: Element>(&self, case: &Case, samples: usize) -> Result<Timing, Report> {
-        let plan = Plan::new(&case.spec, case.shape.classes, case.level);
-        let plan = plan
-            .and_then(|plan| plan.with_isa(self.isa))
-            .map_err(Report::msg)?;
+        let options = Options::default().level(case.level).isa(self.isa);
+        let plan = Plan::new(&case.spec, case.shape.classes, options).map_err(Report::msg)?;
         let mut call = Call::<S>::new(case);
         let mut copies = Copies::new(case.bytes() / 2);
         let parallelism = match self.threads() {
@@ -106,16 +104,16 @@ impl Cpu {
 
 /// A batch, and what is written of it.
 struct Call<S> {
-    batch: Batch<S>,
+    logits: Logits<S>,
     gradient: Vec<S>,
     stats: Vec<RowStats>,
 }
 
 impl<S: Element> Call<S> {
     fn new(case: &Case) -> Self {
-        let batch = Batch::new(case.shape, case.noise);
+        let logits = Logits::new(case.shape, case.noise);
         let elements = if case.gradient {
-            batch.student.len()
+            logits.student.len()
         } else {
             0
         };
@@ -124,19 +122,26 @@ impl<S: Element> Call<S> {
             _ => case.shape.rows,
         };
         Self {
-            batch,
+            logits,
             gradient: vec![S::zeroed(); elements],
             stats: vec![RowStats::default(); records],
         }
     }
 
     fn run(&mut self, plan: &Plan, parallelism: Parallelism) -> Result<f32, ArgumentError> {
-        let rows = Rows::new(&self.batch.teacher, &self.batch.labels);
-        let student = match &mut self.gradient[..] {
-            [] => Student::without_gradient(&self.batch.student),
-            gradient => Student::with_gradient(&self.batch.student, gradient),
-        };
-        plan.run(&rows, student, &mut self.stats, parallelism)
+        let Logits {
+            student,
+            teacher,
+            labels,
+        } = &self.logits;
+        let mut batch = Batch::new(labels.len(), student, teacher, labels);
+        if !self.gradient.is_empty() {
+            batch = batch.gradient(&mut self.gradient);
+        }
+        if !self.stats.is_empty() {
+            batch = batch.stats(&mut self.stats);
+        }
+        plan.run(batch, parallelism)
     }
 
     /// The same for the time that it takes.

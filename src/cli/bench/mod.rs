@@ -1,10 +1,10 @@
 //! `fused-kd bench`: the row program's speed as a fraction of this machine's copy bandwidth.
 
-mod batch;
 mod cases;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod logits;
 mod report;
 mod step;
 mod table;

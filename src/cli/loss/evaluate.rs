@@ -4,14 +4,14 @@ use super::inputs::{Files, Inputs};
 use super::logits::Logits;
 use super::records::Records;
 use crate::auto::{Choice, Device, EngineName};
-use crate::batch::{Element, Rows, Student};
+use crate::batch::{Batch, Element};
 use crate::cli::failure::failed;
-use crate::cpu::{Parallelism, Plan};
+use crate::cpu::{Options, Parallelism, Plan};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::data::ArrayPath;
-use crate::reference::{self, Batch};
-use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, StatsLevel, Temperature};
+use crate::reference;
+use crate::spec::{ArgumentError, LossSpec, RowStats, SpecError, Temperature};
 #[cfg(feature = "wgpu")]
 use crate::wgsl;
 use miette::Report;
@@ -54,43 +54,36 @@ struct RowEngine<'a> {
 }
 
 impl RowEngine<'_> {
-    /// The gradient is written over the student's logits. Returns the total.
+    /// Runs the batch, and gives its total.
     fn run<S: Element, T: Element>(
         &self,
-        rows: Rows<T>,
-        student: &mut [S],
+        batch: Batch<S, T>,
         classes: usize,
-        stats: &mut [RowStats],
     ) -> Result<f32, Refusal> {
         let dynamic = matches!(self.spec.temperature(), Temperature::Dtd(_));
-        let mut tau = vec![0.0; stats.len()];
+        let mut tau = vec![0.0; batch.rows];
+        let mut batch = batch;
         // Both have the same calls.
         #[cfg(any(feature = "cuda", feature = "wgpu"))]
         macro_rules! on_gpu {
             ($module:ident, $gpu:ident) => {{
                 let options = $module::Options::default().formats(S::FORMAT, T::FORMAT);
                 let plan = $gpu.plan(&self.spec, classes, options)?;
-                let rows = if dynamic {
-                    let student = Student::without_gradient(student);
-                    $gpu.dtd_temperatures(&plan, &rows, &student, &mut tau)?;
-                    rows.tau(&tau)
-                } else {
-                    rows
-                };
-                Ok($gpu.run(&plan, &rows, Student::in_place(student), stats)?)
+                if dynamic {
+                    $gpu.dtd_temperatures(&plan, &batch, &mut tau)?;
+                    batch = batch.tau(&tau);
+                }
+                Ok($gpu.run(&plan, batch)?)
             }};
         }
         match &self.device {
             Device::Cpu => {
-                let plan = Plan::new(&self.spec, classes, StatsLevel::Full)?;
-                let rows = if dynamic {
-                    let student = Student::without_gradient(student);
-                    plan.dtd_temperatures(&rows, &student, &mut tau)?;
-                    rows.tau(&tau)
-                } else {
-                    rows
-                };
-                Ok(plan.run(&rows, Student::in_place(student), stats, Parallelism::Rayon)?)
+                let plan = Plan::new(&self.spec, classes, Options::default())?;
+                if dynamic {
+                    plan.dtd_temperatures(&batch, &mut tau)?;
+                    batch = batch.tau(&tau);
+                }
+                Ok(plan.run(batch, Parallelism::Rayon)?)
             }
             Device::Reference => Err(Refusal::Other(Report::msg("the reference takes f8"))),
             #[cfg(feature = "cuda")]
@@ -146,7 +139,7 @@ fn on_reference(
     upstream: f32,
 ) -> Result<Evaluation, ArgumentError> {
     let (student, teacher) = (inputs.student.into_double(), inputs.teacher.into_double());
-    let mut batch = Batch {
+    let mut batch = reference::Batch {
         student: &student,
         teacher: &teacher,
         classes: inputs.classes,
@@ -278,20 +271,21 @@ impl Call<'_> {
         teacher: &[T],
         gradient: fn(Vec<S>) -> Logits,
     ) -> Result<Ran, Refusal> {
-        let mut rows = Rows::new(teacher, &self.labels).upstream(self.upstream);
+        let rows = self.labels.len();
+        let mut stats = vec![RowStats::default(); rows];
+        let mut batch = Batch::in_place(rows, &mut student, teacher, &self.labels)
+            .upstream(self.upstream)
+            .stats(&mut stats);
         if let Some(weight) = &self.weight {
-            rows = rows.weight(weight);
+            batch = batch.weight(weight);
         }
         if let Some(kd_weight) = &self.kd_weight {
-            rows = rows.kd_weight(kd_weight);
+            batch = batch.kd_weight(kd_weight);
         }
         if let Some(tau) = &self.tau {
-            rows = rows.tau(tau);
+            batch = batch.tau(tau);
         }
-        let mut stats = vec![RowStats::default(); self.labels.len()];
-        let total = self
-            .engine
-            .run(rows, &mut student, self.classes, &mut stats)?;
+        let total = self.engine.run(batch, self.classes)?;
         Ok((total, gradient(student), stats))
     }
 }

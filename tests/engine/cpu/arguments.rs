@@ -1,7 +1,7 @@
 //! Everything that a call refuses: the exact error, and nothing written.
 
 use super::{SENTINEL, sentinels};
-use fused_kd::cpu::{Counts, Parallelism, Plan, Rows, Student};
+use fused_kd::cpu::{Batch, Counts, Options, Parallelism, Plan};
 use fused_kd::spec::{
     ArgumentError, LossSpec, Preset, RowStats, SpecError, StatsLevel, Temperature,
 };
@@ -11,6 +11,7 @@ const CLASSES: usize = 4;
 
 /// The arguments of a call that succeeds; each entry of the tables spoils one of them.
 struct Call {
+    rows: usize,
     spec: LossSpec,
     level: StatsLevel,
     student: Vec<f32>,
@@ -30,6 +31,7 @@ struct Call {
 impl Call {
     fn new() -> Self {
         Self {
+            rows: ROWS,
             spec: Preset::Kd.spec(),
             level: StatsLevel::Full,
             student: vec![0.5; ROWS * CLASSES],
@@ -57,61 +59,66 @@ impl Call {
     }
 
     fn plan(&self) -> Plan {
-        Plan::new(&self.spec, CLASSES, self.level).unwrap()
+        Plan::new(&self.spec, CLASSES, Options::default().level(self.level)).unwrap()
     }
 
-    fn rows(&self) -> Rows<'_, f32> {
-        let mut rows = Rows::new(&self.teacher, &self.labels).upstream(self.upstream);
-        if let Some(stride) = self.teacher_stride {
-            rows = rows.teacher_stride(stride);
-        }
-        if let Some(weight) = &self.weight {
-            rows = rows.weight(weight);
-        }
-        if let Some(kd_weight) = &self.kd_weight {
-            rows = rows.kd_weight(kd_weight);
-        }
-        if let Some(tau) = &self.tau {
-            rows = rows.tau(tau);
-        }
-        rows
-    }
-
-    fn strided<'a>(&self, mut student: Student<'a, f32>) -> Student<'a, f32> {
+    fn complete<'a>(&'a self, mut batch: Batch<'a, f32, f32>) -> Batch<'a, f32, f32> {
+        batch = batch.upstream(self.upstream);
         if let Some(stride) = self.student_stride {
-            student = student.stride(stride);
+            batch = batch.student_stride(stride);
         }
         if let Some(stride) = self.gradient_stride {
-            student = student.gradient_stride(stride);
+            batch = batch.gradient_stride(stride);
         }
-        student
+        if let Some(stride) = self.teacher_stride {
+            batch = batch.teacher_stride(stride);
+        }
+        if let Some(weight) = &self.weight {
+            batch = batch.weight(weight);
+        }
+        if let Some(kd_weight) = &self.kd_weight {
+            batch = batch.kd_weight(kd_weight);
+        }
+        if let Some(tau) = &self.tau {
+            batch = batch.tau(tau);
+        }
+        batch
+    }
+
+    /// What only reads.
+    fn batch(&self) -> Batch<'_, f32, f32> {
+        self.complete(Batch::new(
+            self.rows,
+            &self.student,
+            &self.teacher,
+            &self.labels,
+        ))
     }
 
     /// The answer with the gradient apart, which has to have written nothing if it is an error.
     fn apart(&self) -> Result<f32, ArgumentError> {
         let (mut gradient, mut stats) = (self.gradient.clone(), self.stats.clone());
-        let student = Student::with_gradient(&self.student, &mut gradient);
-        let answer = self.plan().run(
-            &self.rows(),
-            self.strided(student),
-            &mut stats,
-            Parallelism::Serial,
-        );
-        if answer.is_err() {
-            assert_eq!(gradient, self.gradient);
-            assert_eq!(stats, self.stats);
+        let mut total = SENTINEL;
+        let batch = self.batch().gradient(&mut gradient).stats(&mut stats);
+        let answer = self
+            .plan()
+            .run(batch.total(&mut total), Parallelism::Serial);
+        match answer {
+            Ok(returned) => assert_eq!(total, returned),
+            Err(_) => {
+                assert_eq!(gradient, self.gradient);
+                assert_eq!(stats, self.stats);
+                assert_eq!(total, SENTINEL);
+            }
         }
         answer
     }
 
     fn in_place(&self) -> Result<f32, ArgumentError> {
         let (mut student, mut stats) = (self.student.clone(), self.stats.clone());
-        let answer = self.plan().run(
-            &self.rows(),
-            self.strided(Student::in_place(&mut student)),
-            &mut stats,
-            Parallelism::Serial,
-        );
+        let batch = Batch::in_place(self.rows, &mut student, &self.teacher, &self.labels);
+        let batch = self.complete(batch).stats(&mut stats);
+        let answer = self.plan().run(batch, Parallelism::Serial);
         if answer.is_err() {
             assert_eq!(student, self.student);
             assert_eq!(stats, self.stats);
@@ -121,10 +128,8 @@ impl Call {
 
     fn without_gradient(&self) -> Result<f32, ArgumentError> {
         let mut stats = self.stats.clone();
-        let student = self.strided(Student::without_gradient(&self.student));
-        let answer = self
-            .plan()
-            .run(&self.rows(), student, &mut stats, Parallelism::Serial);
+        let batch = self.batch().stats(&mut stats);
+        let answer = self.plan().run(batch, Parallelism::Serial);
         if answer.is_err() {
             assert_eq!(stats, self.stats);
         }
@@ -134,10 +139,7 @@ impl Call {
     /// The answer of [`Plan::dtd_temperatures`] into `len` temperatures.
     fn dtd(&self, len: usize) -> Result<(), ArgumentError> {
         let mut tau = vec![SENTINEL; len];
-        let student = self.strided(Student::without_gradient(&self.student));
-        let answer = self
-            .plan()
-            .dtd_temperatures(&self.rows(), &student, &mut tau);
+        let answer = self.plan().dtd_temperatures(&self.batch(), &mut tau);
         if answer.is_err() {
             assert_eq!(tau, vec![SENTINEL; len]);
         }
@@ -214,6 +216,8 @@ fn of_rows() -> Vec<Entry> {
             |c| c.teacher_stride = Some(usize::MAX / 2),
             too_large(usize::MAX / 2),
         ),
+        (|c| c.labels.truncate(2), length("labels", 2, 3)),
+        (|c| c.labels.push(0), length("labels", 4, 3)),
         (|c| c.labels[1] = 4, label(1, 4)),
         (|c| c.labels[0] = -1, label(0, -1)),
         (|c| c.labels[2] = -99, label(2, -99)),
@@ -324,7 +328,7 @@ fn of_the_row_program() -> Vec<Entry> {
             |c| c.level = StatsLevel::None,
             unused(
                 "stats",
-                "the plan was made with StatsLevel::None; pass an empty slice",
+                "the plan was made with StatsLevel::None; give no room for records",
             ),
         ),
         (
@@ -417,13 +421,13 @@ fn counts_refuse_what_they_read() {
     for (spoil, expected) in of_rows() {
         let mut call = Call::new();
         spoil(&mut call);
-        refused(call.plan().counts(&call.rows()), &expected);
+        refused(call.plan().counts(&call.batch()), &expected);
     }
     for (spoil, _) in [of_the_student(), of_the_row_program()].concat() {
         let mut call = Call::new();
         spoil(&mut call);
         let counts = Counts { right: 3, wrong: 0 };
-        assert_eq!(call.plan().counts(&call.rows()), Ok(counts));
+        assert_eq!(call.plan().counts(&call.batch()), Ok(counts));
     }
 }
 
@@ -449,9 +453,9 @@ fn dynamic_temperatures_refuse_what_they_read() {
     refused(Call::per_row(&[1.0; 3]).dtd(ROWS), &unused);
 }
 
-/// Without labels there are no rows, and dense matrices with something in them do not fit that.
+/// Dense matrices with something in them do not fit no rows.
 #[test]
-fn logits_without_labels_are_refused() {
+fn logits_without_rows_are_refused() {
     let empty = |argument| ArgumentError::Length {
         argument,
         given: 12,
@@ -459,7 +463,7 @@ fn logits_without_labels_are_refused() {
         rows: 0,
     };
     let mut call = Call::new();
-    call.labels.clear();
+    (call.rows, call.labels) = (0, Vec::new());
     call.stats.clear();
     refused(call.apart(), &empty("teacher"));
     call.teacher.clear();
@@ -471,7 +475,7 @@ fn logits_without_labels_are_refused() {
     assert_eq!(call.apart(), Ok(0.0));
     // Buffers with a stride of their own may be longer than their rows.
     let mut call = Call::new();
-    call.labels.clear();
+    (call.rows, call.labels) = (0, Vec::new());
     call.stats.clear();
     for stride in [
         &mut call.student_stride,
@@ -522,14 +526,14 @@ fn messages_name_the_argument_what_was_given_and_what_would_be_right() {
         spoil(&mut call);
         let message = call.apart().unwrap_err().to_string();
         assert_eq!(message, expected.to_string());
-        let remedies = ["needed", "must be", "pass ", "give ", "compute ", "use "];
+        let remedies = ["needed", "must be", "give ", "compute ", "use "];
         assert!(remedies.iter().any(|r| message.contains(r)), "{message}");
     }
 }
 
 #[test]
 fn a_plan_needs_classes_that_kernels_can_index() {
-    let plan = |classes| Plan::new(&Preset::Kd.spec(), classes, StatsLevel::Full);
+    let plan = |classes| Plan::new(&Preset::Kd.spec(), classes, Options::default());
     for given in [0, 1 << 31, u32::MAX as usize, usize::MAX] {
         let error = plan(given).unwrap_err();
         assert_eq!(error, SpecError::Classes { given });

@@ -1,8 +1,8 @@
 //! How much of the records is written changes neither total nor gradient.
 
-use super::{SENTINEL, plan, rows, sentinels, temperatures};
+use super::{SENTINEL, batch, plan, sentinels, temperatures};
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Parallelism, Student};
+use fused_kd::cpu::Parallelism;
 use fused_kd::spec::{Preset, RowStats, StatsLevel};
 
 fn at(case: &Case, level: StatsLevel) -> (u32, Vec<u32>, Vec<RowStats>) {
@@ -12,14 +12,12 @@ fn at(case: &Case, level: StatsLevel) -> (u32, Vec<u32>, Vec<RowStats>) {
         StatsLevel::None => Vec::new(),
         _ => sentinels(case.labels.len()),
     };
-    let total = plan(case, level)
-        .run(
-            &rows(case, &case.teacher, tau.as_deref()),
-            Student::with_gradient(&case.student, &mut gradient),
-            &mut stats,
-            Parallelism::Serial,
-        )
-        .unwrap();
+    let mut batch =
+        batch(case, &case.student, &case.teacher, tau.as_deref()).gradient(&mut gradient);
+    if level != StatsLevel::None {
+        batch = batch.stats(&mut stats);
+    }
+    let total = plan(case, level).run(batch, Parallelism::Serial).unwrap();
     let bits = gradient.iter().map(|g| g.to_bits()).collect();
     (total.to_bits(), bits, stats)
 }
@@ -71,13 +69,9 @@ fn without_a_gradient_total_and_records_are_the_same() {
         let (total, _, full) = at(&case, StatsLevel::Full);
         let tau = temperatures(&case, &case.student);
         let mut stats = sentinels(30);
+        let batch = batch(&case, &case.student, &case.teacher, tau.as_deref());
         let alone = plan(&case, StatsLevel::Full)
-            .run(
-                &rows(&case, &case.teacher, tau.as_deref()),
-                Student::without_gradient(&case.student),
-                &mut stats,
-                Parallelism::Serial,
-            )
+            .run(batch.stats(&mut stats), Parallelism::Serial)
             .unwrap();
         assert_eq!(total, alone.to_bits());
         let bytes = bytemuck::cast_slice::<RowStats, u8>;

@@ -1,11 +1,13 @@
 //! The CPU engine's own promises, beside agreement with the oracle: what it refuses, where it
 //! writes, and that neither strides nor threads change a bit.
 
+mod absent;
 mod arguments;
 mod influence;
 mod levels;
 #[cfg(target_pointer_width = "64")]
 mod offsets;
+mod raw;
 mod reductions;
 mod rows;
 mod strides;
@@ -13,7 +15,7 @@ mod strides;
 mod threads;
 
 use crate::parity::cases::Case;
-use fused_kd::cpu::{Element, Parallelism, Plan, Rows, Student};
+use fused_kd::cpu::{Batch, Element, Options, Parallelism, Plan};
 use fused_kd::spec::{RowStats, StatsLevel, Temperature};
 
 /// What one call gives back; compared bit by bit, so that NaN equals NaN and −0 is not 0.
@@ -32,16 +34,26 @@ fn sentinels(rows: usize) -> Vec<RowStats> {
     vec![bytemuck::cast([SENTINEL; 16]); rows]
 }
 
-/// The rows of a case, over its teacher in any type. `tau` is for [`temperatures`].
-fn rows<'a, T>(case: &'a Case, teacher: &'a [T], tau: Option<&'a [f32]>) -> Rows<'a, T> {
-    let rows = Rows::new(teacher, &case.labels)
-        .weight(&case.weight)
-        .kd_weight(&case.kd_weight)
-        .upstream(case.upstream);
-    match tau {
-        Some(tau) => rows.tau(tau),
-        None => rows,
-    }
+/// The batch of a case, over its logits in any types.
+fn batch<'a, S, T>(
+    case: &'a Case,
+    student: &'a [S],
+    teacher: &'a [T],
+    tau: Option<&'a [f32]>,
+) -> Batch<'a, S, T> {
+    let batch = Batch::new(case.labels.len(), student, teacher, &case.labels);
+    case.complete(batch, tau)
+}
+
+/// The same with the gradient over the student's logits.
+fn in_place<'a, S, T>(
+    case: &'a Case,
+    student: &'a mut [S],
+    teacher: &'a [T],
+    tau: Option<&'a [f32]>,
+) -> Batch<'a, S, T> {
+    let batch = Batch::in_place(case.labels.len(), student, teacher, &case.labels);
+    case.complete(batch, tau)
 }
 
 /// What the specification asks for: the case's own temperatures, dynamic ones, or none.
@@ -51,17 +63,13 @@ fn temperatures<S: Element>(case: &Case, student: &[S]) -> Option<Vec<f32>> {
     };
     let mut tau = vec![0.0; case.labels.len()];
     plan(case, StatsLevel::Full)
-        .dtd_temperatures(
-            &rows(case, &case.teacher, None),
-            &Student::without_gradient(student),
-            &mut tau,
-        )
+        .dtd_temperatures(&batch(case, student, &case.teacher, None), &mut tau)
         .unwrap();
     Some(tau)
 }
 
 fn plan(case: &Case, level: StatsLevel) -> Plan {
-    Plan::new(&case.spec, case.classes, level).unwrap()
+    Plan::new(&case.spec, case.classes, Options::default().level(level)).unwrap()
 }
 
 /// The case's student in another type.
@@ -77,9 +85,9 @@ fn run<S: Element + bytemuck::Pod>(case: &Case, parallelism: Parallelism) -> Bit
     let mut stats = sentinels(case.labels.len());
     let total = plan(case, StatsLevel::Full)
         .run(
-            &rows(case, &case.teacher, tau.as_deref()),
-            Student::with_gradient(&student, &mut gradient),
-            &mut stats,
+            batch(case, &student, &case.teacher, tau.as_deref())
+                .gradient(&mut gradient)
+                .stats(&mut stats),
             parallelism,
         )
         .unwrap();

@@ -1,8 +1,8 @@
 //! Row offsets beyond 2³¹ elements, over memory that is only touched where rows are.
 
-use super::{plan, rows, sentinels, student};
+use super::{batch, in_place, plan, sentinels, student};
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Parallelism, Student};
+use fused_kd::cpu::{Batch, Parallelism};
 use fused_kd::spec::{Preset, RowStats, StatsLevel};
 use half::bf16;
 
@@ -27,15 +27,9 @@ fn near(matrix: &[bf16], stride: usize) -> Vec<bf16> {
 }
 
 /// The total's bits and the records.
-fn call(
-    case: &Case,
-    teacher: &[bf16],
-    stride: usize,
-    place: Student<bf16>,
-) -> (u32, Vec<RowStats>) {
+fn call(case: &Case, batch: Batch<bf16, bf16>) -> (u32, Vec<RowStats>) {
     let mut stats = sentinels(2);
-    let rows = rows(case, teacher, None).teacher_stride(stride);
-    let total = plan(case, StatsLevel::Full).run(&rows, place, &mut stats, Parallelism::Serial);
+    let total = plan(case, StatsLevel::Full).run(batch.stats(&mut stats), Parallelism::Serial);
     (total.unwrap().to_bits(), stats)
 }
 
@@ -47,19 +41,23 @@ fn rows_beyond_thirty_two_bits_are_found() {
     let logits = student::<bf16>(&case);
     let teacher: Vec<bf16> = case.teacher.iter().map(|&z| bf16::from_f32(z)).collect();
     let mut gradient = logits.clone();
-    let expected = call(&case, &teacher, CLASSES, Student::in_place(&mut gradient));
+    let expected = call(&case, in_place(&case, &mut gradient, &teacher, None));
     for stride in STRIDES {
         let Some(mut far) = far_apart(&logits, stride) else {
             return;
         };
-        let place = Student::in_place(&mut far).stride(stride);
-        assert_eq!(call(&case, &teacher, CLASSES, place), expected, "in place");
+        let over = in_place(&case, &mut far, &teacher, None).student_stride(stride);
+        assert_eq!(call(&case, over), expected, "in place");
         assert_eq!(near(&far, stride), gradient);
 
         far[..CLASSES].fill(bf16::NAN);
         far[stride..].fill(bf16::NAN);
-        let place = Student::with_gradient(&logits, &mut far).gradient_stride(stride);
-        assert_eq!(call(&case, &teacher, CLASSES, place), expected, "apart");
+        let apart = batch(&case, &logits, &teacher, None).gradient(&mut far);
+        assert_eq!(
+            call(&case, apart.gradient_stride(stride)),
+            expected,
+            "apart"
+        );
         assert_eq!(near(&far, stride), gradient);
         drop(far);
 
@@ -67,8 +65,8 @@ fn rows_beyond_thirty_two_bits_are_found() {
             return;
         };
         let mut apart = logits.clone();
-        let place = Student::with_gradient(&logits, &mut apart);
-        assert_eq!(call(&case, &far, stride, place), expected, "teacher");
+        let from = batch(&case, &logits, &far, None).teacher_stride(stride);
+        assert_eq!(call(&case, from.gradient(&mut apart)), expected, "teacher");
         assert_eq!(apart, gradient);
     }
 }

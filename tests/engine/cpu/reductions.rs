@@ -1,8 +1,8 @@
 //! What the rows' losses are divided by.
 
-use super::{plan, rows};
+use super::{batch, plan};
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Counts, Parallelism, Rows, Student};
+use fused_kd::cpu::{Batch, Counts, Parallelism};
 use fused_kd::reference;
 use fused_kd::spec::{LossSpec, Reduction, Revision, RowFlags, RowStats, StatsLevel};
 
@@ -18,29 +18,27 @@ fn part(
     counts: Option<Counts>,
 ) -> (f32, Vec<f32>, Vec<RowStats>) {
     let logits = of.start * case.classes..of.end * case.classes;
-    let mut rows = Rows::new(&case.teacher[logits.clone()], &case.labels[of.clone()])
-        .weight(&case.weight[of.clone()])
-        .kd_weight(&case.kd_weight[of.clone()])
-        .upstream(case.upstream);
-    if let Some(counts) = counts {
-        rows = rows.counts(counts);
-    }
     let mut gradient = vec![0.0; logits.len()];
     let mut stats = vec![RowStats::default(); of.len()];
+    let [student, teacher] = [&case.student, &case.teacher].map(|all| &all[logits.clone()]);
+    let mut batch = Batch::new(of.len(), student, teacher, &case.labels[of.clone()])
+        .weight(&case.weight[of.clone()])
+        .kd_weight(&case.kd_weight[of.clone()])
+        .upstream(case.upstream)
+        .gradient(&mut gradient)
+        .stats(&mut stats);
+    if let Some(counts) = counts {
+        batch = batch.counts(counts);
+    }
     let total = plan(case, StatsLevel::Full)
-        .run(
-            &rows,
-            Student::with_gradient(&case.student[logits], &mut gradient),
-            &mut stats,
-            Parallelism::Serial,
-        )
+        .run(batch, Parallelism::Serial)
         .unwrap();
     (total, gradient, stats)
 }
 
 fn counts(case: &Case) -> Counts {
-    let rows = rows(case, &case.teacher, None);
-    plan(case, StatsLevel::Full).counts(&rows).unwrap()
+    let batch = batch(case, &case.student, &case.teacher, None);
+    plan(case, StatsLevel::Full).counts(&batch).unwrap()
 }
 
 #[test]

@@ -2,11 +2,8 @@
 
 use super::run;
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Isa, Parallelism};
-use fused_kd::cpu::{Plan, Rows, Student};
-use fused_kd::spec::{
-    Divergence, LossSpec, Preset, Reduction, RowFlags, RowStats, StatsLevel, Temperature,
-};
+use fused_kd::cpu::{Batch, Isa, Options, Parallelism, Plan};
+use fused_kd::spec::{Divergence, LossSpec, Preset, Reduction, RowFlags, RowStats, Temperature};
 
 /// Records and gradients as words, row by row.
 fn by_row(case: &Case) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -20,9 +17,8 @@ fn by_row(case: &Case) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// The record of one row alone, without a gradient.
 fn record(plan: &Plan, student: &[f32], teacher: &[f32], label: i32) -> RowStats {
     let mut stats = [RowStats::default()];
-    let place = Student::without_gradient(student);
-    let rows = Rows::new(teacher, std::slice::from_ref(&label));
-    plan.run(&rows, place, &mut stats, Parallelism::Serial)
+    let batch = Batch::new(1, student, teacher, std::slice::from_ref(&label));
+    plan.run(batch.stats(&mut stats), Parallelism::Serial)
         .unwrap();
     stats[0]
 }
@@ -90,8 +86,8 @@ fn a_label_that_is_no_number_is_seen() {
         let mut student = teacher.clone();
         (student[1], teacher[1]) = (logit, -1000.0);
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let plan = Plan::new(&Preset::Kd.spec(), classes, StatsLevel::Full).unwrap();
-            let plan = plan.with_isa(isa).unwrap();
+            let options = Options::default().isa(isa);
+            let plan = Plan::new(&Preset::Kd.spec(), classes, options).unwrap();
             let flags = record(&plan, &student, &teacher, 1).flags;
             assert!(
                 flags.contains(RowFlags::NONFINITE),
@@ -132,20 +128,16 @@ fn probabilities_may_underflow() {
         let spec = LossSpec::builder()
             .divergence(Divergence::JensenShannon { beta })
             .temperature(Temperature::Fixed(1.0));
-        let plan = Plan::new(&spec.build().unwrap(), 3, StatsLevel::Full).unwrap();
+        let plan = Plan::new(&spec.build().unwrap(), 3, Options::default()).unwrap();
         for i in 0..4000 {
             // The label leads by e⁶⁰; subnormal at −27, 0 at −44.
             let (near, far) = (-20.0 - i as f32 * 0.01, -200.0);
             for (s, t) in [(near, far), (far, near), (near, near)] {
                 let (student, teacher) = ([60.0, 0.0, s], [60.0, 0.0, t]);
                 let (mut gradient, mut stats) = ([0.0; 3], [RowStats::default()]);
-                plan.run(
-                    &Rows::new(&teacher, &[0]),
-                    Student::with_gradient(&student, &mut gradient),
-                    &mut stats,
-                    Parallelism::Serial,
-                )
-                .unwrap();
+                let batch = Batch::new(1, &student, &teacher, &[0]);
+                let batch = batch.gradient(&mut gradient).stats(&mut stats);
+                plan.run(batch, Parallelism::Serial).unwrap();
                 let kd = stats[0].kd;
                 assert!(
                     (0.0..1e-9).contains(&kd),
@@ -163,9 +155,9 @@ fn the_first_of_equal_maxima_is_the_top() {
     let long = [[0, 1002], [5, 6], [100, 900], [127, 128], [990, 1001]];
     let short = [[0, 299], [5, 6], [15, 16], [100, 282], [31, 47]];
     for (classes, pairs) in [(1003, long), (300, short)] {
-        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let plan = plan.with_isa(isa).unwrap();
+            let options = Options::default().isa(isa);
+            let plan = Plan::new(&Preset::Lr.spec(), classes, options).unwrap();
             for [first, last] in pairs {
                 // Far enough apart for the divergence's short way.
                 let [student, teacher] = [0.5, -40.0].map(|others| {
@@ -187,20 +179,15 @@ fn the_first_of_equal_maxima_is_the_top() {
 #[test]
 fn logits_may_be_the_lowest_numbers() {
     for classes in [10, 20, 100, 600, 5000] {
-        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
+        let plan = Plan::new(&Preset::Lr.spec(), classes, Options::default()).unwrap();
         let run = |label: f32, high: f32, low: f32| {
             let mut row = vec![low; classes];
             (row[2], row[5]) = (label, high);
             let mut gradient = vec![1.0; classes];
             let mut stats = [RowStats::default()];
-            let place = Student::with_gradient(&row, &mut gradient);
-            plan.run(
-                &Rows::new(&row, &[2]),
-                place,
-                &mut stats,
-                Parallelism::Serial,
-            )
-            .unwrap();
+            let batch = Batch::new(1, &row, &row, &[2]);
+            let batch = batch.gradient(&mut gradient).stats(&mut stats);
+            plan.run(batch, Parallelism::Serial).unwrap();
             (stats[0], gradient)
         };
         // The same gaps, as far as exponentials can tell.
@@ -227,8 +214,8 @@ fn a_small_cross_entropy_has_digits() {
         student[1] = lead as f32;
         let truth = ((classes as f64 - 1.0) * (-f64::from(lead)).exp()).ln_1p();
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let plan = Plan::new(&Preset::Ce.spec(), classes, StatsLevel::Full).unwrap();
-            let plan = plan.with_isa(isa).unwrap();
+            let options = Options::default().isa(isa);
+            let plan = Plan::new(&Preset::Ce.spec(), classes, options).unwrap();
             let ce = f64::from(record(&plan, &student, &student, 1).ce);
             assert!(
                 (ce / truth - 1.0).abs() < 1e-5,
@@ -265,8 +252,7 @@ fn a_small_divergence_has_digits() {
         let terms = log_p.iter().zip(&log_q).map(|(p, q)| p.exp() * (p - q));
         let truth: f64 = terms.sum();
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let plan = Plan::new(&spec, classes, StatsLevel::Full).unwrap();
-            let plan = plan.with_isa(isa).unwrap();
+            let plan = Plan::new(&spec, classes, Options::default().isa(isa)).unwrap();
             let kd = f64::from(record(&plan, &student, &teacher, label).kd);
             assert!(
                 (kd / truth - 1.0).abs() < 0.02,
@@ -289,15 +275,10 @@ fn the_longest_rows_are_as_right() {
         let (student, teacher) = (row(37), row(61));
         let mut gradient = vec![0.0; classes];
         let mut stats = [RowStats::default()];
-        let plan = Plan::new(&Preset::Lr.spec(), classes, StatsLevel::Full).unwrap();
-        let place = Student::with_gradient(&student, &mut gradient);
-        plan.run(
-            &Rows::new(&teacher, &[5]),
-            place,
-            &mut stats,
-            Parallelism::Serial,
-        )
-        .unwrap();
+        let plan = Plan::new(&Preset::Lr.spec(), classes, Options::default()).unwrap();
+        let batch = Batch::new(1, &student, &teacher, &[5]);
+        let batch = batch.gradient(&mut gradient).stats(&mut stats);
+        plan.run(batch, Parallelism::Serial).unwrap();
         (stats[0], gradient)
     };
     let ((kept, kept_gradient), (stats, gradient)) = (run(most), run(most + 3));

@@ -1,8 +1,8 @@
 //! Rows apart from each other: the same bits as dense ones, and nothing touched between them.
 
-use super::{Bits, SENTINEL, plan, rows, run, sentinels, student, temperatures};
+use super::{Bits, SENTINEL, batch, in_place, plan, run, sentinels, student, temperatures};
 use crate::parity::cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Counts, Element, Parallelism, Student};
+use fused_kd::cpu::{Counts, Element, Parallelism};
 use fused_kd::spec::{LossSpec, Preset, Reduction, StatsLevel};
 use half::{bf16, f16};
 
@@ -28,11 +28,7 @@ fn gather<E: Element>(strided: &[E], classes: usize, stride: usize, gap: f32) ->
 }
 
 /// NaN between the logits' rows would show in any result that read it.
-fn strided<S: Element + bytemuck::Pod>(
-    case: &Case,
-    parallelism: Parallelism,
-    in_place: bool,
-) -> Bits {
+fn strided<S: Element + bytemuck::Pod>(case: &Case, parallelism: Parallelism, over: bool) -> Bits {
     let v = case.classes;
     let (of_s, of_t, of_g) = (v + 3, v + 5, v + 1);
     let dense = student::<S>(case);
@@ -41,17 +37,18 @@ fn strided<S: Element + bytemuck::Pod>(
     let mut gradient = vec![S::from_f32(SENTINEL); case.labels.len() * of_g];
     let teacher = spread(&case.teacher, v, of_t, f32::NAN);
     let mut stats = sentinels(case.labels.len());
-    let place = if in_place {
-        Student::in_place(&mut student).stride(of_s)
+    let tau = tau.as_deref();
+    let place = if over {
+        in_place(case, &mut student, &teacher, tau)
     } else {
-        let student = Student::with_gradient(&student, &mut gradient);
-        student.stride(of_s).gradient_stride(of_g)
+        let batch = batch(case, &student, &teacher, tau).gradient(&mut gradient);
+        batch.gradient_stride(of_g)
     };
-    let rows = rows(case, &teacher, tau.as_deref()).teacher_stride(of_t);
+    let place = place.student_stride(of_s).teacher_stride(of_t);
     let total = plan(case, StatsLevel::Full)
-        .run(&rows, place, &mut stats, parallelism)
+        .run(place.stats(&mut stats), parallelism)
         .unwrap();
-    let gradient = if in_place {
+    let gradient = if over {
         gather(&student, v, of_s, f32::NAN)
     } else {
         gather(&gradient, v, of_g, SENTINEL)
@@ -102,13 +99,15 @@ fn counts_and_dynamic_temperatures_follow_the_strides() {
     let plan = plan(&case, StatsLevel::Full);
     let student = spread(&case.student, 10, 12, f32::NAN);
     let teacher = spread(&case.teacher, 10, 11, f32::NAN);
-    let apart = rows(&case, &teacher, None).teacher_stride(11);
-    let dense = plan.counts(&rows(&case, &case.teacher, None)).unwrap();
+    let apart = batch(&case, &student, &teacher, None)
+        .student_stride(12)
+        .teacher_stride(11);
+    let dense = batch(&case, &case.student, &case.teacher, None);
+    let dense = plan.counts(&dense).unwrap();
     assert!(dense.right > 0 && dense.wrong > 0);
     assert_eq!(plan.counts(&apart), Ok::<Counts, _>(dense));
     let mut tau = vec![0.0; 37];
-    let student = Student::without_gradient(&student).stride(12);
-    plan.dtd_temperatures(&apart, &student, &mut tau).unwrap();
+    plan.dtd_temperatures(&apart, &mut tau).unwrap();
     assert_eq!(Some(tau), temperatures(&case, &case.student));
 }
 
@@ -119,9 +118,7 @@ fn a_matrix_may_end_with_its_last_row() {
     let mut student = spread(&case.student, 3, 8, f32::NAN);
     student.truncate(8 + 3);
     let total = plan(&case, StatsLevel::None).run(
-        &rows(&case, &case.teacher, None),
-        Student::in_place(&mut student).stride(8),
-        &mut [],
+        in_place(&case, &mut student, &case.teacher, None).student_stride(8),
         Parallelism::Serial,
     );
     let dense = run::<f32>(&case, Parallelism::Serial);

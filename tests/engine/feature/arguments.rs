@@ -1,7 +1,7 @@
 //! What a call refuses, before anything is written.
 
-use fused_kd::cpu::{FeaturePlan, FeatureRows, Parallelism, Student};
-use fused_kd::reference::{FeatureBatch, features};
+use fused_kd::cpu::{FeatureBatch, FeaturePlan, Parallelism};
+use fused_kd::reference::{self, features};
 use fused_kd::spec::{Distance, FeatureSpec, Relation};
 
 const SPEC: FeatureSpec = FeatureSpec {
@@ -24,74 +24,58 @@ fn a_call_refuses_every_bad_argument_and_writes_nothing() {
     let plan = FeaturePlan::new(&SPEC, 2).unwrap();
     let (x, y) = ([1.0_f32; 4], [1.0_f32; 4]);
     let [short, nan, negative] = [&[1.0][..], &[1.0, f32::NAN], &[-1.0, 1.0]];
-    /// Rows, features, lengths of gradient and distances, and the words of the error.
-    type Refused<'a> = (FeatureRows<'a, f32>, &'a [f32], usize, usize, &'a str);
-    let rows = FeatureRows::new(&y, 2);
-    let cases: [Refused; 9] = [
+    let batch = || FeatureBatch::new(2, &x, &y);
+    /// A batch, lengths of gradient and distances, and the words of the error.
+    type Refused<'a> = (FeatureBatch<'a, f32, f32>, usize, usize, &'a str);
+    let cases: [Refused; 11] = [
         (
-            FeatureRows::new(&y[..3], 2),
-            &x,
+            FeatureBatch::new(2, &x, &y[..3]),
             4,
             2,
             "target has 3 elements, but 4 are needed for 2 rows",
         ),
-        (rows.target_stride(1), &x, 4, 2, "target stride = 1"),
+        (batch().target_stride(1), 4, 2, "target stride = 1"),
         (
-            rows.target_stride(3),
-            &x,
+            batch().target_stride(3),
             4,
             2,
             "target has 4 elements, but 5",
         ),
-        (rows, &x[..2], 4, 2, "student has 2 elements, but 4"),
-        (rows, &x, 3, 2, "gradient has 3 elements, but 4"),
-        (rows, &x, 4, 1, "distances has 1 elements, but 2"),
-        (rows.weight(short), &x, 4, 2, "weight has 1 elements, but 2"),
         (
-            rows.weight(nan),
-            &x,
+            FeatureBatch::new(2, &x[..2], &y),
             4,
             2,
-            "weight[1] = NaN is out of range",
+            "student has 2 elements, but 4",
         ),
+        (batch().student_stride(1), 4, 2, "student stride = 1"),
+        (batch(), 3, 2, "gradient has 3 elements, but 4"),
+        (batch(), 4, 1, "distances has 1 elements, but 2"),
+        (batch().weight(short), 4, 2, "weight has 1 elements, but 2"),
+        (batch().weight(nan), 4, 2, "weight[1] = NaN is out of range"),
+        (batch().weight(negative), 4, 2, "weight[0] = -1"),
         (
-            rows.upstream(f32::INFINITY),
-            &x,
+            batch().upstream(f32::INFINITY),
             4,
             2,
             "upstream = inf is out of range",
         ),
     ];
-    for (rows, x, of_gradient, of_distances, expected) in cases {
+    for (batch, of_gradient, of_distances, expected) in cases {
         let mut gradient = vec![7.0; of_gradient];
         let mut distances = vec![7.0; of_distances];
-        let place = Student::with_gradient(x, &mut gradient);
-        let error = plan
-            .run(&rows, place, &mut distances, Parallelism::Serial)
-            .unwrap_err();
+        let batch = batch.gradient(&mut gradient).distances(&mut distances);
+        let error = plan.run(batch, Parallelism::Serial).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(
             gradient.iter().chain(&distances).all(|v| *v == 7.0),
             "{expected}"
         );
     }
-    let rows = rows.weight(negative);
-    let place = Student::without_gradient(&x);
-    let error = plan
-        .run(&rows, place, &mut [], Parallelism::Serial)
-        .unwrap_err();
-    assert!(error.to_string().contains("weight[0] = -1"), "{error}");
-    let strided = Student::without_gradient(&x).stride(1);
-    let rows = FeatureRows::new(&y, 2);
-    let error = plan
-        .run(&rows, strided, &mut [], Parallelism::Serial)
-        .unwrap_err();
-    assert!(error.to_string().contains("student stride = 1"), "{error}");
 }
 
 #[test]
 fn the_oracle_refuses_the_same() {
-    let batch = FeatureBatch {
+    let batch = reference::FeatureBatch {
         student: &[1.0; 4],
         target: &[1.0; 4],
         rows: 2,
@@ -100,41 +84,41 @@ fn the_oracle_refuses_the_same() {
         upstream: 1.0,
     };
     let cases = [
-        (FeatureBatch { width: 0, ..batch }, "width = 0"),
+        (reference::FeatureBatch { width: 0, ..batch }, "width = 0"),
         (
-            FeatureBatch {
+            reference::FeatureBatch {
                 target: &[1.0],
                 ..batch
             },
             "target has 1",
         ),
         (
-            FeatureBatch { rows: 1, ..batch },
+            reference::FeatureBatch { rows: 1, ..batch },
             "student has 4 elements, but 2",
         ),
         (
-            FeatureBatch {
+            reference::FeatureBatch {
                 weight: Some(&[1.0]),
                 ..batch
             },
             "weight has 1",
         ),
         (
-            FeatureBatch {
+            reference::FeatureBatch {
                 weight: Some(&[1.0, -1.0]),
                 ..batch
             },
             "weight[1] = -1",
         ),
         (
-            FeatureBatch {
+            reference::FeatureBatch {
                 upstream: f32::NAN,
                 ..batch
             },
             "upstream = NaN",
         ),
         (
-            FeatureBatch {
+            reference::FeatureBatch {
                 rows: usize::MAX,
                 ..batch
             },

@@ -1,6 +1,7 @@
 //! Batches of features with rows of every kind, from a seed.
 
 pub(crate) use crate::parity::cases::Rng;
+use fused_kd::cpu::FeatureBatch;
 use fused_kd::spec::FeatureSpec;
 
 /// What a row is like.
@@ -82,6 +83,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A batch with everything that the case has besides features.
+    pub(crate) fn complete<'a, S, T>(
+        &'a self,
+        batch: FeatureBatch<'a, S, T>,
+    ) -> FeatureBatch<'a, S, T> {
+        batch.weight(&self.weight).upstream(self.upstream)
+    }
+
     pub(crate) fn new(
         rng: &mut Rng,
         spec: FeatureSpec,

@@ -2,7 +2,7 @@
 
 use super::judge::Bounds;
 use super::{Subject, suite};
-use fused_kd::cpu::{Element, FeaturePlan, FeatureRows, Parallelism, Student};
+use fused_kd::cpu::{Element, FeatureBatch, FeaturePlan, Parallelism};
 use fused_kd::spec::FeatureSpec;
 use half::{bf16, f16};
 use std::marker::PhantomData;
@@ -14,16 +14,9 @@ impl<S: Element, T: Element> Subject for Cpu<S, T> {
     type Target = T;
     const BOUNDS: Bounds = Bounds::CPU;
 
-    fn run(
-        spec: &FeatureSpec,
-        width: usize,
-        rows: &FeatureRows<T>,
-        student: Student<S>,
-        distances: &mut [f32],
-    ) -> f32 {
+    fn run(spec: &FeatureSpec, width: usize, batch: FeatureBatch<S, T>) -> f32 {
         let plan = FeaturePlan::new(spec, width).unwrap();
-        plan.run(rows, student, distances, Parallelism::Serial)
-            .unwrap()
+        plan.run(batch, Parallelism::Serial).unwrap()
     }
 }
 
@@ -47,13 +40,11 @@ fn bits_do_not_depend_on_threads() {
 
     let run = |case: &Case, parallelism| {
         let plan = FeaturePlan::new(&case.spec, case.width).unwrap();
-        let rows = FeatureRows::new(&case.target, case.rows())
-            .weight(&case.weight)
-            .upstream(case.upstream);
         let mut gradient = case.student.clone();
         let mut distance = vec![7.0; case.rows()];
-        let place = Student::in_place(&mut gradient);
-        let total = plan.run(&rows, place, &mut distance, parallelism).unwrap();
+        let batch = FeatureBatch::in_place(case.rows(), &mut gradient, &case.target);
+        let batch = case.complete(batch).distances(&mut distance);
+        let total = plan.run(batch, parallelism).unwrap();
         super::Answer::new(total, &gradient, distance)
     };
     let mut rng = Rng::new(12);

@@ -15,7 +15,7 @@ mod oracle;
 mod wgsl;
 
 use cases::{Case, Kind, Rng};
-use fused_kd::cpu::{Element, FeatureRows, Student};
+use fused_kd::cpu::{Element, FeatureBatch};
 use fused_kd::spec::{Distance, FeatureSpec, Relation};
 use judge::Rounding;
 
@@ -60,9 +60,7 @@ pub(crate) trait Subject {
     fn run(
         spec: &FeatureSpec,
         width: usize,
-        rows: &FeatureRows<Self::Target>,
-        student: Student<Self::Student>,
-        distances: &mut [f32],
+        batch: FeatureBatch<Self::Student, Self::Target>,
     ) -> f32;
 }
 
@@ -74,18 +72,17 @@ fn typed<E: Element>(row: &[f32]) -> Vec<E> {
 /// to give the same bits.
 pub(crate) fn answer_of<S: Subject>(case: &Case) -> Answer {
     let (mut student, target) = (typed::<S::Student>(&case.student), typed(&case.target));
-    let rows = FeatureRows::new(&target, case.rows())
-        .weight(&case.weight)
-        .upstream(case.upstream);
-    let run = |place: Student<S::Student>| {
+    let run = |batch: FeatureBatch<S::Student, S::Target>| {
         let mut distance = vec![7.0; case.rows()];
-        let total = S::run(&case.spec, case.width, &rows, place, &mut distance);
+        let batch = case.complete(batch).distances(&mut distance);
+        let total = S::run(&case.spec, case.width, batch);
         (total, distance)
     };
     let mut gradient = vec![S::Student::from_f32(7.0); student.len()];
-    let (total, distance) = run(Student::with_gradient(&student, &mut gradient));
+    let batch = FeatureBatch::new(case.rows(), &student, &target);
+    let (total, distance) = run(batch.gradient(&mut gradient));
     let apart = Answer::new(total, &gradient, distance);
-    let (total, distance) = run(Student::in_place(&mut student));
+    let (total, distance) = run(FeatureBatch::in_place(case.rows(), &mut student, &target));
     let in_place = Answer::new(total, &student, distance);
     assert!(in_place.bits() == apart.bits(), "in place: {:?}", case.spec);
     apart
@@ -208,15 +205,15 @@ pub(crate) fn strides_and_places_change_nothing<S: Subject>() {
             let mut x = spread::<S::Student>(&case.student, width, of_x);
             let y = spread(&case.target, width, of_y);
             let mut g = vec![S::Student::from_f32(GAP); 23 * of_g];
-            let rows = FeatureRows::new(&y, 23).target_stride(of_y);
-            let rows = rows.weight(&case.weight).upstream(case.upstream);
-            let mut distance = vec![0.0; 23];
-            let mut run = |place: Student<S::Student>| {
-                let total = S::run(&spec, width, &rows, place, &mut distance);
-                (total, distance.clone())
+            let run = |batch: FeatureBatch<S::Student, S::Target>| {
+                let mut distance = vec![0.0; 23];
+                let batch = case.complete(batch).distances(&mut distance);
+                let batch = batch.student_stride(of_x).target_stride(of_y);
+                let total = S::run(&spec, width, batch);
+                (total, distance)
             };
-            let place = Student::with_gradient(&x, &mut g).stride(of_x);
-            let (total, distance) = run(place.gradient_stride(of_g));
+            let batch = FeatureBatch::new(23, &x, &y).gradient(&mut g);
+            let (total, distance) = run(batch.gradient_stride(of_g));
             let apart = Answer::new(total, &gathered(&g, width, of_g), distance);
             judge::judge_answer::<S>(&case, &apart);
             assert!(
@@ -224,15 +221,13 @@ pub(crate) fn strides_and_places_change_nothing<S: Subject>() {
                 "{width}: {spec:?}"
             );
 
-            let (total, distance) = run(Student::in_place(&mut x).stride(of_x));
+            let (total, distance) = run(FeatureBatch::in_place(23, &mut x, &y));
             let in_place = Answer::new(total, &gathered(&x, width, of_x), distance);
             assert!(in_place.bits() == apart.bits(), "{width}: {spec:?}");
 
             let (x, y) = (typed::<S::Student>(&case.student), typed(&case.target));
-            let rows = FeatureRows::new(&y, 23).weight(&case.weight);
-            let rows = rows.upstream(case.upstream);
-            let alone = Student::without_gradient(&x);
-            let total = S::run(&spec, width, &rows, alone, &mut []);
+            let alone = case.complete(FeatureBatch::new(23, &x, &y));
+            let total = S::run(&spec, width, alone);
             assert_eq!(total.to_bits(), dense.total.to_bits());
         }
     }
@@ -269,14 +264,8 @@ pub(crate) fn lengths_at_the_ends_of_the_range<S: Subject<Student = f32, Target 
             let x = [scale, 0.0, -scale];
             for (y, most) in [(x, 0.0), ([1.0, 0.0, -1.0], 1e-7)] {
                 let mut distance = [7.0];
-                let rows = FeatureRows::new(&y, 1);
-                S::run(
-                    &spec,
-                    3,
-                    &rows,
-                    Student::without_gradient(&x),
-                    &mut distance,
-                );
+                let batch = FeatureBatch::new(1, &x, &y);
+                S::run(&spec, 3, batch.distances(&mut distance));
                 assert!(distance[0] <= most, "{scale:e}: {distance:?}");
             }
         }

@@ -5,8 +5,8 @@ use super::edges::edges;
 use super::judge::Bounds;
 use super::{Answer, Subject, suite};
 use crate::support::skip;
-use fused_kd::cpu::{Element, Isa, Parallelism, Plan, Rows, Student};
-use fused_kd::spec::{Format, RowStats, StatsLevel, Temperature};
+use fused_kd::cpu::{Batch, Element, Isa, Options, Parallelism, Plan};
+use fused_kd::spec::{Format, RowStats, Temperature};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
@@ -49,32 +49,29 @@ impl<I: Instructions, S: Element, T: Element> Subject for Cpu<I, S, T> {
     fn answer(case: &Case) -> Answer {
         let mut student: Vec<S> = case.student.iter().map(|&z| S::from_f32(z)).collect();
         let teacher: Vec<T> = case.teacher.iter().map(|&z| T::from_f32(z)).collect();
-        let plan = Plan::new(&case.spec, case.classes, StatsLevel::Full).unwrap();
-        let plan = plan.with_isa(I::ISA).unwrap();
-        let mut rows = Rows::new(&teacher, &case.labels)
-            .weight(&case.weight)
-            .kd_weight(&case.kd_weight)
-            .upstream(case.upstream);
+        let options = Options::default().isa(I::ISA);
+        let plan = Plan::new(&case.spec, case.classes, options).unwrap();
+        let rows = case.labels.len();
         let mut tau = case.tau.clone();
         if let Temperature::Dtd(_) = case.spec.temperature() {
-            let tau = tau.insert(vec![0.0; case.labels.len()]);
-            plan.dtd_temperatures(&rows, &Student::without_gradient(&student), tau)
+            let tau = tau.insert(vec![0.0; rows]);
+            let batch = Batch::new(rows, &student, &teacher, &case.labels);
+            plan.dtd_temperatures(&case.complete(batch, None), tau)
                 .unwrap();
         }
-        if let Some(tau) = &tau {
-            rows = rows.tau(tau);
-        }
-        let mut stats = vec![RowStats::default(); case.labels.len()];
+        let mut stats = vec![RowStats::default(); rows];
         let mut gradient = vec![S::from_f32(f32::NAN); student.len()];
-        let place = Student::with_gradient(&student, &mut gradient);
+        let batch = Batch::new(rows, &student, &teacher, &case.labels)
+            .gradient(&mut gradient)
+            .stats(&mut stats);
         let total = plan
-            .run(&rows, place, &mut stats, Parallelism::Serial)
+            .run(case.complete(batch, tau.as_deref()), Parallelism::Serial)
             .unwrap();
         // In place, the bits are the same.
-        let mut again = vec![RowStats::default(); case.labels.len()];
-        let in_place = Student::in_place(&mut student);
+        let mut again = vec![RowStats::default(); rows];
+        let batch = Batch::in_place(rows, &mut student, &teacher, &case.labels).stats(&mut again);
         let same = plan
-            .run(&rows, in_place, &mut again, Parallelism::Serial)
+            .run(case.complete(batch, tau.as_deref()), Parallelism::Serial)
             .unwrap();
         let bits = |row: &[S]| -> Vec<u32> { row.iter().map(|z| z.to_f32().to_bits()).collect() };
         assert_eq!(total.to_bits(), same.to_bits());

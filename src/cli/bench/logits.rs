@@ -4,13 +4,13 @@ use super::cases::Shape;
 use crate::batch::Element;
 
 /// Student and teacher of as many rows, and labels that the teacher seldom predicts.
-pub(super) struct Batch<S> {
+pub(super) struct Logits<S> {
     pub(super) student: Vec<S>,
     pub(super) teacher: Vec<S>,
     pub(super) labels: Vec<i32>,
 }
 
-impl<S: Element> Batch<S> {
+impl<S: Element> Logits<S> {
     /// With noise the student is the teacher plus so many times its own draw, else that draw alone.
     pub(super) fn new(Shape { rows, classes }: Shape, noise: Option<f32>) -> Self {
         let mut student: Vec<S> = logits(rows * classes, 1);
