@@ -3,6 +3,8 @@
 
 use super::batch::{Batch, FeatureBatch, Slice};
 use super::error::Error;
+use super::limits::alignment;
+use super::options::Options;
 use super::pieces::{Matrix, Vector};
 use crate::batch::{Place, Upstream, check};
 use crate::spec::{ArgumentError, Format, RowStats};
@@ -28,29 +30,40 @@ pub(super) struct Arguments<'a> {
 
 /// What a plan and its device expect of a batch with so many rows.
 pub(super) struct Expected {
-    pub(super) rows: u32,
+    rows: u32,
     /// V or D.
-    pub(super) width: u32,
-    pub(super) student: Format,
-    pub(super) teacher: Format,
+    width: u32,
+    student: Format,
+    teacher: Format,
     /// What offsets are multiples of.
-    pub(super) alignment: u64,
+    alignment: u64,
     /// Bytes of workspace.
-    pub(super) workspace: u64,
-}
-
-/// Rows and their workgroups are counted in 32 bits.
-pub(super) fn countable(rows: usize, width: u32) -> Result<u32, ArgumentError> {
-    match i32::try_from(rows).map(u32::try_from) {
-        Ok(Ok(rows)) => Ok(rows),
-        _ => Err(ArgumentError::TooLarge {
-            rows,
-            stride: width as usize,
-        }),
-    }
+    workspace: u64,
 }
 
 impl Expected {
+    pub(super) fn new(
+        options: Options,
+        limits: &wgpu::Limits,
+        rows: usize,
+        width: u32,
+        workspace: u64,
+    ) -> Result<Self, ArgumentError> {
+        // Rows and their workgroups are counted in 32 bits.
+        let Ok(Ok(rows)) = i32::try_from(rows).map(u32::try_from) else {
+            let stride = width as usize;
+            return Err(ArgumentError::TooLarge { rows, stride });
+        };
+        Ok(Self {
+            rows,
+            width,
+            student: options.student,
+            teacher: options.teacher,
+            alignment: alignment(limits),
+            workspace,
+        })
+    }
+
     fn matrix<'a>(
         &self,
         names: [&'static str; 2],

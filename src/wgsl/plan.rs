@@ -1,6 +1,6 @@
 //! A plan: one loss over rows of V classes on one device.
 
-use super::arguments::{Arguments, Expected, countable};
+use super::arguments::{Arguments, Expected};
 use super::batch::{Batch, Slice};
 use super::binder::{Binder, known_inverse};
 use super::call::Call;
@@ -241,15 +241,8 @@ impl Plan {
     }
 
     fn expected(&self, rows: usize) -> Result<Expected, ArgumentError> {
-        let options = self.options();
-        Ok(Expected {
-            rows: countable(rows, self.shape.classes)?,
-            width: self.shape.classes,
-            student: options.student,
-            teacher: options.teacher,
-            alignment: alignment(self.pipelines.limits()),
-            workspace: self.workspace_bytes(rows),
-        })
+        let (limits, workspace) = (self.pipelines.limits(), self.workspace_bytes(rows));
+        Expected::new(self.options(), limits, rows, self.shape.classes, workspace)
     }
 
     pub(super) fn pipelines(&self) -> &Arc<Pipelines> {

@@ -1,6 +1,6 @@
 //! A plan: one feature loss over rows of D features on one device.
 
-use super::super::arguments::{Arguments, Expected, countable};
+use super::super::arguments::{Arguments, Expected};
 use super::super::batch::FeatureBatch;
 use super::super::binder::{Binder, known_inverse};
 use super::super::call::Call;
@@ -169,15 +169,8 @@ impl FeaturePlan {
     }
 
     fn expected(&self, rows: usize) -> Result<Expected, ArgumentError> {
-        let options = self.options();
-        Ok(Expected {
-            rows: countable(rows, self.shape.width)?,
-            width: self.shape.width,
-            student: options.student,
-            teacher: options.teacher,
-            alignment: alignment(self.pipelines.limits()),
-            workspace: self.workspace_bytes(rows),
-        })
+        let (limits, workspace) = (self.pipelines.limits(), self.workspace_bytes(rows));
+        Expected::new(self.options(), limits, rows, self.shape.width, workspace)
     }
 
     pub(in crate::wgsl) fn pipelines(&self) -> &Arc<Pipelines> {

@@ -192,6 +192,7 @@ fn a_call_names_the_argument_that_it_refuses() {
     let plan = FeaturePlan::new(&rig.device, &SPEC, 4, Options::default()).unwrap();
     let storage = |bytes| rig.empty(bytes, wgpu::BufferUsages::STORAGE);
     let (x, y, g, small) = (storage(48), storage(48), storage(48), storage(8));
+    let large = storage(1024);
     let plain = rig.empty(48, wgpu::BufferUsages::COPY_DST);
     let given = FeatureBatch::new(3, &x, &y);
     plan.bind(&given.gradient(&g).total(&small)).unwrap();
@@ -222,7 +223,10 @@ fn a_call_names_the_argument_that_it_refuses() {
         (given.target_stride(3), "target stride = 3"),
         (given.upstream(f32::NAN), "upstream = NaN"),
         (given.workspace(&small), "workspace needs"),
-        (given.total(&g).workspace(&g), "total and workspace overlap"),
+        (
+            given.total(&large).workspace(&large),
+            "total and workspace overlap",
+        ),
         (
             FeatureBatch::in_place(3, &x, &y).gradient(&g),
             "gradient has no use here",
