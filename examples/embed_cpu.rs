@@ -41,11 +41,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let mut weights = [0.0_f32; INPUTS * CLASSES];
-    let mut logits = vec![0.0_f32; ROWS * CLASSES];
+    let mut student = vec![0.0_f32; ROWS * CLASSES];
     let mut stats = vec![RowStats::default(); ROWS];
+    let mut total = 0.0;
     let mut workspace = vec![0; plan.workspace_bytes(ROWS, Parallelism::Serial)];
     for step in 0..200 {
-        for (row, out) in logits.chunks_exact_mut(CLASSES).enumerate() {
+        for (row, out) in student.chunks_exact_mut(CLASSES).enumerate() {
             for (c, out) in out.iter_mut().enumerate() {
                 *out = (0..INPUTS)
                     .map(|i| x[row * INPUTS + i] * weights[i * CLASSES + c])
@@ -53,14 +54,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         // One pass: loss, records, and the gradient over the logits.
-        let batch = Batch::in_place(ROWS, &mut logits, &teacher, &labels)
+        let batch = Batch::in_place(ROWS, &mut student, &teacher, &labels)
             .stats(&mut stats)
+            .total(&mut total)
             .workspace(&mut workspace);
-        let loss = plan.run(batch, Parallelism::Serial)?;
+        plan.run(batch, Parallelism::Serial)?;
         for (i, w) in weights.iter_mut().enumerate() {
             let (input, c) = (i / CLASSES, i % CLASSES);
             let g: f32 = (0..ROWS)
-                .map(|row| x[row * INPUTS + input] * logits[row * CLASSES + c])
+                .map(|row| x[row * INPUTS + input] * student[row * CLASSES + c])
                 .sum();
             *w -= 2.0 * g;
         }
@@ -71,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .filter(|(s, y)| s.student_top == **y as u32);
             let wrong = stats.iter().filter(|s| s.flags.contains(RowFlags::WRONG));
             println!(
-                "step {step:3}: loss {loss:.3}, student right on {}/{ROWS}, teacher wrong on {}",
+                "step {step:3}: loss {total:.3}, student right on {}/{ROWS}, teacher wrong on {}",
                 right.count(),
                 wrong.count()
             );

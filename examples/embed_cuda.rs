@@ -4,7 +4,7 @@
 //! cargo run --release --example embed_cuda --no-default-features --features cuda
 
 use fused_kd::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-use fused_kd::cuda::{Gpu, Options, Plan, Views};
+use fused_kd::cuda::{Batch, Gpu, Options, Plan};
 use fused_kd::spec::{Format, Preset, RowFlags, RowStats};
 use half::bf16;
 
@@ -42,12 +42,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Nothing in a call allocates or waits, so that it can be captured.
     stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-    let views = Views::in_place(student.as_view_mut(), teacher.as_view(), labels.as_view());
-    let mut views = views
-        .stats(stats.as_view_mut())
-        .total(total.as_view_mut())
-        .workspace(workspace.as_view_mut());
-    plan.launch_views(stream, &mut views)?;
+    let batch = Batch::in_place(ROWS, &mut student, &teacher, &labels)
+        .stats(&mut stats)
+        .total(&mut total)
+        .workspace(&mut workspace);
+    plan.launch(stream, batch)?;
     let flags = CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let graph = stream.end_capture(flags)?.ok_or("nothing was captured")?;
 

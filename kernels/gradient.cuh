@@ -68,7 +68,7 @@ struct Gradient {
   DEVICE void store(const Span& span, const Chunk& chunk, const float (&g)[N], float at_y) const {
     span.store(chunk.first, g);
     const int y = span.y;
-    if (labelled && unsigned(y - chunk.first) < unsigned(N)) span.store(y, at_y);
+    if (labelled && unsigned(y) - unsigned(chunk.first) < unsigned(N)) span.store(y, at_y);
   }
 
  private:

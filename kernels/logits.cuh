@@ -9,14 +9,14 @@ struct Logits {
   static constexpr int N = E::PER_VECTOR;
   const Bits* row;
   // Elements of the whole matrix before this row and from its start on, as far as a vector reaches:
-  // what may be read.
+  // what may be read. Not beyond the last int, so that of a row of almost 2³¹ classes it is less.
   int before, after;
   int classes;
 
   DEVICE Logits(const void* matrix, unsigned rows, unsigned row, unsigned stride, unsigned classes)
       : row(static_cast<const Bits*>(matrix) + static_cast<long>(row) * stride),
         before(reach(row, stride)),
-        after(reach(rows - 1 - row, stride) + static_cast<int>(classes)),
+        after(until(reach(rows - 1 - row, stride), static_cast<int>(classes))),
         classes(static_cast<int>(classes)) {
     keep(before);
     keep(after);
@@ -25,6 +25,11 @@ struct Logits {
   static DEVICE int reach(unsigned rows, unsigned stride) {
     const unsigned long elements = static_cast<unsigned long>(rows) * stride;
     return elements < 2 * N ? static_cast<int>(elements) : 2 * N;
+  }
+
+  static DEVICE int until(int reach, int classes) {
+    constexpr int LAST = 0x7fffffff;
+    return classes + (reach < LAST - classes ? reach : LAST - classes);
   }
 
   // Not counted, because all lanes of a row read its label's at once.
@@ -40,18 +45,20 @@ struct Logits {
   DEVICE Packed<E, N> load(int first, int shift) const {
     // Whole vectors may be read within the matrix. The neighbours' elements are not looked at.
     const int from = first - shift;
-    if (!readable(from, first + N + (shift == 0 ? 0 : N - shift))) return elements(first);
+    // Near the last int a sum would wrap: what comes after `first` is taken from the end instead.
+    if (!readable(from, first, N + (shift == 0 ? 0 : N - shift))) return elements(first);
     const auto* vectors = reinterpret_cast<const uint4*>(row + from);
     const uint4 v = load_vector(vectors);
     return shift == 0 ? packed(v) : realigned(v, load_vector(vectors + 1), shift);
   }
 
-  // Whether these elements, counted from the row's start, are the matrix's.
-  DEVICE bool readable(int from, int to) const {
+  // Whether these elements, counted from the row's start, are the matrix's: those from `from` on, and
+  // `more` from `first` on.
+  DEVICE bool readable(int from, int first, int more) const {
 #ifdef SIMT_TSAN
-    return from >= 0 && to <= classes;
+    return from >= 0 && first <= classes - more;
 #else
-    return from >= -before && to <= after;
+    return from >= -before && first <= after - more;
 #endif
   }
 
@@ -59,8 +66,8 @@ struct Logits {
   DEVICE Packed<E, N> elements(int first) const {
     Packed<E, N> chunk{};
 #pragma unroll 1
-    for (int c = first; c < first + N; ++c) {
-      chunk.rotate(unsigned(c) < unsigned(classes) ? load_element(row + c) : E::MASKED);
+    for (unsigned c = first; c != unsigned(first) + N; ++c) {
+      chunk.rotate(c < unsigned(classes) ? load_element(row + int(c)) : E::MASKED);
     }
     return chunk;
   }

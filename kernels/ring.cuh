@@ -142,7 +142,7 @@ struct Ring : Together {
 
   // A vector of a row; at the matrix's edges only the row's own elements.
   static DEVICE void copy(uint4* to, const Logits<E>& logits, int first) {
-    if (logits.readable(first, first + N)) {
+    if (logits.readable(first, first + N, 0)) {
       copy_async(to, logits.row + first);
     } else {
       const unsigned(&w)[4] = logits.elements(first).words;

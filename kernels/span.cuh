@@ -64,20 +64,26 @@ struct Vectors {
   DEVICE bool in_whole_vectors() const {
     const int end = (classes() + offset + N - 1) / N * N - offset;
     const int end_of_teacher = end + (teacher_shift == 0 ? 0 : N - teacher_shift);
-    return student.readable(-offset, end) && teacher.readable(-offset - teacher_shift, end_of_teacher);
+    return student.readable(-offset, 0, end) && teacher.readable(-offset - teacher_shift, 0, end_of_teacher);
   }
 
   DEVICE Raw load(int first) const {
     return mask(first, {student.load(first, 0), teacher.load(first, teacher_shift)});
   }
 
-  // What is not among the other classes is masked.
+  // Class `c`, counted from a chunk's first; at least N where the chunk does not have it. Unsigned, because
+  // the difference of −7 and almost 2³¹ is no int.
+  static DEVICE unsigned within(int first, int c) { return unsigned(c) - unsigned(first); }
+
+  // What is not among the other classes is masked. The chunk begins before the row's end.
   DEVICE Raw mask(int first, Raw raw) const {
-    if (unsigned(first) < unsigned(whole) && unsigned(y - first) >= N) return raw;
-    const int end = classes() - first;
+    const unsigned label = within(first, y);
+    if (unsigned(first) < unsigned(whole) && label >= N) return raw;
+    // More than 2³¹ where a row of almost as many begins within a vector.
+    const unsigned end = within(first, classes());
     unsigned outside = first < 0 ? (1u << -first) - 1 : 0;
-    if (end < N) outside |= ~0u << (end < 0 ? 0 : end);
-    if (unsigned(y - first) < N) outside |= 1u << (y - first);
+    if (end < N) outside |= ~0u << end;
+    if (label < N) outside |= 1u << label;
     raw.s.put(outside, E::MASKED);
     raw.t.put(outside, E::MASKED);
     return raw;
@@ -85,7 +91,7 @@ struct Vectors {
 
   // In the target the class `top` has the label's logit.
   static DEVICE void exchange(int first, Raw& raw, int top, float label) {
-    if (unsigned(top - first) < N) raw.t.put(1u << (top - first), E::narrow(label));
+    if (within(first, top) < N) raw.t.put(1u << within(first, top), E::narrow(label));
   }
 
   static DEVICE Chunk<E, N> chunk(int first, const Raw& raw) { return {first, raw.s, raw.t}; }
@@ -98,9 +104,9 @@ struct Vectors {
       return;
     }
 #pragma unroll 1
-    for (int c = first; c < first + N; ++c) {
+    for (unsigned c = first; c != unsigned(first) + N; ++c) {
       const auto bits = packed.rotate(0);
-      if (unsigned(c) < unsigned(classes())) store_element(gradient + c, bits);
+      if (c < unsigned(classes())) store_element(gradient + int(c), bits);
     }
   }
 

@@ -4,7 +4,7 @@
 //! `given => kept`: what a method takes, and what the batch keeps of it.
 
 /// Where the student's rows are: read alone, or overwritten by their gradient.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Place<R, W> {
     /// Only read.
     Read(R),
@@ -13,7 +13,7 @@ pub(crate) enum Place<R, W> {
 }
 
 /// What total and gradient are multiplied by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Upstream<P> {
     /// Known to the host.
     Known(f32),

@@ -60,7 +60,7 @@ row_batch! {
     ///
     /// Logits need no more alignment than their elements have; everything else is aligned to 4 bytes,
     /// the workspace to 16.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct RawBatch[][] {
         student: impl Into<Typed> => Typed,
         written: impl Into<Typed> => Typed,
@@ -79,7 +79,7 @@ feature_batch! {
     ///
     /// Features need no more alignment than their elements have; everything else is aligned to 4 bytes,
     /// the workspace to 16.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct RawFeatureBatch[][] {
         student: impl Into<Typed> => Typed,
         written: impl Into<Typed> => Typed,

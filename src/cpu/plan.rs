@@ -215,7 +215,9 @@ impl Plan {
             Reduction::Sum => [1.0, 1.0],
             Reduction::Mean => {
                 let count = || weighted(batch.rows, batch.weight);
-                let n = batch.counts.map_or_else(count, |c| c.right + c.wrong);
+                let n = batch
+                    .counts
+                    .map_or_else(count, |c| c.right.saturating_add(c.wrong));
                 [inverse(n); 2]
             }
             Reduction::MeanPerGroup => {

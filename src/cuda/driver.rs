@@ -1,8 +1,9 @@
 //! Whether NVIDIA's driver is there, asked without `cudarc`, whose first call would panic; and those of
 //! its functions that `cudarc` binds only where the build's CUDA is as new as they are.
 
-use super::error::Unavailable;
-use cudarc::driver::sys::{CUfunction, CUstream};
+use super::error::{Error, Unavailable, not_loaded};
+use cudarc::driver::sys::{CUfunction, CUresult, CUstream};
+use cudarc::driver::{CudaFunction, DriverError};
 use libloading::Library;
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -81,6 +82,23 @@ pub(super) fn clusters() -> Result<Clusters, Unavailable> {
         }
     };
     FOUND.get_or_init(find).clone()
+}
+
+/// `cuFuncLoad`, where the driver has it (CUDA 12.4): loads what lazy loading has left for the first launch.
+pub(super) fn load_function(function: &CudaFunction) -> Result<(), Error> {
+    type Load = unsafe extern "C" fn(CUfunction) -> CUresult;
+    static FOUND: OnceLock<Option<Load>> = OnceLock::new();
+    let library = probe()?;
+    // SAFETY: the driver's function of this name has this type.
+    let find = || unsafe { library.get::<Load>(c"cuFuncLoad").ok().map(|load| *load) };
+    let Some(load) = FOUND.get_or_init(find) else {
+        return Ok(());
+    };
+    // SAFETY: the function is one of a module that is loaded.
+    match unsafe { load(function.cu_function()) } {
+        CUresult::CUDA_SUCCESS => Ok(()),
+        refused => Err(not_loaded(DriverError(refused))),
+    }
 }
 
 fn load() -> Result<Library, Unavailable> {

@@ -81,31 +81,9 @@ pub enum Error {
         /// What stands against it.
         why: &'static str,
     },
-    /// Logits of another type than the plan was made for.
-    #[error("{argument} is {given}, but the plan was made for {planned}")]
-    Format {
-        /// The argument's name.
-        argument: &'static str,
-        /// What was given.
-        given: &'static str,
-        /// What would be right.
-        planned: &'static str,
-    },
     /// A plan that was made on another device.
     #[error("the plan was made on another device than this Gpu's: make it with Gpu::plan")]
     OtherDevice,
-    /// A null address where there must be memory, or one that is no multiple of its elements' size.
-    #[error(
-        "{argument} is at address {given:#x}, which must be a multiple of {alignment}, and not 0"
-    )]
-    Address {
-        /// The argument's name.
-        argument: &'static str,
-        /// The address that was given.
-        given: u64,
-        /// What it must be a multiple of.
-        alignment: u64,
-    },
     /// More rows than kernels count.
     #[error("{given} rows or values cannot be run at once: there must be less than 2^31")]
     Rows {
@@ -120,6 +98,21 @@ pub enum Error {
         /// The stride in elements.
         given: usize,
     },
+    /// What cannot be done while a graph is captured: not in a thread that captures one, and not beside
+    /// a capture of another thread in the driver's global mode. The driver has invalidated the capture.
+    #[error("{what} is not possible while a graph is captured: {remedy}")]
+    Capturing {
+        /// What was to be done.
+        what: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A stream whose capture an earlier call has invalidated: it takes no launches until that ends.
+    #[error(
+        "the stream's graph capture was invalidated by an earlier call, such as one that makes a plan, \
+         allocates or waits: end the capture, make that call before the next one"
+    )]
+    CaptureInvalidated,
     /// A device without the memory for a call.
     #[error("the device is out of memory: give fewer rows, or free memory")]
     OutOfMemory,
@@ -134,12 +127,30 @@ pub enum Error {
 impl From<cudarc::driver::DriverError> for Error {
     fn from(error: cudarc::driver::DriverError) -> Self {
         use cudarc::driver::sys::CUresult;
-        if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return Self::OutOfMemory;
+        match error.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => Self::OutOfMemory,
+            CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED => Self::Capturing {
+                what: "this call, which allocates, copies or waits,",
+                remedy: "make it before the capture or after it, and capture launches alone",
+            },
+            CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED => Self::CaptureInvalidated,
+            _ => Self::Device {
+                message: message(error),
+            },
         }
-        Self::Device {
+    }
+}
+
+/// Why kernels were not loaded.
+pub(super) fn not_loaded(error: cudarc::driver::DriverError) -> Error {
+    match Error::from(error) {
+        Error::Capturing { .. } | Error::CaptureInvalidated => Error::Capturing {
+            what: "making a plan",
+            remedy: "make the plan before the capture",
+        },
+        _ => Error::Unavailable(Unavailable::Kernels {
             message: message(error),
-        }
+        }),
     }
 }
 

@@ -1,12 +1,14 @@
 //! A device, for callers that have no context of their own.
 
+use super::current::{Current, Guarded};
 use super::driver;
 use super::error::{Error, Unavailable, message};
+use super::feature::FeaturePlan;
 use super::kernels::Kernels;
 use super::options::Options;
 use super::plan::Plan;
-use crate::spec::LossSpec;
-use cudarc::driver::{CudaContext, CudaStream};
+use crate::spec::{FeatureSpec, LossSpec};
+use cudarc::driver::{CudaContext, CudaStream, result};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 /// Callers with a context of their own need none of this: [`Plan::new`] takes theirs.
 #[derive(Debug)]
 pub struct Gpu {
-    pub(super) stream: Arc<CudaStream>,
+    pub(super) stream: Guarded<Arc<CudaStream>>,
     pub(super) kernels: Arc<Kernels>,
     name: String,
     capability: (i32, i32),
@@ -30,6 +32,8 @@ impl Gpu {
         driver::probe()?;
         let no_device = |message| Unavailable::NoDevice { ordinal, message };
         let failed = |error| no_device(message(error));
+        result::init().map_err(failed)?;
+        let _current = Current::kept().map_err(failed)?;
         let context = CudaContext::new(ordinal).map_err(failed)?;
         // SAFETY: everything that this Gpu allocates lives on its one stream.
         unsafe { context.disable_event_tracking() };
@@ -38,7 +42,7 @@ impl Gpu {
             other => no_device(other.to_string()),
         })?;
         Ok(Self {
-            stream: context.new_stream().map_err(failed)?,
+            stream: Guarded::new(context.new_stream().map_err(failed)?),
             kernels: Arc::new(kernels),
             name: context.name().map_err(failed)?,
             capability: context.compute_capability().map_err(failed)?,
@@ -81,6 +85,19 @@ impl Gpu {
     /// As [`Plan::new`].
     pub fn plan(&self, spec: &LossSpec, classes: usize, options: Options) -> Result<Plan, Error> {
         Plan::sharing(&self.kernels, spec, classes, options)
+    }
+
+    /// A plan for features on this device; all of them share what is loaded.
+    ///
+    /// # Errors
+    /// As [`FeaturePlan::new`].
+    pub fn feature_plan(
+        &self,
+        spec: &FeatureSpec,
+        width: usize,
+        options: Options,
+    ) -> Result<FeaturePlan, Error> {
+        FeaturePlan::sharing(&self.kernels, spec, width, options)
     }
 }
 

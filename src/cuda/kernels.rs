@@ -1,9 +1,10 @@
 //! The kernels as text, and what is loaded of them on one device.
 
+use super::current::{Current, Guarded};
 use super::driver;
-use super::error::{Error, Unavailable, message};
+use super::error::{Error, Unavailable, not_loaded};
 use super::options::Regime;
-use super::regime::RESERVED;
+use super::regime::Limits;
 use crate::spec::Format;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule};
@@ -54,30 +55,15 @@ fn text_of(regime: Regime, format: Format) -> String {
     format!("{kind}_{}", format.name())
 }
 
-/// What a device has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Multiprocessors.
-    pub(super) processors: u32,
-    /// Bytes of shared memory that a block may ask for.
-    pub(super) shared: u32,
-    /// Whether blocks run together as clusters.
-    pub(super) clusters: bool,
-}
-
-impl Limits {
-    /// Bytes of shared memory that are left for rows.
-    pub(super) fn room(self) -> u32 {
-        self.shared.saturating_sub(RESERVED)
-    }
-}
+/// A kernel that is ready to be launched, also in a capture.
+pub(super) type Function = Guarded<CudaFunction>;
 
 /// Modules of one context, loaded when a plan first needs them.
 #[derive(Debug)]
 pub(super) struct Kernels {
-    pub(super) context: Arc<CudaContext>,
+    pub(super) context: Guarded<Arc<CudaContext>>,
     pub(super) limits: Limits,
-    modules: [OnceLock<Arc<CudaModule>>; TEXTS.len()],
+    modules: Guarded<[OnceLock<Arc<CudaModule>>; TEXTS.len()]>,
 }
 
 impl Kernels {
@@ -97,25 +83,26 @@ impl Kernels {
             clusters: capability >= (9, 0) && driver::clusters().is_ok(),
         };
         Ok(Self {
-            context: Arc::clone(context),
+            context: Guarded::new(Arc::clone(context)),
             limits,
-            modules: [const { OnceLock::new() }; TEXTS.len()],
+            modules: Guarded::new([const { OnceLock::new() }; TEXTS.len()]),
         })
     }
 
-    pub(super) fn row(&self, regime: Regime, format: Format) -> Result<CudaFunction, Unavailable> {
+    pub(super) fn row(&self, regime: Regime, format: Format) -> Result<Function, Error> {
+        let _current = Current::of(&self.context)?;
         let row = self.function(&text_of(regime, format), &regime.kernel("row", format))?;
         if matches!(regime, Regime::Ring | Regime::Cluster) {
             // More than 48 KiB has to be asked for by name.
             let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             row.set_attribute(most, self.limits.room().cast_signed())
-                .map_err(refused)?;
+                .map_err(not_loaded)?;
         }
         Ok(row)
     }
 
     /// The phases of a split row, in their order.
-    pub(super) fn split(&self, format: Format) -> Result<[CudaFunction; 4], Unavailable> {
+    pub(super) fn split(&self, format: Format) -> Result<[Function; 4], Error> {
         let phase = |name: &str| {
             let format = format.name();
             let kernel = format!("row_split_{name}_{format}");
@@ -129,11 +116,7 @@ impl Kernels {
         ])
     }
 
-    pub(super) fn feature(
-        &self,
-        regime: Regime,
-        format: Format,
-    ) -> Result<CudaFunction, Unavailable> {
+    pub(super) fn feature(&self, regime: Regime, format: Format) -> Result<Function, Error> {
         let text = match regime {
             Regime::Any => "feature_any".to_owned(),
             _ => format!("feature_{}", format.name()),
@@ -141,38 +124,59 @@ impl Kernels {
         self.function(&text, &regime.kernel("feature", format))
     }
 
-    pub(super) fn batch(&self, name: &str) -> Result<CudaFunction, Unavailable> {
+    pub(super) fn batch(&self, name: &str) -> Result<Function, Error> {
         self.function("batch", &format!("batch_{name}"))
     }
 
     #[cfg(feature = "train")]
-    pub(super) fn train(&self, name: &str) -> Result<CudaFunction, Unavailable> {
+    pub(super) fn train(&self, name: &str) -> Result<Function, Error> {
         self.function("train", &format!("train_{name}"))
     }
 
-    fn function(&self, text: &str, name: &str) -> Result<CudaFunction, Unavailable> {
-        let mut texts = TEXTS.iter().zip(&self.modules);
+    /// A kernel, loaded: under lazy loading (`CUDA_MODULE_LOADING`) `cuModuleGetFunction` loads it, as the
+    /// CUDA programming guide says, and `cuFuncLoad`, which newer drivers have, where it did not. What
+    /// the first launch had to load could not be captured.
+    fn function(&self, text: &str, name: &str) -> Result<Function, Error> {
+        let mut texts = TEXTS.iter().zip(self.modules.iter());
         let Some(((_, text), module)) = texts.find(|((known, _), _)| *known == text) else {
-            return Err(Unavailable::Kernels {
+            return Err(Error::Unavailable(Unavailable::Kernels {
                 message: format!("there is no text \"{text}\""),
-            });
+            }));
         };
         // Whichever thread asks: what follows is of the current context.
-        self.context.bind_to_thread().map_err(refused)?;
+        let _current = Current::of(&self.context)?;
         let module = match module.get() {
             Some(module) => module,
             None => {
                 let loaded = self.context.load_module(Ptx::from_src(*text));
-                let loaded = loaded.map_err(refused)?;
+                let loaded = loaded.map_err(not_loaded)?;
                 module.get_or_init(|| loaded)
             }
         };
-        module.load_function(name).map_err(refused)
+        let function = module.load_function(name).map_err(not_loaded)?;
+        driver::load_function(&function)?;
+        Ok(Guarded::new(function))
     }
 }
 
-fn refused(error: cudarc::driver::DriverError) -> Unavailable {
-    Unavailable::Kernels {
-        message: message(error),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The floor of Jensen–Shannon's logarithm and the masks of f16 rows need subnormal numbers. The
+    /// emulator does not run the PTX, so that it would not see a compiler's option that flushes them.
+    #[test]
+    fn two_approximations_alone_flush_subnormal_numbers() {
+        let known = ["ex2.approx.ftz.f32", "rcp.approx.ftz.f32"];
+        let mut found = [0; 2];
+        for (name, text) in TEXTS {
+            let words = text.split(|c: char| c.is_whitespace() || "{};".contains(c));
+            for word in words.filter(|word| word.contains(".ftz")) {
+                let place = known.iter().position(|&known| known == word);
+                let place = place.unwrap_or_else(|| panic!("{name} has {word}"));
+                found[place] += 1;
+            }
+        }
+        assert!(found.iter().all(|&count| count > 0), "{found:?}");
     }
 }

@@ -1,7 +1,6 @@
 //! Which kernel a batch runs in, and its launch geometry: the tables that performance hangs on.
 
 use super::error::Error;
-use super::kernels::Limits;
 use super::options::{Options, Regime};
 use crate::spec::{Divergence, Format, LossSpec, Revision, Temperature};
 
@@ -28,11 +27,29 @@ const PARTS_PER_PROCESSOR: u32 = 4;
 /// Bytes that each leaves of a row: `PART_WORDS` of `kernels/split.cuh`.
 const PART_BYTES: usize = 4 * 17;
 /// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
-pub(super) const RESERVED: u32 = 2560;
+const RESERVED: u32 = 2560;
 /// Blocks of a cluster.
 const CLUSTERS: [u32; 3] = [2, 4, 8];
 /// Blocks per multiprocessor; with more rows than that, a block takes several.
 const BLOCKS: u32 = 32;
+
+/// What a device has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Multiprocessors.
+    pub(super) processors: u32,
+    /// Bytes of shared memory that a block may ask for.
+    pub(super) shared: u32,
+    /// Whether blocks run together as clusters.
+    pub(super) clusters: bool,
+}
+
+impl Limits {
+    /// Bytes of shared memory that are left for rows.
+    pub(super) fn room(self) -> u32 {
+        self.shared.saturating_sub(RESERVED)
+    }
+}
 
 impl Regime {
     /// The name of its kernel, of the row program or of features, for this type.
@@ -346,6 +363,32 @@ mod tests {
         assert_eq!(parts(32, 19_000), (32, 16));
         assert_eq!(parts(1000, 19_000), (1000, 2));
         assert_eq!(parts(1, 3), (1, 1));
+    }
+
+    /// Kernels number threads and rows in 32 bits, and a row that follows the last one too.
+    #[test]
+    fn no_number_wraps_in_a_kernel() {
+        let most = i32::MAX.cast_unsigned();
+        for limits in [HOPPER, ADA] {
+            for regime in Regime::ALL {
+                // Only these take any number of classes.
+                let any = [Regime::Split, Regime::Stream, Regime::Any].contains(&regime);
+                let classes = if any { most } else { 29 };
+                for format in [Format::F32, Format::F16, Format::Bf16] {
+                    let of = regime.geometry(most, classes, vectors(format, classes), limits);
+                    let threads = of.blocks.checked_mul(of.parts * of.threads);
+                    assert!(
+                        threads.is_some_and(|n| most.checked_add(n).is_some()),
+                        "{of:?}"
+                    );
+                    assert!(of.parts <= PART_THREADS, "{of:?}");
+                }
+            }
+            for regime in [Regime::Ring, Regime::Cluster] {
+                let forced = Options::default().regime(regime);
+                assert!(choose(&Preset::Lr.spec(), most, &forced, limits).is_err());
+            }
+        }
     }
 
     #[test]

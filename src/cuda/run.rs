@@ -1,24 +1,25 @@
-//! Batches in host memory: uploaded, run and read back.
+//! Batches in the host's memory: uploaded, run and read back.
 
+use super::current::Current;
 use super::error::Error;
+use super::feature::FeaturePlan;
 use super::gpu::Gpu;
 use super::kernels::Kernels;
+use super::operands::check_formats;
 use super::plan::Plan;
-use super::pointers::Pointers;
-use super::views::check_formats;
-use crate::batch::check::{self, Strides};
-use crate::batch::{Element, RowLogits, Rows, Student};
-use crate::spec::RowStats;
+use crate::batch::{
+    Address, Batch, Element, FeatureBatch, Place, RawBatch, RawFeatureBatch, Typed, Upstream,
+    check, weighted,
+};
 use bytemuck::{NoUninit, Pod};
 use cudarc::driver::{CudaSlice, DevicePtr};
 use std::sync::Arc;
 
 impl Gpu {
-    /// Runs the row program over a batch in host memory, as the CPU engine's `run` does: returns
-    /// `total = upstream · Σ_b loss_b · inv_n`, writes the gradient `∂total/∂s` where `student` has
-    /// room for it and one record per row to `stats` (an empty slice with
-    /// [`StatsLevel::None`](crate::spec::StatsLevel::None)). Blocks until that is done; the batch
-    /// goes to the device and back each time.
+    /// Runs the row program over a batch in the host's memory, as the CPU engine's `run` does: returns
+    /// `total = upstream · Σ_b loss_b · inv_n`, and writes it, the gradient `∂total/∂s` and one record
+    /// per row, each where the batch has room for it. Blocks until that is done; the batch goes to the
+    /// device and back each time. The workspace is this Gpu's own: the batch needs none.
     ///
     /// # Errors
     /// [`Error::Argument`] is what the CPU engine would refuse, and nothing is written;
@@ -26,54 +27,26 @@ impl Gpu {
     pub fn run<S: Element, T: Element>(
         &self,
         plan: &Plan,
-        rows: &Rows<T>,
-        mut student: Student<S>,
-        stats: &mut [RowStats],
+        mut batch: Batch<S, T>,
     ) -> Result<f32, Error> {
-        let (spec, classes) = (plan.spec(), plan.classes());
-        let level = plan.options().level;
-        let strides = check::call(spec, level, classes, rows, &student, stats)?;
-        self.check_plan::<S, T>(plan)?;
-        if rows.is_empty() {
-            return Ok(0.0);
+        check::call(plan.spec(), plan.options().level, plan.classes(), &batch)?;
+        self.check_made(&plan.launcher.kernels)?;
+        check_formats([S::FORMAT, T::FORMAT], plan.options(), "teacher")?;
+        let mut result = 0.0;
+        let total = batch.total.take();
+        if batch.rows > 0 {
+            let bytes = plan.workspace_bytes(batch.rows);
+            let mut device = Transfers::new(self)?;
+            let raw = device.logits(batch.total(&mut result), bytes)?;
+            // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
+            unsafe { plan.launch_raw(self.stream.cu_stream(), &raw)? };
+            device.finish()?;
         }
-        let batch = Batch::upload(self, plan, rows, &student)?;
-        let total = self.upload(&[f32::NAN])?;
-        let mut pointers = batch.pointers(self, rows, strides).total(self.at(&total));
-        let records = (!stats.is_empty())
-            .then(|| self.room(size_of_val(stats)))
-            .transpose()?;
-        if let Some(records) = &records {
-            pointers = pointers.stats(self.at(records));
-        }
-        let mut apart = None;
-        pointers = match &student.logits {
-            RowLogits::Alone(_) => pointers,
-            RowLogits::InPlace(_) => pointers.in_place(),
-            RowLogits::Apart(_, gradient) => {
-                let gradient = apart.insert(self.upload(gradient)?);
-                pointers
-                    .gradient(self.at(gradient))
-                    .gradient_stride(strides.gradient)
-            }
-        };
-        // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
-        unsafe { plan.launch(self.stream.cu_stream(), &pointers)? };
-        if let Some(records) = &records {
-            self.download(records, stats)?;
-        }
-        if let Some(gradient) = student.logits.write() {
-            // Between rows lies what was uploaded.
-            self.download(apart.as_ref().unwrap_or(&batch.student), gradient)?;
-        }
-        let mut result = [0.0];
-        self.download(&total, &mut result)?;
-        self.stream.synchronize()?;
-        Ok(result[0])
+        Ok(written(result, total))
     }
 
-    /// The temperatures of dynamic temperature distillation for a batch in host memory, `tau[B]`,
-    /// for [`Rows::tau`]; see [`Plan::launch_temperatures`].
+    /// The temperatures of dynamic temperature distillation for a batch in the host's memory, `tau[B]`,
+    /// for [`HostBatch::tau`](Batch::tau); see [`Plan::launch_temperatures`].
     ///
     /// # Errors
     /// As [`Gpu::run`]; [`ArgumentError::Unused`](crate::spec::ArgumentError::Unused) where the
@@ -81,108 +54,226 @@ impl Gpu {
     pub fn dtd_temperatures<S: Element, T: Element>(
         &self,
         plan: &Plan,
-        rows: &Rows<T>,
-        student: &Student<S>,
+        batch: &Batch<S, T>,
         tau: &mut [f32],
     ) -> Result<(), Error> {
         check::dtd(plan.spec())?;
-        let strides = check::matrices(plan.classes(), rows, student)?;
-        check::row_inputs(plan.classes(), rows)?;
-        check::length("tau", tau.len(), rows.len(), rows.len())?;
-        self.check_plan::<S, T>(plan)?;
-        if rows.is_empty() {
+        let strides = check::matrices(plan.classes(), batch)?;
+        check::row_inputs(plan.classes(), batch)?;
+        check::length("tau", tau.len(), batch.rows, batch.rows)?;
+        self.check_made(&plan.launcher.kernels)?;
+        check_formats([S::FORMAT, T::FORMAT], plan.options(), "teacher")?;
+        if batch.rows == 0 {
             return Ok(());
         }
-        let batch = Batch::upload(self, plan, rows, student)?;
-        let out = self.room(size_of_val(tau))?;
-        let pointers = batch.pointers(self, rows, strides);
+        let read = Batch {
+            weight: batch.weight,
+            kd_weight: batch.kd_weight,
+            ..Batch::new(
+                batch.rows,
+                batch.student.read(),
+                batch.teacher,
+                batch.labels,
+            )
+        };
+        let read = read
+            .student_stride(strides.student)
+            .teacher_stride(strides.teacher);
+        let mut device = Transfers::new(self)?;
+        let raw = device.logits(read, plan.workspace_bytes(batch.rows))?;
+        let tau = device.output(tau)?;
         // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
-        unsafe { plan.launch_temperatures(self.stream.cu_stream(), &pointers, self.at(&out))? };
-        self.download(&out, tau)?;
-        self.stream.synchronize()?;
-        Ok(())
+        unsafe { plan.launch_raw_temperatures(self.stream.cu_stream(), &raw, tau)? };
+        device.finish()
     }
 
-    fn check_plan<S: Element, T: Element>(&self, plan: &Plan) -> Result<(), Error> {
-        self.check_made(&plan.kernels)?;
-        check_formats::<S, T>(plan.options(), "teacher")
+    /// Runs a feature loss over a batch in the host's memory, as the CPU engine's `run` does: returns
+    /// `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, and writes it, the gradient `∂total/∂x` and
+    /// each row's distance, each where the batch has room for it. Blocks until that is done; the batch
+    /// goes to the device and back each time. The workspace is this Gpu's own: the batch needs none.
+    ///
+    /// # Errors
+    /// As [`Gpu::run`].
+    pub fn run_features<S: Element, T: Element>(
+        &self,
+        plan: &FeaturePlan,
+        mut batch: FeatureBatch<S, T>,
+    ) -> Result<f32, Error> {
+        check::features(plan.width(), &batch)?;
+        self.check_made(&plan.launcher.kernels)?;
+        check_formats([S::FORMAT, T::FORMAT], plan.options(), "target")?;
+        let mut result = 0.0;
+        let total = batch.total.take();
+        if batch.rows > 0 {
+            let bytes = plan.workspace_bytes(batch.rows);
+            let mut device = Transfers::new(self)?;
+            let raw = device.features(batch.total(&mut result), bytes)?;
+            // SAFETY: everything was uploaded with the lengths that were checked, on this stream.
+            unsafe { plan.launch_raw(self.stream.cu_stream(), &raw)? };
+            device.finish()?;
+        }
+        Ok(written(result, total))
     }
 
     /// Whether a plan was made by this Gpu.
-    pub(super) fn check_made(&self, kernels: &Arc<Kernels>) -> Result<(), Error> {
+    fn check_made(&self, kernels: &Arc<Kernels>) -> Result<(), Error> {
         if Arc::ptr_eq(kernels, &self.kernels) {
             Ok(())
         } else {
             Err(Error::OtherDevice)
         }
     }
-
-    pub(super) fn upload<P: NoUninit>(&self, values: &[P]) -> Result<CudaSlice<u8>, Error> {
-        Ok(self
-            .stream
-            .clone_htod(bytemuck::cast_slice::<P, u8>(values))?)
-    }
-
-    pub(super) fn room(&self, bytes: usize) -> Result<CudaSlice<u8>, Error> {
-        // SAFETY: kernels write it before anything reads it.
-        Ok(unsafe { self.stream.alloc(bytes)? })
-    }
-
-    pub(super) fn download<P: Pod>(&self, from: &CudaSlice<u8>, to: &mut [P]) -> Result<(), Error> {
-        Ok(self
-            .stream
-            .memcpy_dtoh(from, bytemuck::cast_slice_mut::<P, u8>(to))?)
-    }
-
-    pub(super) fn at(&self, slice: &CudaSlice<u8>) -> u64 {
-        slice.device_ptr(&self.stream).0
-    }
 }
 
-/// What a call reads, on the device, and its workspace.
-struct Batch {
-    student: CudaSlice<u8>,
-    teacher: CudaSlice<u8>,
-    labels: CudaSlice<u8>,
-    weight: Option<CudaSlice<u8>>,
-    kd_weight: Option<CudaSlice<u8>>,
-    tau: Option<CudaSlice<u8>>,
-    workspace: CudaSlice<u8>,
+/// A result, which is also written where there is room for it.
+fn written(result: f32, room: Option<&mut f32>) -> f32 {
+    if let Some(room) = room {
+        *room = result;
+    }
+    result
 }
 
-impl Batch {
-    fn upload<S: Element, T: Element>(
-        gpu: &Gpu,
-        plan: &Plan,
-        rows: &Rows<T>,
-        student: &Student<S>,
-    ) -> Result<Self, Error> {
-        let vector = |values: Option<&[f32]>| values.map(|values| gpu.upload(values)).transpose();
+/// What a call has on the device, freed when it is dropped; what it writes goes back where it belongs.
+struct Transfers<'a> {
+    gpu: &'a Gpu,
+    inputs: Vec<CudaSlice<u8>>,
+    outputs: Vec<(CudaSlice<u8>, &'a mut [u8])>,
+    /// Outlives what is freed before it.
+    _current: Current,
+}
+
+impl<'a> Transfers<'a> {
+    fn new(gpu: &'a Gpu) -> Result<Self, Error> {
         Ok(Self {
-            student: gpu.upload(student.logits.read())?,
-            teacher: gpu.upload(rows.teacher)?,
-            labels: gpu.upload(rows.labels)?,
-            weight: vector(rows.weight)?,
-            kd_weight: vector(rows.kd_weight)?,
-            tau: vector(rows.tau)?,
-            workspace: gpu.room(plan.workspace_bytes(rows.len()))?,
+            gpu,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            _current: Current::of(&gpu.kernels.context)?,
         })
     }
 
-    fn pointers<T>(&self, gpu: &Gpu, rows: &Rows<T>, strides: Strides) -> Pointers {
-        let [student, teacher, labels] =
-            [&self.student, &self.teacher, &self.labels].map(|s| gpu.at(s));
-        let at = |slice: &Option<CudaSlice<u8>>| slice.as_ref().map(|slice| gpu.at(slice));
-        Pointers {
-            weight: at(&self.weight),
-            kd_weight: at(&self.kd_weight),
-            tau: at(&self.tau),
-            counts: rows.counts,
-            ..Pointers::new(rows.len(), student, teacher, labels)
-                .student_stride(strides.student)
-                .teacher_stride(strides.teacher)
-                .upstream(rows.upstream)
-                .workspace(gpu.at(&self.workspace))
+    /// A checked batch of logits, with a workspace of so many bytes.
+    fn logits<S: Element, T: Element>(
+        &mut self,
+        batch: Batch<'a, S, T>,
+        workspace: usize,
+    ) -> Result<RawBatch, Error> {
+        Ok(RawBatch {
+            rows: batch.rows,
+            student: self.student(batch.student)?,
+            student_stride: batch.student_stride,
+            teacher: self.matrix(batch.teacher)?,
+            teacher_stride: batch.teacher_stride,
+            labels: self.input(batch.labels)?,
+            gradient: batch.gradient.map(|g| self.exchanged(g)).transpose()?,
+            gradient_stride: batch.gradient_stride,
+            weight: batch.weight.map(|w| self.input(w)).transpose()?,
+            kd_weight: batch.kd_weight.map(|w| self.input(w)).transpose()?,
+            tau: batch.tau.map(|tau| self.input(tau)).transpose()?,
+            upstream: Upstream::Known(batch.upstream.value()),
+            counts: batch.counts,
+            stats: batch.stats.map(|stats| self.output(stats)).transpose()?,
+            total: batch.total.map(|total| self.scalar(total)).transpose()?,
+            workspace: Some(self.room(workspace)?),
+        })
+    }
+
+    /// A checked batch of features, with a workspace of so many bytes.
+    fn features<S: Element, T: Element>(
+        &mut self,
+        batch: FeatureBatch<'a, S, T>,
+        workspace: usize,
+    ) -> Result<RawFeatureBatch, Error> {
+        let count = || weighted(batch.rows, batch.weight);
+        Ok(RawFeatureBatch {
+            rows: batch.rows,
+            counted: Some(batch.counted.unwrap_or_else(count)),
+            student: self.student(batch.student)?,
+            student_stride: batch.student_stride,
+            target: self.matrix(batch.target)?,
+            target_stride: batch.target_stride,
+            gradient: batch.gradient.map(|g| self.exchanged(g)).transpose()?,
+            gradient_stride: batch.gradient_stride,
+            weight: batch.weight.map(|w| self.input(w)).transpose()?,
+            upstream: Upstream::Known(batch.upstream.value()),
+            distances: batch.distances.map(|d| self.output(d)).transpose()?,
+            total: batch.total.map(|total| self.scalar(total)).transpose()?,
+            workspace: Some(self.room(workspace)?),
+        })
+    }
+
+    fn student<S: Element>(
+        &mut self,
+        student: Place<&'a [S], &'a mut [S]>,
+    ) -> Result<Place<Typed, Typed>, Error> {
+        Ok(match student {
+            Place::Read(rows) => Place::Read(self.matrix(rows)?),
+            Place::InPlace(rows) => Place::InPlace(self.exchanged(rows)?),
+        })
+    }
+
+    /// Rows that are read.
+    fn matrix<E: Element>(&mut self, rows: &[E]) -> Result<Typed, Error> {
+        let (address, format) = (self.input(rows)?, E::FORMAT);
+        Ok(Typed { address, format })
+    }
+
+    /// Rows that are written: between them lies on the way back what was uploaded.
+    fn exchanged<E: Element>(&mut self, rows: &'a mut [E]) -> Result<Typed, Error> {
+        let slice = self.upload(rows)?;
+        let (address, format) = (self.goes_back(slice, rows), E::FORMAT);
+        Ok(Typed { address, format })
+    }
+
+    fn input<P: NoUninit>(&mut self, values: &[P]) -> Result<Address, Error> {
+        let slice = self.upload(values)?;
+        Ok(self.stays(slice))
+    }
+
+    /// Values that are all written.
+    fn output<P: Pod>(&mut self, values: &'a mut [P]) -> Result<Address, Error> {
+        let slice = self.alloc(size_of_val(values))?;
+        Ok(self.goes_back(slice, values))
+    }
+
+    /// A number that is NaN until it is written.
+    fn scalar(&mut self, value: &'a mut f32) -> Result<Address, Error> {
+        let slice = self.upload(&[f32::NAN])?;
+        Ok(self.goes_back(slice, std::slice::from_mut(value)))
+    }
+
+    fn room(&mut self, bytes: usize) -> Result<Address, Error> {
+        let slice = self.alloc(bytes)?;
+        Ok(self.stays(slice))
+    }
+
+    fn upload<P: NoUninit>(&self, values: &[P]) -> Result<CudaSlice<u8>, Error> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        Ok(self.gpu.stream.clone_htod(bytes)?)
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<CudaSlice<u8>, Error> {
+        // SAFETY: kernels write it before anything reads it.
+        Ok(unsafe { self.gpu.stream.alloc(bytes)? })
+    }
+
+    fn stays(&mut self, slice: CudaSlice<u8>) -> Address {
+        let address = slice.device_ptr(&self.gpu.stream).0;
+        self.inputs.push(slice);
+        address.into()
+    }
+
+    fn goes_back<P: Pod>(&mut self, slice: CudaSlice<u8>, to: &'a mut [P]) -> Address {
+        let address = slice.device_ptr(&self.gpu.stream).0;
+        self.outputs.push((slice, bytemuck::cast_slice_mut(to)));
+        address.into()
+    }
+
+    /// Reads back what was written, and waits for it.
+    fn finish(self) -> Result<(), Error> {
+        for (from, to) in self.outputs {
+            self.gpu.stream.memcpy_dtoh(&from, to)?;
         }
+        Ok(self.gpu.stream.synchronize()?)
     }
 }

@@ -58,7 +58,46 @@ pub(super) fn chunks(rows: u32, most: u32) -> impl Iterator<Item = Chunk> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::grid;
     use super::*;
+    use std::iter;
+
+    /// Shaders number workgroups, rows, parts and elements in 32 bits, the surplus ones of a grid included.
+    #[test]
+    fn no_number_wraps_in_a_shader() {
+        const WORKGROUP: u32 = 256;
+        let fits = |product: &[u32]| {
+            let all = product.iter().map(|&n| u128::from(n)).product::<u128>();
+            assert!(all <= u128::from(u32::MAX), "{product:?}");
+        };
+        for side in [65_535, u32::MAX] {
+            let limits = wgpu::Limits {
+                max_compute_workgroups_per_dimension: side,
+                max_storage_buffer_binding_size: u64::MAX,
+                ..Default::default()
+            };
+            // Elements of two bytes, and the lanes that look beyond them.
+            assert!(binding_bytes(&limits) / 2 < 1 << 31);
+            let rows = |parts| {
+                let most = most_rows(&limits, parts, iter::empty(), iter::empty());
+                most.unwrap().min(i32::MAX.cast_unsigned())
+            };
+            for lanes in [1, 2, 8, 32, WORKGROUP] {
+                let seats = WORKGROUP / lanes;
+                let [x, y] = grid(&limits, rows(0).div_ceil(seats));
+                fits(&[x, y, seats]);
+                assert!(y <= side);
+            }
+            for parts in [2, 64] {
+                let rows = rows(parts);
+                let [x, y] = grid(&limits, rows * parts);
+                fits(&[x, y]);
+                assert!(y <= side);
+                // `SLOTS` of shaders/span_split.wgsl.
+                fits(&[rows, parts, 16]);
+            }
+        }
+    }
 
     #[test]
     fn chunks_hold_every_row_once() {

@@ -5,6 +5,8 @@ mod allocations;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(all(feature = "cuda", feature = "wgpu"))]
+mod docs;
 mod feature;
 mod parity;
 mod reference;

@@ -96,7 +96,10 @@ fn help_teaches() {
             assert!(help.contains(word), "{arguments} lacks {word}:\n{help}");
         }
     }
-    assert_eq!(succeed(here, "--version").trim(), "fused-kd 0.1.0");
+    assert_eq!(
+        succeed(here, "--version").trim(),
+        concat!("fused-kd ", env!("CARGO_PKG_VERSION"))
+    );
     let (code, _, error) = run(here, "");
     assert!(code == 2 && error.contains("Usage:"), "{error}");
 }
@@ -229,7 +232,8 @@ fn every_command_has_a_manual_page() {
         assert!(pages.contains(&name), "{name}: {pages:?}");
         let page = fs::read_to_string(at.join("share/man1").join(&name)).unwrap();
         assert!(
-            page.contains(".SH NAME") && page.contains("\"fused-kd 0.1.0\""),
+            page.contains(".SH NAME")
+                && page.contains(concat!("\"fused-kd ", env!("CARGO_PKG_VERSION"), "\"")),
             "{page}"
         );
         assert_eq!(page.matches(".nf\n").count(), page.matches(".fi\n").count());

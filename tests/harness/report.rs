@@ -195,7 +195,7 @@ fn the_page_says_where_it_comes_from() {
     let facts = facts.join("\n");
     for words in [
         "fused-kd compare --teacher-epochs 3 --out out --methods kd",
-        " UTC, fused-kd 0.1.0",
+        concat!(" UTC, fused-kd ", env!("CARGO_PKG_VERSION")),
         " core",
         "; engine cpu",
         " seconds",

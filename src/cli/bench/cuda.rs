@@ -1,7 +1,7 @@
 //! The CUDA engine: the GPU's own times of graphs of calls, in turns with copies within its memory.
 
-use super::batch::Batch;
 use super::cases::{Case, Shape};
+use super::logits::Logits;
 use super::{Timing, median};
 use crate::batch::Element;
 use crate::cli::failure::failed;
@@ -11,7 +11,7 @@ use crate::cuda::cudarc::driver::sys::{
 use crate::cuda::cudarc::driver::{
     CudaEvent, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits,
 };
-use crate::cuda::{Error, Gpu, Options, Plan, Regime, Views};
+use crate::cuda::{Batch, Error, Gpu, Options, Plan, Regime};
 use crate::spec::{Format, RowStats, StatsLevel};
 use half::{bf16, f16};
 use miette::Report;
@@ -79,9 +79,9 @@ impl Cuda {
         }
         let plan = self.gpu.plan(&case.spec, case.shape.classes, options)?;
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
-        let batch = Batch::<S>::new(case.shape.at_most(MADE), case.noise);
+        let logits = Logits::<S>::new(case.shape.at_most(MADE), case.noise);
         let mut sets = (0..sets)
-            .map(|_| Set::new(stream, case, &plan, &batch))
+            .map(|_| Set::new(stream, case, &plan, &logits))
             .collect::<Result<Vec<_>, _>>()?;
         let calls = capture(stream, || {
             sets.iter_mut()
@@ -130,14 +130,14 @@ impl<S: Element + DeviceRepr + ValidAsZeroBits> Set<S> {
         stream: &Arc<CudaStream>,
         case: &Case,
         plan: &Plan,
-        batch: &Batch<S>,
+        logits: &Logits<S>,
     ) -> Result<Self, Error> {
         let Shape { rows, classes } = case.shape;
         let has_stats = case.level != StatsLevel::None;
         Ok(Self {
-            student: repeated(stream, &batch.student, rows * classes)?,
-            teacher: repeated(stream, &batch.teacher, rows * classes)?,
-            labels: repeated(stream, &batch.labels, rows)?,
+            student: repeated(stream, &logits.student, rows * classes)?,
+            teacher: repeated(stream, &logits.teacher, rows * classes)?,
+            labels: repeated(stream, &logits.labels, rows)?,
             gradient: case
                 .gradient
                 .then(|| stream.alloc_zeros(rows * classes))
@@ -148,16 +148,20 @@ impl<S: Element + DeviceRepr + ValidAsZeroBits> Set<S> {
     }
 
     fn launch(&mut self, plan: &Plan, stream: &Arc<CudaStream>) -> Result<(), Error> {
-        let [student, teacher] = [&self.student, &self.teacher].map(CudaSlice::as_view);
-        let mut views = Views::new(student, teacher, self.labels.as_view())
-            .workspace(self.workspace.as_view_mut());
+        let mut batch = Batch::new(
+            self.labels.len(),
+            &self.student,
+            &self.teacher,
+            &self.labels,
+        )
+        .workspace(&mut self.workspace);
         if let Some(gradient) = &mut self.gradient {
-            views = views.gradient(gradient.as_view_mut());
+            batch = batch.gradient(gradient);
         }
         if let Some(stats) = &mut self.stats {
-            views = views.stats(stats.as_view_mut());
+            batch = batch.stats(stats);
         }
-        plan.launch_views(stream, &mut views)
+        plan.launch(stream, batch)
     }
 }
 

@@ -1,21 +1,22 @@
 //! One launch, or the few of a plan, with everything that it needs.
 
 use super::super::error::Error;
-use super::super::feature::{FeaturePlan, FeaturePointers};
+use super::super::feature::FeaturePlan;
+use super::super::kernels::Function;
 use super::super::plan::Plan;
-use super::super::pointers::Pointers;
 use super::operation::{Kernel, Operation};
+use crate::batch::{Address, RawBatch, RawFeatureBatch};
+use cudarc::driver::result;
 use cudarc::driver::sys::CUstream;
-use cudarc::driver::{CudaFunction, result};
 use std::sync::Arc;
 
 /// A call on a queue. Two that are equal do the same.
 pub(super) enum Call {
     Operation(Kernel, Operation),
-    Row(Arc<Plan>, Pointers),
+    Row(Arc<Plan>, RawBatch),
     /// The temperatures of a batch, and where they go.
-    Temperatures(Arc<Plan>, Pointers, u64),
-    Feature(Arc<FeaturePlan>, FeaturePointers),
+    Temperatures(Arc<Plan>, RawBatch, Address),
+    Feature(Arc<FeaturePlan>, RawFeatureBatch),
 }
 
 impl PartialEq for Call {
@@ -46,7 +47,7 @@ impl Call {
     pub(super) unsafe fn launch(
         &self,
         stream: CUstream,
-        functions: &[CudaFunction],
+        functions: &[Function],
         processors: u32,
     ) -> Result<(), Error> {
         match self {
@@ -70,13 +71,13 @@ impl Call {
                 Ok(())
             }
             // SAFETY: the caller's.
-            Self::Row(plan, pointers) => unsafe { plan.launch(stream, pointers) },
-            Self::Temperatures(plan, pointers, to) => {
+            Self::Row(plan, batch) => unsafe { plan.launch_raw(stream, batch) },
+            Self::Temperatures(plan, batch, to) => {
                 // SAFETY: the caller's.
-                unsafe { plan.launch_temperatures(stream, pointers, *to) }
+                unsafe { plan.launch_raw_temperatures(stream, batch, *to) }
             }
             // SAFETY: the caller's.
-            Self::Feature(plan, pointers) => unsafe { plan.launch(stream, pointers) },
+            Self::Feature(plan, batch) => unsafe { plan.launch_raw(stream, batch) },
         }
     }
 }

@@ -1,13 +1,12 @@
 //! The operations, each as a call on the queue.
 
-use super::super::feature::FeaturePointers;
 use super::super::options::Options;
-use super::{Buf, Call, FeaturePlan, Harness, Kernel, Operation, Plan, Pointers, RowPlans};
-use crate::batch::check;
+use super::{Buf, Call, FeaturePlan, Harness, Kernel, Operation, Plan, RowPlans};
+use crate::batch::{RawBatch, RawFeatureBatch, check};
 use crate::engine::{
     AdamWStep, Engine, EngineError, FeatureBatch, Form, Product, RowBatch, SgdStep,
 };
-use crate::spec::{FeatureSpec, LossSpec, RowStats, StatsLevel};
+use crate::spec::{FeatureSpec, Format, LossSpec, RowStats, StatsLevel};
 use bytemuck::Zeroable;
 use std::ops::Range;
 use std::sync::Arc;
@@ -261,8 +260,9 @@ impl Engine for Harness {
         let len = rows * plan.full.classes();
         let mut stats = vec![RowStats::default(); rows];
         let records = self.queue.zeros(size_of_val(&stats[..]) / 4);
-        let pointers = Pointers::new(rows, student.at(len), teacher.at(len), labels.at(rows));
-        self.run_rows(&plan.full, rows, pointers.stats(records.at(0)));
+        let [student, teacher] = [student, teacher].map(|buf| (buf.at(len), Format::F32));
+        let batch = RawBatch::new(rows, student, teacher, labels.at(rows));
+        self.run_rows(&plan.full, batch.stats(records.at(0)));
         self.queue.read(&mut [(&records, &mut stats[..])])?;
         Ok(stats)
     }
@@ -312,32 +312,28 @@ impl Engine for Harness {
         check::upstream(batch.upstream)?;
         let upstream = self.queue.vary(&[batch.upstream.to_bits()]);
         let workspace = self.workspace(plan.workspace_bytes(rows));
-        let mut pointers = FeaturePointers::new(rows, batch.student.at(len), batch.target.at(len))
-            .in_place()
+        let [student, target] = [&*batch.student, batch.target].map(|b| (b.at(len), Format::F32));
+        let mut raw = RawFeatureBatch::in_place(rows, student, target)
             .upstream_at(upstream)
             .total(self.total.at(1))
             .workspace(workspace);
         if let Some(weight) = batch.weight {
-            pointers = pointers.weight(weight.at(rows));
+            raw = raw.weight(weight.at(rows));
         }
-        self.queue.push(Call::Feature(Arc::clone(plan), pointers));
+        self.queue.push(Call::Feature(Arc::clone(plan), raw));
         self.add_total(batch.total);
         Ok(())
     }
 
     fn row(&mut self, plan: &RowPlans, batch: RowBatch<Self>) -> Result<(), EngineError> {
         let (rows, len) = (batch.rows, batch.rows * plan.loss.classes());
-        let student = batch.student.at(len);
-        let mut pointers =
-            Pointers::new(rows, student, batch.teacher.at(len), batch.labels.at(rows))
-                .in_place()
-                .total(self.total.at(1));
+        let [student, teacher] = [&*batch.student, batch.teacher].map(|b| (b.at(len), Format::F32));
+        let mut raw = RawBatch::in_place(rows, student, teacher, batch.labels.at(rows))
+            .total(self.total.at(1));
         if let Some([weight, kd_weight]) = batch.weights {
-            pointers = pointers
-                .weight(weight.at(rows))
-                .kd_weight(kd_weight.at(rows));
+            raw = raw.weight(weight.at(rows)).kd_weight(kd_weight.at(rows));
         }
-        self.run_rows(&plan.loss, rows, pointers);
+        self.run_rows(&plan.loss, raw);
         self.add_total(batch.total);
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Memory that an engine keeps values in.
 
+use super::super::current::{Current, Guarded};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr};
 use std::sync::{Arc, Mutex};
 
 /// What nobody owns any more, but calls that have not been launched yet may still name.
-pub(super) type Abandoned = Arc<Mutex<Vec<CudaSlice<u32>>>>;
+pub(super) type Abandoned = Arc<Guarded<Mutex<Vec<CudaSlice<u32>>>>>;
 
 /// So many words of 32 bits on the device: numbers, or labels and indices.
 pub(crate) struct Buf {
@@ -53,6 +54,7 @@ impl Buf {
 
 impl Drop for Buf {
     fn drop(&mut self) {
+        let _current = Current::kept();
         if let (Some(memory), Ok(mut abandoned)) = (self.memory.take(), self.abandoned.lock()) {
             abandoned.push(memory);
         }

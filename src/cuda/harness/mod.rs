@@ -8,11 +8,12 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use super::current::Guarded;
 use super::error::Error;
 use super::feature::FeaturePlan;
 use super::gpu::Gpu;
 use super::plan::Plan;
-use super::pointers::Pointers;
+use crate::batch::RawBatch;
 use crate::engine::EngineError;
 use crate::spec::Temperature;
 use bytemuck::Zeroable;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 /// One training run's engine: a stream, and what calls share.
 pub(crate) struct Harness {
-    queue: Queue,
+    queue: Guarded<Queue>,
     /// The temperatures of a batch, where the loss has its own per row.
     tau: Buf,
     workspace: Buf,
@@ -41,7 +42,7 @@ pub(crate) struct RowPlans {
 impl Harness {
     /// An engine on this device, with a stream of its own.
     pub(crate) fn new(gpu: &Gpu) -> Result<Self, Error> {
-        let mut queue = Queue::new(&gpu.kernels)?;
+        let mut queue = Guarded::new(Queue::new(&gpu.kernels)?);
         let [tau, workspace, total] = [0, 0, 1].map(|len| queue.zeros(len));
         Ok(Self {
             queue,
@@ -82,19 +83,19 @@ impl Harness {
     }
 
     /// Queues the row program of a plan, and before it the temperatures that the loss has of its own.
-    fn run_rows(&mut self, plan: &Arc<Plan>, rows: usize, pointers: Pointers) {
-        let workspace = self.workspace(plan.workspace_bytes(rows));
-        let mut pointers = pointers.workspace(workspace);
+    fn run_rows(&mut self, plan: &Arc<Plan>, batch: RawBatch) {
+        let rows = batch.rows;
+        let mut batch = batch.workspace(self.workspace(plan.workspace_bytes(rows)));
         if matches!(plan.spec().temperature(), Temperature::Dtd(_)) {
             if self.tau.len() < rows {
                 self.tau = self.queue.zeros(rows);
             }
             let tau = self.tau.at(rows);
-            let call = Call::Temperatures(Arc::clone(plan), pointers, tau);
+            let call = Call::Temperatures(Arc::clone(plan), batch, tau.into());
             self.queue.push(call);
-            pointers = pointers.tau(tau);
+            batch = batch.tau(tau);
         }
-        self.queue.push(Call::Row(Arc::clone(plan), pointers));
+        self.queue.push(Call::Row(Arc::clone(plan), batch));
     }
 }
 

@@ -5,14 +5,15 @@
 //! what varies and of the graph. What varies from step to step (where the rows begin, learning rates)
 //! lies in device memory, so that the calls stay equal.
 
+use super::super::current::Current;
 use super::super::error::Error;
-use super::super::kernels::Kernels;
+use super::super::kernels::{Function, Kernels};
 use super::call::Call;
 use super::memory::{Abandoned, Buf};
 use super::operation::{Kernel, NUMBERS, Operation};
 use bytemuck::{Pod, Zeroable};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaFunction, CudaGraph, CudaSlice, CudaStream, DriverError};
+use cudarc::driver::{CudaGraph, CudaSlice, CudaStream, DriverError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const REMEMBERED: usize = 16;
 
 pub(super) struct Queue {
     kernels: Arc<Kernels>,
-    functions: Vec<CudaFunction>,
+    functions: Vec<Function>,
     stream: Arc<CudaStream>,
     calls: Vec<Call>,
     /// What varies in these calls, and its place on the device.
@@ -44,6 +45,7 @@ struct Batch {
 
 impl Queue {
     pub(super) fn new(kernels: &Arc<Kernels>) -> Result<Self, Error> {
+        let _current = Current::of(&kernels.context)?;
         let stream = kernels.context.new_stream()?;
         let names = Kernel::NAMES.iter();
         let abandoned = Abandoned::default();
@@ -94,10 +96,13 @@ impl Queue {
         len: usize,
         make: impl FnOnce(&Arc<CudaStream>) -> Result<CudaSlice<u32>, DriverError>,
     ) -> Buf {
-        let memory = match &self.failure {
+        let made = match &self.failure {
             Some(_) => None,
-            None => make(&self.stream).map_err(|error| self.fail(error)).ok(),
+            None => {
+                Some(Current::of(&self.kernels.context).and_then(|_current| make(&self.stream)))
+            }
         };
+        let memory = made.and_then(|made| made.map_err(|error| self.fail(error)).ok());
         Buf::new(memory, len, &self.stream, &self.abandoned)
     }
 
@@ -112,6 +117,7 @@ impl Queue {
     }
 
     fn copy_back<P: Pod>(&self, reads: &mut [(&Buf, &mut [P])]) -> Result<(), Error> {
+        let _current = Current::of(&self.kernels.context)?;
         for (from, out) in reads {
             let words: &mut [u32] = bytemuck::cast_slice_mut(out);
             if let Some(memory) = from.memory(words.len()) {
@@ -148,6 +154,8 @@ impl Queue {
 
     /// Launches what has been collected.
     pub(super) fn flush(&mut self) {
+        // Also for what is freed here.
+        let _current = Current::kept();
         if self.failure.is_none()
             && let Err(error) = self.run()
         {
@@ -164,6 +172,7 @@ impl Queue {
         if self.calls.is_empty() {
             return Ok(());
         }
+        let _current = Current::of(&self.kernels.context)?;
         for (i, words) in self.varying.chunks(NUMBERS).enumerate() {
             self.launch(&[self.variation(i * NUMBERS, words)])?;
         }
@@ -219,7 +228,6 @@ impl Queue {
     }
 
     fn launch(&self, calls: &[Call]) -> Result<(), Error> {
-        self.kernels.context.bind_to_thread()?;
         let (stream, processors) = (self.stream.cu_stream(), self.kernels.limits.processors);
         for call in calls {
             // SAFETY: the addresses are those of buffers of this queue, whose lengths were checked;

@@ -2,7 +2,7 @@
 
 use super::device::{Batch, Memory, assert_close, gpu, has_clusters};
 use crate::support::schedule::schedule;
-use fused_kd::cuda::{Counts, Element, Gpu, Options, Plan, Pointers, Regime, Rows, Student};
+use fused_kd::cuda::{Counts, Element, Gpu, HostBatch, Options, Plan, RawBatch, Regime};
 use fused_kd::reference::{self, Output};
 use fused_kd::spec::{
     Format, IGNORE, LossSpec, Preset, Reduction, Revision, RowFlags, RowStats, StatsLevel,
@@ -10,9 +10,9 @@ use fused_kd::spec::{
 };
 use half::bf16;
 
-fn launch(gpu: &Gpu, plan: &Plan, pointers: &Pointers) {
-    // SAFETY: tests allocate what they point to.
-    unsafe { plan.launch(gpu.stream().cu_stream(), pointers) }.unwrap();
+fn launch(gpu: &Gpu, plan: &Plan, batch: &RawBatch) {
+    // SAFETY: tests allocate what it points to.
+    unsafe { plan.launch_raw(gpu.stream().cu_stream(), batch) }.unwrap();
 }
 
 /// Every kernel, with rows that begin anywhere and gaps between them: the gaps stay, and the rows
@@ -62,15 +62,19 @@ pub(crate) fn begin_anywhere(gpu: &Gpu, regime: Regime, classes: usize) {
         let gradient = Memory::of(gpu, &vec![9.0_f32; offset + 5 * strides[2]]);
         let workspace = Memory::room(gpu, plan.workspace_bytes(5));
         let skip = 4 * offset as u64;
-        let pointers = Pointers::new(5, student.at() + skip, teacher.at() + skip, labels.at())
-            .student_stride(strides[0])
-            .teacher_stride(strides[1])
-            .workspace(workspace.at());
-        let apart = pointers
-            .gradient(gradient.at() + skip)
-            .gradient_stride(strides[2]);
+        let [s, t, g] = [&student, &teacher, &gradient].map(|m| (m.at() + skip, Format::F32));
+        let strided = |batch: RawBatch| {
+            let batch = batch.student_stride(strides[0]).teacher_stride(strides[1]);
+            batch.workspace(workspace.at())
+        };
+        let apart = strided(RawBatch::new(5, s, t, labels.at()));
+        let apart = apart.gradient(g).gradient_stride(strides[2]);
         launch(gpu, &plan, &apart);
-        launch(gpu, &plan, &pointers.in_place());
+        launch(
+            gpu,
+            &plan,
+            &strided(RawBatch::in_place(5, s, t, labels.at())),
+        );
         let check = |memory: &Memory, stride: usize, gap: f32| {
             let out: Vec<f32> = memory.read();
             assert!(out[..offset].iter().all(|&z| z == gap));
@@ -105,14 +109,13 @@ pub(crate) fn agrees_with<S: Element>(
     let truth = batch.truth(&Preset::Lr.spec());
     let options = options.formats(S::FORMAT, S::FORMAT);
     let plan = gpu.plan(&Preset::Lr.spec(), classes, options).unwrap();
-    let rows = Rows::new(&teacher, &batch.labels);
     let mut first = None;
     for seed in 0..3 {
         schedule(seed);
         let mut gradient = student.clone();
         let mut stats = vec![RowStats::default(); count];
-        gpu.run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
-            .unwrap();
+        let in_place = HostBatch::in_place(count, &mut gradient, &teacher, &batch.labels);
+        gpu.run(&plan, in_place.stats(&mut stats)).unwrap();
         let gradient: Vec<f32> = gradient.iter().map(|z| z.to_f32()).collect();
         for (c, (&g, &t)) in gradient.iter().zip(&truth.gradient).enumerate() {
             let rounding = t.abs() * 2.0_f64.powi(if S::FORMAT == Format::F32 { -18 } else { -8 });
@@ -160,9 +163,9 @@ fn few_long_rows_are_split() {
     // Between their launches lies a workspace.
     let batch = Batch::new(1, 8190);
     let inputs = batch.upload(gpu);
-    let pointers = batch.pointers(&inputs).in_place();
+    let raw = batch.raw_in_place(&inputs);
     // SAFETY: these were allocated for this batch; nothing is launched.
-    let refused = unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) };
+    let refused = unsafe { plan.launch_raw(gpu.stream().cu_stream(), &raw) };
     assert!(refused.unwrap_err().to_string().contains("workspace"));
 }
 
@@ -204,20 +207,20 @@ fn rows_lie_far_apart() {
         let (Some(student), Some(teacher)) = (far(&s), far(&t)) else {
             return; // a GPU without the memory
         };
-        let at = |matrix| fused_kd::cuda::cudarc::driver::DevicePtr::device_ptr(matrix, stream).0;
+        let at = |matrix| {
+            let at = fused_kd::cuda::cudarc::driver::DevicePtr::device_ptr(matrix, stream).0;
+            (at, Format::Bf16)
+        };
         let labels = Memory::of(gpu, &batch.labels);
         let workspace = Memory::room(gpu, plan.workspace_bytes(3));
-        let pointers = Pointers::new(3, at(&student), at(&teacher), labels.at())
+        let raw = RawBatch::in_place(3, at(&student), at(&teacher), labels.at())
             .student_stride(STRIDE)
             .teacher_stride(STRIDE)
-            .workspace(workspace.at())
-            .in_place();
-        launch(gpu, &plan, &pointers);
+            .workspace(workspace.at());
+        launch(gpu, &plan, &raw);
         let mut dense = s.clone();
-        let mut stats = [RowStats::default(); 3];
-        let rows = Rows::new(&t, &batch.labels);
-        gpu.run(&plan, &rows, Student::in_place(&mut dense), &mut stats)
-            .unwrap();
+        let in_place = HostBatch::in_place(3, &mut dense, &t, &batch.labels);
+        gpu.run(&plan, in_place).unwrap();
         for (b, start) in [(0, 0), (1, STRIDE), (2, 2 * STRIDE)] {
             let row = stream
                 .clone_dtoh(&student.slice(start..start + 40))
@@ -259,14 +262,14 @@ fn bad_rows_are_flagged() {
         let weight = Memory::of(gpu, &weight);
         let [gradient, stats, total, workspace] =
             [6 * 12 * 4, 6 * 64, 4, plan.workspace_bytes(6)].map(|bytes| Memory::room(gpu, bytes));
-        let pointers = batch
-            .pointers(&inputs)
+        let raw = batch
+            .raw(&inputs)
             .weight(weight.at())
-            .gradient(gradient.at())
+            .gradient(gradient.floats())
             .stats(stats.at())
             .total(total.at())
             .workspace(workspace.at());
-        launch(gpu, &plan, &pointers);
+        launch(gpu, &plan, &raw);
         assert_close(&gradient.read::<f32>(), &truth.gradient);
         assert_close(&total.read::<f32>(), &[truth.total]);
         for (got, truth) in stats.read::<RowStats>().iter().zip(&truth.stats) {
@@ -296,28 +299,19 @@ fn totals() {
     let workspace = Memory::room(gpu, plan.workspace_bytes(9));
     let [right, wrong] = truth.counts.map(u64::from);
     let upstream = Memory::of(gpu, &[2.0_f32]);
-    let total = |change: &dyn Fn(Pointers) -> Pointers| {
+    let total = |change: &dyn Fn(RawBatch) -> RawBatch| {
         let total = Memory::room(gpu, 4);
-        let pointers = batch
-            .pointers(&inputs)
-            .total(total.at())
-            .workspace(workspace.at());
-        launch(gpu, &plan, &change(pointers));
+        let raw = batch.raw(&inputs).total(total.at());
+        launch(gpu, &plan, &change(raw.workspace(workspace.at())));
         total.read::<f32>()[0]
     };
-    let plain = total(&|pointers| pointers);
+    let plain = total(&|raw| raw);
     assert_close(&[plain], &[truth.total]);
-    assert_eq!(
-        total(&|pointers| pointers.counts(Counts { right, wrong })),
-        plain
-    );
-    assert_eq!(total(&|pointers| pointers.upstream(2.0)), 2.0 * plain);
-    assert_eq!(
-        total(&|pointers| pointers.upstream_at(upstream.at())),
-        2.0 * plain
-    );
+    assert_eq!(total(&|raw| raw.counts(Counts { right, wrong })), plain);
+    assert_eq!(total(&|raw| raw.upstream(2.0)), 2.0 * plain);
+    assert_eq!(total(&|raw| raw.upstream_at(upstream.at())), 2.0 * plain);
     // No rows: the total is 0, not what was there.
-    let none = Pointers::new(0, 0, 0, 0);
+    let none = RawBatch::new(0, (0, Format::F32), (0, Format::F32), 0);
     let empty = Memory::of(gpu, &[f32::NAN]);
     launch(
         gpu,
@@ -355,11 +349,11 @@ fn the_lowest_logits() {
         }
         let options = Options::default().regime(regime);
         let plan = gpu.plan(&spec, CLASSES, options).unwrap();
-        let rows = Rows::new(&teacher, &labels).weight(&[1.0, 0.0, 0.0]);
         let (mut gradient, mut stats) = (student.clone(), [RowStats::default(); 3]);
-        let total = gpu
-            .run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
-            .unwrap();
+        let in_place = HostBatch::in_place(3, &mut gradient, &teacher, &labels)
+            .weight(&[1.0, 0.0, 0.0])
+            .stats(&mut stats);
+        let total = gpu.run(&plan, in_place).unwrap();
         assert!(total > 0.0 && total.is_finite(), "{regime:?}: {total}");
         assert!(stats[0].kd.is_finite() && !stats[0].flags.contains(RowFlags::NONFINITE));
         let weightless = &gradient[CLASSES..];
@@ -388,9 +382,8 @@ fn nothing_but_the_lowest_logits() {
             let mut row = vec![low; CLASSES];
             (row[2], row[5]) = (label, high);
             let (mut gradient, mut stats) = (vec![1.0; CLASSES], [RowStats::default()]);
-            let place = Student::with_gradient(&row, &mut gradient);
-            gpu.run(&plan, &Rows::new(&row, &[2]), place, &mut stats)
-                .unwrap();
+            let apart = HostBatch::new(1, &row, &row, &[2]).gradient(&mut gradient);
+            gpu.run(&plan, apart.stats(&mut stats)).unwrap();
             (stats[0], gradient)
         };
         // The same gaps, as far as exponentials can tell.
@@ -419,9 +412,8 @@ fn every_temperature() {
             let options = Options::default().regime(regime).level(level);
             let plan = gpu.plan(&spec, 50, options).unwrap();
             let (mut gradient, mut stats) = (batch.student.clone(), [RowStats::default(); 4]);
-            let rows = Rows::new(&batch.teacher, &batch.labels);
-            gpu.run(&plan, &rows, Student::in_place(&mut gradient), &mut stats)
-                .unwrap();
+            let in_place = HostBatch::in_place(4, &mut gradient, &batch.teacher, &batch.labels);
+            gpu.run(&plan, in_place.stats(&mut stats)).unwrap();
             assert_close(&gradient, &truth.gradient);
             for (got, row) in stats.iter().zip(&truth.stats) {
                 let mut values = vec![(got.kd, row.kd), (got.ce, row.ce)];
@@ -456,9 +448,8 @@ fn a_small_divergence_has_digits() {
     for regime in [Regime::Group16, Regime::Ring, Regime::Split] {
         let plan = gpu.plan(&spec, 50, Options::default().regime(regime));
         let mut stats = [RowStats::default(); 2];
-        let place = Student::without_gradient(&batch.student);
-        let rows = Rows::new(&batch.teacher, &batch.labels);
-        gpu.run(&plan.unwrap(), &rows, place, &mut stats).unwrap();
+        gpu.run(&plan.unwrap(), batch.host().stats(&mut stats))
+            .unwrap();
         for (got, truth) in stats.iter().zip(&truth.stats) {
             let (got, truth) = (f64::from(got.kd), truth.kd);
             assert!(
@@ -479,11 +470,8 @@ fn many_rows() {
             .plan(&Preset::Lr.spec(), 3, Options::default().regime(regime))
             .unwrap();
         let mut student = batch.student.clone();
-        let mut stats = vec![RowStats::default(); 3000];
-        let rows = Rows::new(&batch.teacher, &batch.labels);
-        let total = gpu
-            .run(&plan, &rows, Student::in_place(&mut student), &mut stats)
-            .unwrap();
+        let in_place = HostBatch::in_place(3000, &mut student, &batch.teacher, &batch.labels);
+        let total = gpu.run(&plan, in_place).unwrap();
         let truth = batch.truth(&Preset::Lr.spec());
         assert_close(&student, &truth.gradient);
         assert_close(&[total], &[truth.total]);

@@ -38,9 +38,9 @@ fn captured(classes: usize, options: Options) {
     // Everything that a call can need, with results of its own.
     let run = |results: &[Memory; 3]| {
         let [gradient, stats, total] = results;
-        let pointers = batch
-            .pointers(&inputs)
-            .gradient(gradient.at())
+        let raw = batch
+            .raw(&inputs)
+            .gradient(gradient.floats())
             .stats(stats.at())
             .total(total.at())
             .upstream_at(upstream.at())
@@ -48,9 +48,9 @@ fn captured(classes: usize, options: Options) {
         let stream = gpu.stream().cu_stream();
         // SAFETY: all these were allocated for this batch.
         unsafe {
-            plan.launch_temperatures(stream, &pointers, tau.at())
+            plan.launch_raw_temperatures(stream, &raw, tau.at())
                 .unwrap();
-            plan.launch(stream, &pointers.tau(tau.at())).unwrap();
+            plan.launch_raw(stream, &raw.tau(tau.at())).unwrap();
         }
     };
     let results = || [7 * classes * 4, 7 * 64, 4].map(|bytes| Memory::room(gpu, bytes));

@@ -2,8 +2,8 @@
 
 use super::batches::{agrees_with, begin_anywhere};
 use super::device::{Batch, gpu, has_clusters, is_emulated, with};
-use fused_kd::cuda::{Error, Gpu, Options, Regime, Rows, Student};
-use fused_kd::spec::{Preset, RowStats};
+use fused_kd::cuda::{Error, Gpu, HostBatch, Options, Regime};
+use fused_kd::spec::Preset;
 use half::{bf16, f16};
 use std::{env, fs, process};
 
@@ -109,10 +109,8 @@ fn equal_gradients(gpu: &Gpu, classes: usize) {
     }
     let forced = Options::default().regime(Regime::Cluster);
     let plan = gpu.plan(&Preset::Lr.spec(), classes, forced).unwrap();
-    let mut stats = [RowStats::default(); 2];
-    let rows = Rows::new(&batch.teacher, &batch.labels);
-    let student = Student::in_place(&mut batch.student);
-    gpu.run(&plan, &rows, student, &mut stats).unwrap();
+    let in_place = HostBatch::in_place(2, &mut batch.student, &batch.teacher, &batch.labels);
+    gpu.run(&plan, in_place).unwrap();
     // Beyond the labels, which lie in the first period.
     for row in batch.student.chunks(classes) {
         for c in PERIOD..classes - PERIOD {

@@ -2,7 +2,8 @@
 
 pub(crate) use crate::support::cuda::gpu;
 use fused_kd::cuda::cudarc::driver::{CudaSlice, DevicePtr};
-use fused_kd::cuda::{Gpu, Pointers};
+use fused_kd::cuda::{Gpu, HostBatch, RawBatch};
+use fused_kd::spec::Format;
 use std::process::Command;
 
 /// Whether blocks run together as clusters.
@@ -58,6 +59,11 @@ impl<'a> Memory<'a> {
         self.bytes.device_ptr(self.gpu.stream()).0
     }
 
+    /// The address of f32.
+    pub(crate) fn floats(&self) -> (u64, Format) {
+        (self.at(), Format::F32)
+    }
+
     pub(crate) fn read<P: bytemuck::Pod>(&self) -> Vec<P> {
         let bytes = self.gpu.stream().clone_dtoh(&self.bytes).unwrap();
         self.gpu.stream().synchronize().unwrap();
@@ -111,8 +117,17 @@ impl Batch {
         ]
     }
 
-    pub(crate) fn pointers(&self, [student, teacher, labels]: &[Memory; 3]) -> Pointers {
-        Pointers::new(self.rows, student.at(), teacher.at(), labels.at())
+    pub(crate) fn raw(&self, [student, teacher, labels]: &[Memory; 3]) -> RawBatch {
+        RawBatch::new(self.rows, student.floats(), teacher.floats(), labels.at())
+    }
+
+    pub(crate) fn raw_in_place(&self, [student, teacher, labels]: &[Memory; 3]) -> RawBatch {
+        RawBatch::in_place(self.rows, student.floats(), teacher.floats(), labels.at())
+    }
+
+    /// The batch in the host's memory, without a gradient.
+    pub(crate) fn host(&self) -> HostBatch<'_, f32, f32> {
+        HostBatch::new(self.rows, &self.student, &self.teacher, &self.labels)
     }
 }
 

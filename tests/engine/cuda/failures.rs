@@ -1,7 +1,7 @@
 //! What is not there, what is too old, and what fails: typed, and nothing panics.
 
 use super::device::{Batch, gpu, with};
-use fused_kd::cuda::{Error, Gpu, Options, Rows, Student, Unavailable};
+use fused_kd::cuda::{Error, Gpu, Options, Unavailable};
 use fused_kd::spec::{Preset, RowStats};
 
 #[test]
@@ -88,13 +88,7 @@ fn call(gpu: &Gpu) -> Result<f32, Error> {
     let batch = Batch::new(4, 10);
     let plan = gpu.plan(&Preset::Lr.spec(), 10, Options::default())?;
     let mut stats = [RowStats::default(); 4];
-    let student = Student::without_gradient(&batch.student);
-    gpu.run(
-        &plan,
-        &Rows::new(&batch.teacher, &batch.labels),
-        student,
-        &mut stats,
-    )
+    gpu.run(&plan, batch.host().stats(&mut stats))
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::device::{Batch, Memory, gpu};
 use fused_kd::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use fused_kd::cuda::{
-    Error, FeaturePlan, FeaturePointers, FeatureRows, FeatureViews, Gpu, Options, Regime, Student,
+    self, Error, FeaturePlan, Gpu, HostFeatureBatch, Options, RawFeatureBatch, Regime,
 };
 use fused_kd::reference::{FeatureBatch, FeatureOutput, features};
 use fused_kd::spec::{ArgumentError, Distance, FeatureSpec, Format, Relation, SpecError};
@@ -54,15 +54,15 @@ fn a_captured_call_gives_the_same_bits() {
     let workspace = Memory::room(gpu, plan.workspace_bytes(ROWS));
     let results = || [ROWS * WIDTH * 4, ROWS * 4, 4].map(|bytes| Memory::room(gpu, bytes));
     let run = |[gradient, distances, total]: &[Memory; 3]| {
-        let pointers = FeaturePointers::new(ROWS, student.at(), target.at())
-            .gradient(gradient.at())
+        let raw = RawFeatureBatch::new(ROWS, student.floats(), target.floats())
+            .gradient(gradient.floats())
             .weight(weight.at())
             .upstream_at(upstream.at())
             .distances(distances.at())
             .total(total.at())
             .workspace(workspace.at());
         // SAFETY: all these were allocated for this batch.
-        unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) }.unwrap();
+        unsafe { plan.launch_raw(gpu.stream().cu_stream(), &raw) }.unwrap();
     };
     let (direct, captured) = (results(), results());
     run(&direct);
@@ -91,22 +91,22 @@ fn views_are_launched_as_they_are() {
     let weight = stream.clone_htod(&WEIGHT).unwrap();
     let mut gradient = stream.alloc_zeros::<f32>(ROWS * WIDTH).unwrap();
     let mut distances = stream.alloc_zeros::<f32>(ROWS).unwrap();
-    let mut views = FeatureViews::new(ROWS, student.as_view(), target.as_view())
+    let batch = cuda::FeatureBatch::new(ROWS, &student, target.as_view())
         .gradient(gradient.as_view_mut())
-        .weight(weight.as_view())
+        .weight(&weight)
         .upstream(50.0)
         .counted(5)
-        .distances(distances.as_view_mut());
-    plan.launch_views(stream, &mut views).unwrap();
+        .distances(&mut distances);
+    plan.launch(stream, batch).unwrap();
     close(&stream.clone_dtoh(&gradient).unwrap(), &truth.gradient);
     close(&stream.clone_dtoh(&distances).unwrap(), &truth.distance);
 
-    let short = || FeatureViews::new(ROWS + 1, student.as_view(), target.as_view());
-    let error = plan.launch_views(stream, &mut short()).unwrap_err();
+    let short = cuda::FeatureBatch::new(ROWS + 1, &student, &target);
+    let error = plan.launch(stream, short).unwrap_err();
     assert!(error.to_string().contains("student has 231"), "{error}");
-    let views = FeatureViews::in_place(ROWS, student.as_view_mut(), target.as_view());
-    let views = views.weight(weight.as_view()).upstream(50.0).counted(5);
-    plan.launch_views(stream, &mut { views }).unwrap();
+    let in_place = cuda::FeatureBatch::in_place(ROWS, &mut student, &target);
+    let in_place = in_place.weight(&weight).upstream(50.0).counted(5);
+    plan.launch(stream, in_place).unwrap();
     close(&stream.clone_dtoh(&student).unwrap(), &truth.gradient);
 }
 
@@ -120,14 +120,13 @@ fn weights_out_of_range_are_not_passed_over() {
         let weight = Memory::of(gpu, &[1.0, bad, 0.0, -0.0, 1.0, 1.0, 1.0]);
         let workspace = Memory::room(gpu, plan.workspace_bytes(ROWS));
         let (distances, total) = (Memory::room(gpu, 4 * ROWS), Memory::room(gpu, 4));
-        let pointers = FeaturePointers::new(ROWS, student.at(), target.at())
-            .in_place()
+        let raw = RawFeatureBatch::in_place(ROWS, student.floats(), target.floats())
             .weight(weight.at())
             .distances(distances.at())
             .total(total.at())
             .workspace(workspace.at());
         // SAFETY: all these were allocated for this batch.
-        unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) }.unwrap();
+        unsafe { plan.launch_raw(gpu.stream().cu_stream(), &raw) }.unwrap();
         assert!(total.read::<f32>()[0].is_nan());
         let (gradient, distances) = (student.read::<f32>(), distances.read::<f32>());
         for (b, row) in gradient.chunks_exact(WIDTH).enumerate() {
@@ -143,10 +142,11 @@ fn an_empty_batch_has_the_total_0() {
     let Some(gpu) = gpu() else { return };
     let plan = plan(gpu);
     let (total, workspace) = (Memory::of(gpu, &[7.0_f32]), Memory::room(gpu, 16));
-    let pointers = FeaturePointers::new(0, 0, 0).total(total.at());
-    let pointers = pointers.workspace(workspace.at());
+    let none = (0, Format::F32);
+    let raw = RawFeatureBatch::new(0, none, none).total(total.at());
+    let raw = raw.workspace(workspace.at());
     // SAFETY: there are no rows, and the total has a place.
-    unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) }.unwrap();
+    unsafe { plan.launch_raw(gpu.stream().cu_stream(), &raw) }.unwrap();
     assert_eq!(total.read::<f32>(), [0.0]);
 }
 
@@ -169,11 +169,16 @@ fn what_is_refused() {
     let plan = plan(gpu);
     let memory = Memory::of(gpu, &[0.0_f32; 2 * WIDTH]);
     let at = memory.at();
-    let legal = FeaturePointers::new(2, at, at);
-    for (pointers, expected) in [
-        (FeaturePointers::new(2, 0, at), "student is at address 0x0"),
-        (FeaturePointers::new(2, at, at + 2), "target is at address"),
-        (legal.gradient(at + 2), "gradient is at address"),
+    let floats = |at| (at, Format::F32);
+    let of = |rows, student, target| RawFeatureBatch::new(rows, floats(student), floats(target));
+    let legal = of(2, at, at);
+    let f16 = (at, Format::F16);
+    for (raw, expected) in [
+        (of(2, 0, at), "student is at address 0x0"),
+        (of(2, at, at + 2), "target is at address"),
+        (legal.gradient(floats(at + 2)), "gradient is at address"),
+        (legal.gradient(f16), "gradient is f16"),
+        (RawFeatureBatch::new(2, floats(at), f16), "target is f16"),
         (legal.weight(at + 1).counted(2), "weight is at address"),
         (legal.distances(at + 2), "distances is at address"),
         (legal.upstream_at(at + 1), "upstream is at address"),
@@ -183,34 +188,31 @@ fn what_is_refused() {
         (legal.total(at).workspace(at + 8), "workspace is at address"),
         (legal.total(at), "workspace"),
         (legal.weight(at), "workspace"),
-        (FeaturePointers::new(1 << 31, at, at), "2147483648 rows"),
+        (of(1 << 31, at, at), "2147483648 rows"),
     ] {
         // SAFETY: it is refused, and nothing is launched.
-        let refusal = unsafe { plan.launch(gpu.stream().cu_stream(), &pointers) };
+        let refusal = unsafe { plan.launch_raw(gpu.stream().cu_stream(), &raw) };
         let error = refusal.expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");
     }
 
-    let rows = FeatureRows::new(&[1.0_f32; WIDTH], 1).weight(&[-1.0]);
-    let place = Student::without_gradient(&[1.0_f32; WIDTH]);
-    let error = gpu.run_features(&plan, &rows, place, &mut []).unwrap_err();
+    let ones = [1.0_f32; WIDTH];
+    let batch = HostFeatureBatch::new(1, &ones, &ones).weight(&[-1.0]);
+    let error = gpu.run_features(&plan, batch).unwrap_err();
     let by_row = matches!(
         error,
         Error::Argument(ArgumentError::RowParameter { row: 0, .. })
     );
     assert!(by_row, "{error}");
     let halves = [half::f16::ONE; WIDTH];
-    let rows = FeatureRows::new(&[1.0_f32; WIDTH], 1);
-    let place = Student::without_gradient(&halves);
-    let error = gpu.run_features(&plan, &rows, place, &mut []).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Format {
-                argument: "student",
-                ..
-            }
-        ),
-        "{error}"
+    let batch = HostFeatureBatch::new(1, &halves, &ones);
+    let error = gpu.run_features(&plan, batch).unwrap_err();
+    let by_format = matches!(
+        error,
+        Error::Argument(ArgumentError::Format {
+            argument: "student",
+            ..
+        })
     );
+    assert!(by_format, "{error}");
 }

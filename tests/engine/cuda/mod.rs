@@ -3,10 +3,13 @@
 
 mod arguments;
 mod batches;
+mod beside;
 mod capture;
 mod clusters;
 mod device;
 mod failures;
 mod features;
+mod outputs;
+mod rescale;
 mod traffic;
 mod views;

@@ -3,7 +3,7 @@
 
 use super::device::has_clusters;
 use crate::support::cuda::{gpu, moved};
-use fused_kd::cuda::{Element, Options, Regime, Rows, Student};
+use fused_kd::cuda::{Element, HostBatch, Options, Regime};
 use fused_kd::spec::{Preset, RowStats};
 use half::{bf16, f16};
 
@@ -66,12 +66,13 @@ fn check<T: Element>(regime: Regime, classes: usize) {
     let (student, teacher, labels) = (row(17), row(31), [2; ROWS]);
     let mut gradient = vec![T::from_f32(0.0); student.len()];
     let mut stats = vec![RowStats::default(); ROWS];
-    let rows = Rows::new(&teacher, &labels);
     if moved().is_none() {
         return;
     }
-    let student = Student::with_gradient(&student, &mut gradient);
-    gpu.run(&plan, &rows, student, &mut stats).unwrap();
+    let batch = HostBatch::new(ROWS, &student, &teacher, &labels)
+        .gradient(&mut gradient)
+        .stats(&mut stats);
+    gpu.run(&plan, batch).unwrap();
     let expected = model(regime, classes, size_of::<T>()).map(|bytes| bytes as u64);
     assert_eq!(moved(), Some(expected), "{regime:?}, {classes} classes");
 }

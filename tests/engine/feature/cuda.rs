@@ -4,7 +4,7 @@
 use super::judge::Bounds;
 use super::{Subject, suite};
 use crate::support::{cuda::gpu, schedule::schedule};
-use fused_kd::cuda::{Element, FeatureRows, Options, Regime, Student};
+use fused_kd::cuda::{Element, HostFeatureBatch, Options, Regime};
 use fused_kd::spec::FeatureSpec;
 use half::{bf16, f16};
 use std::marker::PhantomData;
@@ -27,13 +27,7 @@ impl<S: Element, T: Element, V: Variant> Subject for Cuda<S, T, V> {
         gpu().is_some()
     }
 
-    fn run(
-        spec: &FeatureSpec,
-        width: usize,
-        rows: &FeatureRows<T>,
-        student: Student<S>,
-        distances: &mut [f32],
-    ) -> f32 {
+    fn run(spec: &FeatureSpec, width: usize, batch: HostFeatureBatch<S, T>) -> f32 {
         let gpu = gpu().expect("is_available");
         let options = Options::default().formats(S::FORMAT, T::FORMAT);
         // A regime that does not take so many features leaves them to the table.
@@ -43,7 +37,7 @@ impl<S: Element, T: Element, V: Variant> Subject for Cuda<S, T, V> {
             .unwrap();
         static CALLS: AtomicU64 = AtomicU64::new(0);
         schedule(CALLS.fetch_add(1, Ordering::Relaxed) % 3);
-        gpu.run_features(&plan, rows, student, distances).unwrap()
+        gpu.run_features(&plan, batch).unwrap()
     }
 }
 

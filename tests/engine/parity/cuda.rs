@@ -6,7 +6,7 @@ use super::edges::edges;
 use super::judge::Bounds;
 use super::{Answer, Effort, Subject, suite};
 use crate::support::{cuda::gpu, schedule::schedule};
-use fused_kd::cuda::{Element, Options, Regime, Rows, Student};
+use fused_kd::cuda::{Element, HostBatch, Options, Regime};
 use fused_kd::spec::{Format, RowStats, Temperature};
 use half::{bf16, f16};
 use std::marker::PhantomData;
@@ -40,30 +40,26 @@ impl<S: Element, T: Element, V: Variant> Subject for Cuda<S, T, V> {
         let plan = plan
             .or_else(|_| gpu.plan(&case.spec, case.classes, options))
             .unwrap();
-        let mut rows = Rows::new(&teacher, &case.labels)
-            .weight(&case.weight)
-            .kd_weight(&case.kd_weight)
-            .upstream(case.upstream);
+        let (count, labels) = (case.labels.len(), &case.labels);
+        let read = || HostBatch::new(count, &student, &teacher, labels);
         schedule(0);
         let mut tau = case.tau.clone();
         if let Temperature::Dtd(_) = case.spec.temperature() {
-            let tau = tau.insert(vec![0.0; case.labels.len()]);
-            let student = Student::without_gradient(&student);
-            gpu.dtd_temperatures(&plan, &rows, &student, tau).unwrap();
+            let tau = tau.insert(vec![0.0; count]);
+            let batch = case.complete(read(), None);
+            gpu.dtd_temperatures(&plan, &batch, tau).unwrap();
         }
-        if let Some(tau) = &tau {
-            rows = rows.tau(tau);
-        }
-        let run = |seed, student: Student<S>| {
+        let run = |seed, batch: HostBatch<S, T>| {
             schedule(seed);
-            let mut stats = vec![RowStats::default(); case.labels.len()];
-            let total = gpu.run(&plan, &rows, student, &mut stats).unwrap();
+            let mut stats = vec![RowStats::default(); count];
+            let batch = case.complete(batch.stats(&mut stats), tau.as_deref());
+            let total = gpu.run(&plan, batch).unwrap();
             let records: Vec<[u32; 16]> = bytemuck::cast_vec(stats);
             (total.to_bits(), records)
         };
         let apart = |seed| {
             let mut gradient = vec![S::from_f32(f32::NAN); student.len()];
-            let answer = run(seed, Student::with_gradient(&student, &mut gradient));
+            let answer = run(seed, read().gradient(&mut gradient));
             (answer, gradient)
         };
         let bits = |row: &[S]| -> Vec<u32> { row.iter().map(|z| z.to_f32().to_bits()).collect() };
@@ -72,7 +68,10 @@ impl<S: Element, T: Element, V: Variant> Subject for Cuda<S, T, V> {
         let (again, same) = apart(1);
         assert_eq!((&again, bits(&same)), (&answer, bits(&gradient)));
         let mut in_place = student.clone();
-        let again = run(2, Student::in_place(&mut in_place));
+        let again = run(
+            2,
+            HostBatch::in_place(count, &mut in_place, &teacher, labels),
+        );
         assert_eq!((&again, bits(&in_place)), (&answer, bits(&gradient)));
         let (total, records) = answer;
         Answer {

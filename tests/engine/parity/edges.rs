@@ -129,6 +129,63 @@ pub(crate) fn sums_lose_nothing<S: Subject>() {
     }
 }
 
+/// Where student and teacher are one row, q − p' is the difference of two equal products. Engines round
+/// one of them and fuse the other: what is left is the rounding of a probability, and not +0.
+pub(crate) fn equal_rows<S: Subject>() {
+    if !S::is_available() {
+        return;
+    }
+    let mut rng = Rng::new(67);
+    for divergence in [
+        Divergence::ForwardKl,
+        Divergence::ReverseKl,
+        Divergence::MseProbs,
+    ] {
+        for tau in [1.0, 2.0, 3.0, 4.0] {
+            let spec = kd_only(divergence).temperature(Temperature::Fixed(tau));
+            let spec = spec.build().unwrap();
+            for classes in [1, 2, 10, 100, 1003] {
+                let mut case = Case::new(&mut rng, &spec, 16, classes, &Kind::TAME);
+                case.student.clone_from(&case.teacher);
+                let answer = S::answer(&case);
+                judge_answer::<S>(&case, &answer);
+                if divergence == Divergence::ForwardKl {
+                    gradients_of_equal_rows(&case, tau, &answer.gradient);
+                }
+            }
+        }
+    }
+}
+
+/// Of forward KL: `|g| ≤ 6e-8·p` times the row's factors, 6e-8 being half a unit in the last place.
+fn gradients_of_equal_rows(case: &Case, tau: f32, gradient: &[f32]) {
+    let rows = case
+        .student
+        .chunks_exact(case.classes)
+        .zip(gradient.chunks_exact(case.classes));
+    let counted = case.weight.iter().filter(|&&w| w != 0.0).count() as f64;
+    for (row, (z, g)) in rows.enumerate() {
+        let tempered = |z: f32| f64::from(z) / f64::from(tau);
+        let max = z.iter().map(|&z| tempered(z)).fold(f64::MIN, f64::max);
+        let sum: f64 = z.iter().map(|&z| (tempered(z) - max).exp()).sum();
+        let factor = f64::from(case.upstream)
+            * f64::from(case.weight[row])
+            * f64::from(case.kd_weight[row])
+            * f64::from(tau)
+            / counted;
+        for (c, (&z, &g)) in z.iter().zip(g).enumerate() {
+            let p = (tempered(z) - max).exp() / sum;
+            let bound = 6e-8 * factor.abs() * p.max(f64::from(f32::MIN_POSITIVE));
+            assert!(
+                f64::from(g).abs() <= bound,
+                "V = {}, row {row} {:?}, class {c}: {g:e}, bound {bound:e}",
+                case.classes,
+                case.kinds[row]
+            );
+        }
+    }
+}
+
 /// These for one subject.
 macro_rules! edges {
     ($name:ident, $subject:ty) => {
@@ -142,6 +199,7 @@ macro_rules! edges {
                 squared_errors_of_many_classes
                 infinite_terms_whose_factor_is_zero
                 an_upstream_of_zero
+                equal_rows
             );
 
             #[test]

@@ -3,8 +3,9 @@
 
 use super::rig::Rig;
 use fused_kd::cpu;
-use fused_kd::spec::{ArgumentError, Distance, FeatureSpec, Relation, SpecError};
+use fused_kd::spec::{ArgumentError, Distance, FeatureSpec, Format, Relation, SpecError};
 use fused_kd::wgsl::{Error, FeatureBatch, FeaturePlan, Options, Regime, Slice, wgpu};
+use half::bf16;
 
 const SPEC: FeatureSpec = FeatureSpec {
     distance: Distance::L1,
@@ -241,4 +242,29 @@ fn a_call_names_the_argument_that_it_refuses() {
         stride: 4,
     });
     assert_eq!(error.expect_err("a refusal"), too_large);
+}
+
+/// Distances that the caller does not want take more room than rows of one half-precision number.
+#[test]
+fn distances_that_nobody_wants_are_chunked() {
+    let tiny = Rig::with(|limits| limits.max_storage_buffer_binding_size = 8192);
+    let (Some(tiny), Some(usual)) = (tiny, Rig::usual()) else {
+        return;
+    };
+    const ROWS: usize = 3500;
+    let total = |rig: &Rig| {
+        let options = Options::default().formats(Format::Bf16, Format::Bf16);
+        let plan = FeaturePlan::new(&rig.device, &SPEC, 1, options).unwrap();
+        let of = |seed| {
+            let values = features(seed, ROWS).into_iter().map(bf16::from_f32);
+            rig.buffer(bytemuck::cast_slice(&values.collect::<Vec<_>>()))
+        };
+        let (x, y) = (of(1), of(2));
+        let total = rig.empty(4, wgpu::BufferUsages::STORAGE);
+        let batch = FeatureBatch::new(ROWS, &x, &y).total(&total);
+        rig.submit(&[&plan.bind(&batch).unwrap()]);
+        bytemuck::pod_read_unaligned::<f32>(&rig.read(&total))
+    };
+    let (a, b) = (total(&tiny), total(usual));
+    assert!((a - b).abs() <= 1e-5 * b.abs() && b != 0.0, "{a}, {b}");
 }

@@ -3,7 +3,9 @@
 //
 // It is strict where a real driver is kind or silent: device memory starts as NaN, writing beyond an
 // allocation stops the program when it is freed, and during a capture allocation, synchronisation and
-// copies to the host fail and spoil the capture.
+// copies to the host fail and spoil the capture. So does loading a module, unless the capture is a relaxed
+// one, or a kernel, which cuFuncLoad does or else its first launch. There are two devices, which share their
+// memory; what belongs to a context wants it to be current, and streams take the kernels of theirs.
 //
 // Environment: SIMT_LOG=FILE appends one line per call; SIMT_NO_DEVICE; SIMT_DRIVER_VERSION=11000;
 // SIMT_CAPABILITY=75; SIMT_PROCESSORS=2; SIMT_CLUSTERS=1, how many run at the same time; SIMT_SHARED=101376,
@@ -37,8 +39,10 @@ enum Result {
   NO_DEVICE = 100,
   INVALID_DEVICE = 101,
   INVALID_IMAGE = 200,
+  INVALID_CONTEXT = 201,
   NO_BINARY_FOR_GPU = 209,
   UNSUPPORTED_PTX_VERSION = 222,
+  INVALID_HANDLE = 400,
   NOT_FOUND = 500,
   LAUNCH_FAILED = 719,
   CAPTURE_UNSUPPORTED = 900,
@@ -54,11 +58,14 @@ struct Function {
   void* kernel;
   bool is_operation;
   unsigned max_threads;
+  void* context;
   unsigned max_shared = 48 << 10;  // of the launch's choosing
+  bool loaded = false;
 };
 
 struct Module {
   std::string ptx;
+  void* context;
   std::map<std::string, Function> functions;
 };
 
@@ -81,6 +88,7 @@ struct Config {
 };
 static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56);
 constexpr int CLUSTER_DIMENSION = 4;
+constexpr int RELAXED = 2;  // of CUstreamCaptureMode
 constexpr unsigned MOST_BLOCKS = 8;  // of a cluster, on every device that has them
 
 struct Graph {
@@ -88,7 +96,8 @@ struct Graph {
 };
 
 struct Stream {
-  bool capturing = false, spoilt = false;
+  void* context = nullptr;  // of the default stream, the current one
+  bool capturing = false, spoilt = false, relaxed = false;
   Graph* graph = nullptr;
 };
 
@@ -101,7 +110,8 @@ std::atomic<int> allocated{0}, launched{0};
 Stream default_stream;
 using Clock = std::chrono::steady_clock;
 using Moment = Clock::time_point;
-int context_token;
+constexpr int DEVICES = 2;
+int contexts[DEVICES];  // their primary contexts
 thread_local void* current_context = nullptr;
 thread_local Stream* captured = nullptr;  // what this thread captures
 thread_local uint64_t seed = 0;
@@ -148,7 +158,13 @@ Result outside_capture(const char* what) {
   return CAPTURE_UNSUPPORTED;
 }
 
+// The same for what loads code, which a relaxed capture allows.
+Result outside_strict_capture(const char* what) {
+  return captured && captured->relaxed ? SUCCESS : outside_capture(what);
+}
+
 Result allocate(uintptr_t* out, size_t bytes) {
+  if (!current_context) return INVALID_CONTEXT;
   if (bytes == 0) return INVALID_VALUE;
   if (shall_fail("alloc", ++allocated)) return OUT_OF_MEMORY;
   auto* memory = static_cast<char*>(::operator new(bytes + 2 * FENCE, std::align_val_t(256)));
@@ -236,12 +252,12 @@ DRIVER cuDriverGetVersion(int* version) {
   return SUCCESS;
 }
 DRIVER cuDeviceGetCount(int* count) {
-  *count = 1;
+  *count = DEVICES;
   return SUCCESS;
 }
 DRIVER cuDeviceGet(int* device, int ordinal) {
-  *device = 0;
-  return ordinal == 0 ? SUCCESS : INVALID_DEVICE;
+  *device = ordinal;
+  return ordinal >= 0 && ordinal < DEVICES ? SUCCESS : INVALID_DEVICE;
 }
 DRIVER cuDeviceGetName(char* name, int length, int) {
   std::snprintf(name, static_cast<size_t>(length), "emulated device");
@@ -262,8 +278,8 @@ DRIVER cuDeviceTotalMem_v2(size_t* bytes, int) {
   *bytes = size_t(1) << 32;
   return SUCCESS;
 }
-DRIVER cuDevicePrimaryCtxRetain(void** context, int) {
-  *context = &context_token;
+DRIVER cuDevicePrimaryCtxRetain(void** context, int device) {
+  *context = &contexts[device];
   return SUCCESS;
 }
 DRIVER cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
@@ -286,7 +302,9 @@ DRIVER cuModuleLoadData(void** out, const void* image) {
   if (10 * major + minor > number("SIMT_PTX_ISA", 90)) return UNSUPPORTED_PTX_VERSION;
   if (static_cast<int>(after(ptx, ".target sm_", 0)) > capability()) return NO_BINARY_FOR_GPU;
   log("cuModuleLoadData %zu", ptx.size());
-  *out = new Module{ptx, {}};
+  if (!current_context) return INVALID_CONTEXT;
+  if (const Result refused = outside_strict_capture("cuModuleLoadData")) return refused;
+  *out = new Module{ptx, current_context, {}};
   return SUCCESS;
 }
 DRIVER cuModuleUnload(Module* module) {
@@ -307,8 +325,16 @@ DRIVER cuModuleGetFunction(void** out, Module* module, const char* name) {
   }
   // Threads share a module; who found the function first has filled it in.
   const std::lock_guard lock(mutex);
-  const auto found = module->functions.try_emplace(name, Function{name, kernel, is_operation, after(entry, ".maxntid ", 1024)});
+  const unsigned max_threads = after(entry, ".maxntid ", 1024);
+  const auto found = module->functions.try_emplace(name, Function{name, kernel, is_operation, max_threads, module->context});
   *out = &found.first->second;
+  return SUCCESS;
+}
+DRIVER cuFuncLoad(Function* function) {
+  const std::lock_guard lock(mutex);
+  if (function->loaded) return SUCCESS;
+  if (captured && !captured->relaxed) return captured->spoilt = true, CAPTURE_UNSUPPORTED;
+  function->loaded = true;
   return SUCCESS;
 }
 DRIVER cuLaunchKernelEx(const Config* config, Function* function, void** arguments, void** extra) {
@@ -327,6 +353,10 @@ DRIVER cuLaunchKernelEx(const Config* config, Function* function, void** argumen
   if (gx % cluster != 0) return INVALID_VALUE;
   log("cuLaunchKernel %s %u x %u in clusters of %u", function->name.c_str(), gx, bx, cluster);
   if (shall_fail("launch", ++launched)) return LAUNCH_FAILED;
+  if (current_context != function->context) return INVALID_CONTEXT;
+  if (config->stream && stream_of(config->stream).context != current_context) return INVALID_HANDLE;
+  if (stream_of(config->stream).spoilt) return CAPTURE_INVALIDATED;
+  if (const Result refused = cuFuncLoad(function)) return refused;
   const Launch launch{{gx, gy, gz}, {bx, by, bz}, cluster, shared, bound(*function, arguments)};
   Stream& target = stream_of(config->stream);
   if (target.capturing) {
@@ -402,7 +432,8 @@ DRIVER cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, void*) {
 }
 
 DRIVER cuStreamCreate(void** stream, unsigned) {
-  *stream = new Stream;
+  if (!current_context) return INVALID_CONTEXT;
+  *stream = new Stream{current_context};
   return SUCCESS;
 }
 DRIVER cuStreamDestroy_v2(Stream* stream) {
@@ -414,10 +445,10 @@ DRIVER cuStreamSynchronize(void*) {
   return outside_capture("cuStreamSynchronize");
 }
 DRIVER cuStreamWaitEvent(void*, void*, unsigned) { return SUCCESS; }
-DRIVER cuStreamBeginCapture_v2(void* stream, int) {
+DRIVER cuStreamBeginCapture_v2(void* stream, int mode) {
   Stream& target = stream_of(stream);
   if (!stream || target.capturing) return CAPTURE_UNSUPPORTED;  // the default stream cannot
-  target = {true, false, new Graph};
+  target = {target.context, true, false, mode == RELAXED, new Graph};
   captured = &target;
   return SUCCESS;
 }
@@ -425,9 +456,10 @@ DRIVER cuStreamEndCapture(void* stream, void** graph) {
   Stream& target = stream_of(stream);
   if (!target.capturing) return INVALID_VALUE;
   captured = nullptr;
-  target.capturing = false;
-  *graph = target.spoilt ? nullptr : target.graph;
-  return target.spoilt ? CAPTURE_INVALIDATED : SUCCESS;
+  const bool spoilt = target.spoilt;
+  target.capturing = target.spoilt = false;
+  *graph = spoilt ? nullptr : target.graph;
+  return spoilt ? CAPTURE_INVALIDATED : SUCCESS;
 }
 DRIVER cuStreamIsCapturing(void* stream, int* status) {
   *status = stream_of(stream).capturing;
@@ -476,6 +508,8 @@ DRIVER cuGetErrorName(Result result, const char** name) {
   static const std::map<Result, const char*> NAMES = {
       {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
       {NO_DEVICE, "CUDA_ERROR_NO_DEVICE"},
+      {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
+      {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
       {UNSUPPORTED_PTX_VERSION, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"},
       {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
       {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},

@@ -8,7 +8,8 @@
 //! - What has not changed is not compiled again.
 //! - `cargo test` shows that the emulator finds what it is there to find: `programs/defects.cpp` is
 //!   full of defects. `programs/rows.cpp` and `programs/operations.cpp` run the kernels under
-//!   AddressSanitizer and ThreadSanitizer.
+//!   AddressSanitizer and ThreadSanitizer, `programs/far.cpp` what reads and writes a row at both ends of
+//!   rows of almost 2³¹ classes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,13 +24,15 @@ pub enum Sanitizer {
     Address,
     /// ThreadSanitizer: accesses that no barrier orders.
     Thread,
+    /// UndefinedBehaviorSanitizer: sums, differences and products that no int holds.
+    Overflow,
 }
 
 impl Sanitizer {
     /// What the emulator, which is compiled without sanitizers, has to know.
     fn define(self) -> Option<&'static str> {
         match self {
-            Self::None => None,
+            Self::None | Self::Overflow => None,
             Self::Address => Some("-DSIMT_ASAN"),
             Self::Thread => Some("-DSIMT_TSAN"),
         }
@@ -40,6 +43,7 @@ impl Sanitizer {
             Self::None => None,
             Self::Address => Some("-fsanitize=address"),
             Self::Thread => Some("-fsanitize=thread"),
+            Self::Overflow => Some("-fsanitize=signed-integer-overflow"),
         }
     }
 }

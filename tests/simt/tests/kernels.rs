@@ -17,6 +17,7 @@ fn of_program(name: &str, sanitizer: Sanitizer) {
     if sanitizer == Sanitizer::Thread {
         command.arg("once");
     }
+    command.env("UBSAN_OPTIONS", "halt_on_error=1");
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
@@ -30,6 +31,11 @@ fn the_bits_depend_on_no_order() {
 #[test]
 fn no_access_leaves_its_object() {
     clean(Sanitizer::Address);
+}
+
+#[test]
+fn no_place_in_a_row_leaves_its_integers() {
+    of_program("far", Sanitizer::Overflow);
 }
 
 #[test]
