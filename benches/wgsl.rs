@@ -8,7 +8,7 @@ mod table;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fused_kd::spec::{Format, Preset, RowStats};
-use fused_kd::wgsl::{Buffers, Gpu, GpuOptions, Options, wgpu};
+use fused_kd::wgsl::{Batch, Gpu, GpuOptions, Options, wgpu};
 use std::time::{Duration, Instant};
 
 fn rows(c: &mut Criterion) {
@@ -52,10 +52,10 @@ impl Bench {
         let labels = filled(gpu, bytemuck::cast_slice(&labels));
         let gradient = filled(gpu, &vec![0; matrix.next_multiple_of(4)]);
         let stats = filled(gpu, &vec![0; rows * size_of::<RowStats>()]);
-        let buffers = Buffers::new(rows, &student, &teacher, &labels);
-        let call = plan
-            .bind(&buffers.gradient(&gradient).stats(&stats))
-            .unwrap();
+        let batch = Batch::new(rows, &student, &teacher, &labels)
+            .gradient(&gradient)
+            .stats(&stats);
+        let call = plan.bind(&batch).unwrap();
         let bytes = 3 * matrix + rows * (size_of::<RowStats>() + 4);
         Self {
             call,

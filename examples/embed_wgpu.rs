@@ -4,9 +4,9 @@
 //!
 //! cargo run --release --example embed_wgpu --no-default-features --features wgpu
 
-use fused_kd::spec::{Preset, StatsLevel};
+use fused_kd::spec::Preset;
 use fused_kd::wgsl::wgpu::{self, BufferUsages};
-use fused_kd::wgsl::{Buffers, Options, Plan};
+use fused_kd::wgsl::{Batch, Options, Plan};
 
 const ROWS: usize = 256;
 const CLASSES: usize = 1000;
@@ -42,19 +42,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let on_host = empty(&device, 4, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
 
     // Once: the loss is checked, kernels are compiled, buffers are bound.
-    let options = Options::default().level(StatsLevel::None);
-    let plan = Plan::new(&device, &Preset::Lr.spec(), CLASSES, options)?;
+    let plan = Plan::new(&device, &Preset::Lr.spec(), CLASSES, Options::default())?;
     let workspace = empty(
         &device,
         plan.workspace_bytes(ROWS) as usize,
         BufferUsages::STORAGE,
     );
-    let call = plan.bind(
-        &Buffers::new(ROWS, &student, &teacher, &labels)
-            .in_place()
-            .total(&total)
-            .workspace(&workspace),
-    )?;
+    let batch = Batch::in_place(ROWS, &student, &teacher, &labels)
+        .total(&total)
+        .workspace(&workspace);
+    let call = plan.bind(&batch)?;
 
     // Each step: whatever makes the logits, the call, whatever takes the gradient.
     let mut encoder = device.create_command_encoder(&Default::default());

@@ -3,7 +3,6 @@
 override REDUCTION: u32 = 1u;
 
 @group(0) @binding(1) var<uniform> scale_of_groups: Scale;
-@group(0) @binding(5) var<storage, read> weight: array<u32>;
 @group(0) @binding(9) var<storage, read_write> stats: array<u32>;
 @group(0) @binding(10) var<storage, read_write> workspace: array<u32>;
 @group(0) @binding(11) var<storage, read_write> tau: array<f32>;
@@ -28,7 +27,7 @@ fn scale(@builtin(local_invocation_index) local: u32) {
   var counts = vec4<u32>();
   for (var row = local; row < params.rows; row += WORKGROUP) {
     if (REDUCTION == MEAN) {
-      if (!is_present(WEIGHT_PRESENT) || !is_zero(weight[row])) { counts.x += 1u; }
+      if (!is_zero(weight_of(row))) { counts.x += 1u; }
     } else if (REDUCTION != NOTHING_TO_COUNT) {
       counts.x += select(0u, 1u, workspace[row] == RIGHT);
       counts.y += select(0u, 1u, workspace[row] == WRONG);
@@ -113,8 +112,7 @@ fn total_distance(@builtin(local_invocation_index) local: u32) {
   var sums = vec4<f32>();
   var odd = vec4<u32>();
   for (var row = params.first_row + local; row < params.first_row + params.rows; row += WORKGROUP) {
-    var w = bitcast<u32>(1.0);
-    if (is_present(WEIGHT_PRESENT)) { w = weight[row]; }
+    let w = weight_of(row);
     let of_row = stats[row];
     if (is_zero(w)) { continue; }
     if ((of_row & 0x7fffffffu) > INFINITY) {

@@ -2,7 +2,6 @@
 // row's features stand where the row program has logits, its record is the distance.
 
 @group(0) @binding(1) var<uniform> scale: Scale;
-@group(0) @binding(5) var<storage, read> weight: array<u32>;
 @group(0) @binding(9) var<storage, read_write> stats: array<u32>;
 
 // `right_divergence` of the parameter block.
@@ -39,8 +38,7 @@ fn features(
 ) {
   let lane = lane_of(workgroup, workgroups, local);
   let row = params.first_row + lane.row;
-  var w = bitcast<u32>(1.0);
-  if (is_present(WEIGHT_PRESENT)) { w = weight[row]; }
+  let w = weight_of(row);
   let of_row = norms(lane);
   let all = sums(lane, of_row);
   let stopped = !of_row.finite || !is_legal_weight(w);

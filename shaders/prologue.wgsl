@@ -2,7 +2,6 @@
 // and how hard the row is. One word per row; `batch.wgsl` takes it from there.
 
 @group(0) @binding(4) var<storage, read> labels: array<i32>;
-@group(0) @binding(5) var<storage, read> weight: array<u32>;
 @group(0) @binding(10) var<storage, read_write> workspace: array<u32>;
 
 const IGNORE = -100;
@@ -12,11 +11,6 @@ const FLSW = 0u;
 const DOES_NOT_COUNT = 0u;
 const RIGHT = 1u;
 const WRONG = 2u;
-
-fn weight_of(row: u32) -> u32 {
-  if (is_present(WEIGHT_PRESENT)) { return weight[row]; }
-  return bitcast<u32>(1.0);
-}
 
 fn teacher_logit(lane: Lane, c: u32) -> u32 {
   return teacher_at(params.teacher_offset + lane.row * params.teacher_stride + c);

@@ -2,7 +2,6 @@
 
 @group(0) @binding(1) var<uniform> scale: Scale;
 @group(0) @binding(4) var<storage, read> labels: array<i32>;
-@group(0) @binding(5) var<storage, read> weight: array<u32>;
 @group(0) @binding(6) var<storage, read> kd_weight: array<u32>;
 @group(0) @binding(7) var<storage, read> tau: array<u32>;
 
@@ -18,14 +17,12 @@ struct Inputs {
 }
 
 fn inputs(lane: Lane) -> Inputs {
-  let one = bitcast<u32>(1.0);
   let row = params.first_row + lane.row;
   let label = labels[row];
   let in_range = label >= 0 && u32(label) < params.classes;
-  var w = one;
-  var kw = one;
+  let w = weight_of(row);
+  var kw = bitcast<u32>(1.0);
   var at_tau = bitcast<u32>(params.tau);
-  if (is_present(WEIGHT_PRESENT)) { w = weight[row]; }
   if (is_present(KD_WEIGHT_PRESENT)) { kw = kd_weight[row]; }
   if (is_present(TAU_PRESENT)) { at_tau = tau[row]; }
   let legal = is_legal_weight(w) && is_legal_weight(kw) && is_legal_temperature(at_tau);

@@ -2,7 +2,6 @@
 
 use super::error::Error;
 use super::limits::{alignment, binding_bytes};
-use super::options::Regime;
 use super::pieces::{Matrix, Vector, too_large};
 use super::source::PART_BYTES;
 
@@ -18,13 +17,14 @@ pub(super) fn rows_between_bindings(limits: &wgpu::Limits) -> u32 {
     (alignment(limits).max(256) / 4) as u32
 }
 
-/// How many rows the bindings of one dispatch hold, and its workgroups work on.
+/// How many rows the bindings of one dispatch hold, and its workgroups work on; `parts` of each row,
+/// where rows are split.
 ///
 /// # Errors
 /// [`Error::TooLarge`] where a single row is too much.
 pub(super) fn most_rows<'a>(
     limits: &wgpu::Limits,
-    regime: Regime,
+    parts: u32,
     matrices: impl IntoIterator<Item = Matrix<'a>>,
     vectors: impl IntoIterator<Item = Vector<'a>>,
 ) -> Result<u32, Error> {
@@ -32,7 +32,7 @@ pub(super) fn most_rows<'a>(
     let lead = rows_between_bindings(limits) - 1;
     let a_side = u64::from(limits.max_compute_workgroups_per_dimension);
     let mut most = u32::try_from(a_side * a_side).unwrap_or(u32::MAX);
-    if let Regime::Split { parts } = regime {
+    if parts > 0 {
         let of_a_row = PART_BYTES * u64::from(parts);
         if of_a_row > limit {
             return Err(too_large("workspace", of_a_row, limit));
@@ -78,18 +78,18 @@ mod tests {
             };
             // Elements of two bytes, and the lanes that look beyond them.
             assert!(binding_bytes(&limits) / 2 < 1 << 31);
-            let rows = |regime| {
-                let most = most_rows(&limits, regime, iter::empty(), iter::empty());
+            let rows = |parts| {
+                let most = most_rows(&limits, parts, iter::empty(), iter::empty());
                 most.unwrap().min(i32::MAX.cast_unsigned())
             };
             for lanes in [1, 2, 8, 32, WORKGROUP] {
                 let seats = WORKGROUP / lanes;
-                let [x, y] = grid(&limits, rows(Regime::Whole { lanes }).div_ceil(seats));
+                let [x, y] = grid(&limits, rows(0).div_ceil(seats));
                 fits(&[x, y, seats]);
                 assert!(y <= side);
             }
             for parts in [2, 64] {
-                let rows = rows(Regime::Split { parts });
+                let rows = rows(parts);
                 let [x, y] = grid(&limits, rows * parts);
                 fits(&[x, y]);
                 assert!(y <= side);

@@ -3,6 +3,7 @@
 use super::kernel::{Kernel, Part, Shape};
 use super::layout::binding_type;
 use super::options::{Options, Regime};
+use super::setup::Setup;
 use super::source::PART_BYTES;
 use crate::spec::{LossSpec, RowParams, SpecError};
 
@@ -52,10 +53,12 @@ pub fn row_program(
     let shape = Shape {
         spec: *spec,
         classes,
-        options,
-        memory: 16 << 10,
-        subgroup,
-        splits: true,
+        setup: Setup {
+            options,
+            memory: 16 << 10,
+            subgroup,
+            splits: true,
+        },
     };
     let dispatch = |part| dispatch(&shape, rows, in_place, part);
     let (dispatches, parts) = match shape.regime(rows) {
@@ -83,7 +86,7 @@ pub fn row_program(
 fn dispatch(shape: &Shape, rows: u32, in_place: bool, part: Part) -> Dispatch {
     let kernel = Kernel::Row {
         in_place,
-        level: shape.options.level,
+        level: shape.setup.options.level,
         part,
     };
     let module = shape.module(kernel);

@@ -69,16 +69,6 @@ pub enum Error {
         /// The greatest value.
         most: u32,
     },
-    /// Logits of another type than the plan was made for.
-    #[error("{argument} is {given}, but the plan was made for {planned}")]
-    Format {
-        /// The argument's name.
-        argument: &'static str,
-        /// What was given.
-        given: &'static str,
-        /// What would be right.
-        planned: &'static str,
-    },
     /// A plan that was not made by this [`Gpu`](super::Gpu).
     #[error("the plan is not one of this Gpu's: make it with Gpu::plan")]
     OtherDevice,

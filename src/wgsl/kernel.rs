@@ -4,10 +4,11 @@ use super::layout::slot::{
     GRADIENT, KD_WEIGHT, LABELS, PARAMS, SCALE, SCALE_OUT, STATS, STUDENT, TAU, TAU_OUT, TEACHER,
     TOTAL, UPSTREAM, WEIGHT, WORKSPACE,
 };
-use super::options::{Options, Regime};
+use super::options::Regime;
 use super::pipelines::Program;
 use super::regime;
-use super::source::{self, Reduce, Span, Store};
+use super::setup::Setup;
+use super::source::{Module, Span, Store};
 use crate::spec::{Divergence, LossSpec, Reduction, RowParams, StatsLevel, Temperature};
 
 /// One dispatch's program.
@@ -40,56 +41,6 @@ pub(super) enum Kernel {
 pub(super) enum Part {
     Whole,
     Phase { parts: u32, phase: u32 },
-}
-
-/// A shader module, by its files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Module {
-    Row(Store, Reduce, Span),
-    Prologue(Reduce),
-    Batch(Reduce),
-    Feature(Store, Reduce),
-    #[cfg(feature = "train")]
-    Train(super::harness::File),
-}
-
-impl Module {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Row(..) => "row",
-            Self::Prologue(..) => "prologue",
-            Self::Batch(..) => "batch",
-            Self::Feature(..) => "feature",
-            #[cfg(feature = "train")]
-            Self::Train(file) => file.name(),
-        }
-    }
-
-    pub(super) fn text(self) -> String {
-        match self {
-            Self::Row(store, reduce, span) => source::row(store, reduce, span),
-            Self::Prologue(reduce) => source::prologue(reduce),
-            Self::Batch(reduce) => source::batch(reduce),
-            Self::Feature(store, reduce) => source::feature(store, reduce),
-            #[cfg(feature = "train")]
-            Self::Train(file) => source::train(file),
-        }
-    }
-
-    pub(super) fn reduce(self) -> Reduce {
-        match self {
-            Self::Row(_, reduce, _)
-            | Self::Prologue(reduce)
-            | Self::Batch(reduce)
-            | Self::Feature(_, reduce) => reduce,
-            #[cfg(feature = "train")]
-            Self::Train(_) => Reduce::Workgroup,
-        }
-    }
-
-    pub(super) fn uses_subgroups(self) -> bool {
-        self.reduce() == Reduce::Subgroup
-    }
 }
 
 impl Kernel {
@@ -130,25 +81,26 @@ impl Kernel {
 pub(super) struct Shape {
     pub(super) spec: LossSpec,
     pub(super) classes: u32,
-    pub(super) options: Options,
-    /// Bytes of workgroup memory.
-    pub(super) memory: u32,
-    /// The least size of a subgroup, where subgroup operations may be used.
-    pub(super) subgroup: Option<u32>,
-    /// Whether the device has the bindings for split rows.
-    pub(super) splits: bool,
+    pub(super) setup: Setup,
 }
 
 impl Shape {
     pub(super) fn regime(&self, rows: u32) -> Regime {
-        let chosen = || regime::choose(rows, self.classes, self.options.workgroup, self.splits);
-        self.options.regime.unwrap_or_else(chosen)
+        let chosen = || {
+            regime::choose(
+                rows,
+                self.classes,
+                self.setup.options.workgroup,
+                self.setup.splits,
+            )
+        };
+        self.setup.options.regime.unwrap_or_else(chosen)
     }
 
     /// Lanes per row; a split row's parts and a batch have whole workgroups.
     pub(super) fn lanes(&self, kernel: Kernel) -> u32 {
-        let workgroup = self.options.workgroup;
-        match (kernel, self.options.regime) {
+        let workgroup = self.setup.options.workgroup;
+        match (kernel, self.setup.options.regime) {
             (Kernel::Scale { .. } | Kernel::Temperatures | Kernel::Total, _) => workgroup,
             (Kernel::Row { part, .. }, _) if part != Part::Whole => workgroup,
             (_, Some(Regime::Whole { lanes })) => lanes,
@@ -158,13 +110,13 @@ impl Shape {
 
     /// Rows per workgroup of a kernel that works on whole rows.
     pub(super) fn rows_per_workgroup(&self, kernel: Kernel) -> u32 {
-        self.options.workgroup / self.lanes(kernel)
+        self.setup.options.workgroup / self.lanes(kernel)
     }
 
     pub(super) fn program(&self, kernel: Kernel) -> Program {
         Program {
             module: self.module(kernel),
-            checks: self.options.checks,
+            checks: self.setup.options.checks,
             entry_point: kernel.entry_point(),
             constants: self.constants(kernel),
             slots: kernel.slots(),
@@ -172,9 +124,8 @@ impl Shape {
     }
 
     pub(super) fn module(&self, kernel: Kernel) -> Module {
-        let (lanes, workgroup) = (self.lanes(kernel), self.options.workgroup);
-        let reduce = Reduce::of(self.subgroup, lanes, workgroup);
-        let store = Store::of(self.options.student);
+        let reduce = self.setup.reduce(self.lanes(kernel));
+        let store = Store::of(self.setup.options.student);
         match kernel {
             Kernel::Groups | Kernel::Omegas => Module::Prologue(reduce),
             Kernel::Scale { .. } | Kernel::Temperatures | Kernel::Total => Module::Batch(reduce),
@@ -187,11 +138,11 @@ impl Shape {
 
     /// The constants of a kernel's pipeline: those that its module declares.
     pub(super) fn constants(&self, kernel: Kernel) -> Vec<(&'static str, u32)> {
-        let (lanes, workgroup) = (self.lanes(kernel), self.options.workgroup);
+        let (lanes, workgroup) = (self.lanes(kernel), self.setup.options.workgroup);
         let mut constants = vec![("WORKGROUP", workgroup), ("LANES", lanes)];
         let formats = [
-            ("STUDENT_FORMAT", self.options.student as u32),
-            ("TEACHER_FORMAT", self.options.teacher as u32),
+            ("STUDENT_FORMAT", self.setup.options.student as u32),
+            ("TEACHER_FORMAT", self.setup.options.teacher as u32),
         ];
         match kernel {
             Kernel::Groups | Kernel::Omegas => constants.extend(formats),
@@ -212,7 +163,7 @@ impl Shape {
             } => {
                 let params = RowParams::new(&self.spec, self.classes, level);
                 let cache = match part {
-                    Part::Whole => regime::cache(self.classes, workgroup, lanes, self.memory),
+                    Part::Whole => regime::cache(self.classes, workgroup, lanes, self.setup.memory),
                     // Each phase reads its part once.
                     Part::Phase { .. } => 1,
                 };

@@ -1,6 +1,6 @@
 //! Arguments as stretches of buffers: their checks, and the piece that a chunk of rows binds.
 
-use super::buffers::Slice;
+use super::batch::Slice;
 use super::error::Error;
 use crate::spec::{ArgumentError, Format};
 

@@ -1,8 +1,8 @@
 //! Compiled kernels, shared by all plans and calls that need the same.
 
-use super::kernel::Module;
 use super::layout::{binding_type, slot};
 use super::options::Checks;
+use super::source::Module;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct Pipelines {
     device: wgpu::Device,
+    limits: wgpu::Limits,
     made: Mutex<Made>,
 }
 
@@ -21,7 +22,7 @@ struct Made {
 }
 
 /// All that a pipeline depends on: numbers that stay in the parameter block do not count.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Program {
     pub(super) module: Module,
     pub(super) checks: Checks,
@@ -35,12 +36,17 @@ impl Pipelines {
     pub(super) fn new(device: &wgpu::Device) -> Self {
         Self {
             device: device.clone(),
+            limits: device.limits(),
             made: Mutex::default(),
         }
     }
 
     pub(super) fn device(&self) -> &wgpu::Device {
         &self.device
+    }
+
+    pub(super) fn limits(&self) -> &wgpu::Limits {
+        &self.limits
     }
 
     /// A kernel and the layout of its bind group.

@@ -1,128 +1,151 @@
 //! Batches in host memory: uploaded, run and read back.
 
-use super::buffers::Buffers;
+use super::batch::{Batch, FeatureBatch, Slice};
 use super::call::Call;
 use super::error::Error;
+use super::feature::FeaturePlan;
 use super::gpu::Gpu;
 use super::options::Options;
 use super::pipelines::Pipelines;
 use super::plan::Plan;
 use crate::batch::check::{self, Strides};
-use crate::batch::{Element, RowLogits, Rows, Student};
-use crate::spec::{Format, RowStats};
+use crate::batch::{
+    Batch as HostBatch, Element, FeatureBatch as HostFeatureBatch, Place, RowLogits, Upstream,
+    weighted,
+};
+use crate::spec::{ArgumentError, Format};
 use std::sync::Arc;
 
 impl Gpu {
     /// Runs the row program over a batch in host memory, as the CPU engine's `run` does: returns
-    /// `total = upstream · Σ_b loss_b · inv_n`, writes the gradient `∂total/∂s` where `student` has
-    /// room for it and one record per row to `stats` (an empty slice with
-    /// [`StatsLevel::None`](crate::spec::StatsLevel::None)). Blocks until that is done; the batch
-    /// goes to the device and back each time.
+    /// `total = upstream · Σ_b loss_b · inv_n`, and writes it, the gradient `∂total/∂s` and one record
+    /// per row, each where the batch has room for it. Blocks until that is done.
+    ///
+    /// The batch goes to the device and back each time, into memory that is freed by the end of the
+    /// call: all arguments once, what is written once more, and [`Plan::workspace_bytes`]. Compiled
+    /// kernels alone are kept. [`HostBatch::workspace`] is ignored.
     ///
     /// # Errors
-    /// [`Error::Argument`] is what the CPU engine would refuse, and nothing is written;
-    /// [`Error::TooLarge`] what this device cannot hold; [`Error::Device`] and
+    /// [`Error::Argument`] is what the CPU engine would refuse, or another type than the plan's, and
+    /// nothing is written; [`Error::TooLarge`] what this device cannot hold; [`Error::Device`] and
     /// [`Error::OutOfMemory`] are the device's own failures.
     pub fn run<S: Element, T: Element>(
         &self,
         plan: &Plan,
-        rows: &Rows<T>,
-        mut student: Student<S>,
-        stats: &mut [RowStats],
+        mut batch: HostBatch<S, T>,
     ) -> Result<f32, Error> {
-        let options = plan.options();
-        let strides = check::call(
-            plan.spec(),
-            options.level,
-            plan.classes(),
-            rows,
-            &student,
-            stats,
-        )?;
-        self.check_plan::<S, T>(&plan.pipelines, plan.options(), "teacher")?;
-        if rows.is_empty() {
-            return Ok(0.0);
+        let (spec, level, classes) = (plan.spec(), plan.options().level, plan.classes());
+        let strides = check::call(spec, level, classes, &batch)?;
+        self.check_plan::<S, T>(plan.pipelines(), plan.options(), "teacher")?;
+        let shape = [batch.rows, classes, strides.gradient];
+        let (rows, out) = (batch.rows, batch.total.take());
+        let run = || {
+            let inputs = RowInputs::upload(self, &batch)?;
+            let mut on_device = inputs.batch(&batch, strides);
+            let student = batch.student.with(batch.gradient);
+            let outputs = Outputs::new(self, student, &inputs.student, batch.stats)?;
+            on_device.student = outputs.place();
+            on_device.gradient = outputs.gradient();
+            on_device.stats = outputs.records();
+            on_device.total = Some((&outputs.total).into());
+            let call = plan.bind(&on_device)?;
+            outputs.read_back(self, &call, shape)
+        };
+        let total = match rows {
+            0 => 0.0,
+            _ => self.guarded(run)?,
+        };
+        if let Some(out) = out {
+            *out = total;
         }
-        self.guarded(|| {
-            let batch = Batch::upload(self, rows, &student)?;
-            let total = self.room("total", 4)?;
-            let records = self.room("stats", size_of_val(stats))?;
-            let gradient = match &student.logits {
-                RowLogits::Apart(_, g) => Some(self.room("gradient", size_of_val(*g))?),
-                RowLogits::Alone(_) | RowLogits::InPlace(_) => None,
-            };
-            let mut buffers = batch.buffers(rows, strides).total(&total);
-            let mut wanted = vec![&total];
-            if !stats.is_empty() {
-                buffers = buffers.stats(&records);
-                wanted.push(&records);
-            }
-            match (&student.logits, &gradient) {
-                (RowLogits::InPlace(_), _) => {
-                    buffers = buffers.in_place();
-                    wanted.push(&batch.student);
-                }
-                (_, Some(gradient)) => {
-                    buffers = buffers.gradient(gradient).gradient_stride(strides.gradient);
-                    wanted.push(gradient);
-                }
-                (_, None) => {}
-            }
-            let mut result = 0.0;
-            self.finish(self.recorded(&plan.bind(&buffers)?), &wanted, |read| {
-                result = bytemuck::pod_read_unaligned(read[0]);
-                let mut read = read[1..].iter();
-                if !stats.is_empty() {
-                    copy(stats, read.next());
-                }
-                if let (Some(host), Some(device)) = (student.logits.write(), read.next()) {
-                    copy_rows(host, device, rows.len(), plan.classes(), strides.gradient);
-                }
-            })?;
-            Ok(result)
-        })
+        Ok(total)
     }
 
     /// The temperatures of dynamic temperature distillation for a batch in host memory, `tau[B]`,
-    /// for [`Rows::tau`]; see [`Plan::bind_temperatures`].
+    /// for [`HostBatch::tau`]; see [`Plan::bind_temperatures`].
     ///
     /// # Errors
-    /// As [`Gpu::run`]; [`ArgumentError::Unused`](crate::spec::ArgumentError::Unused) where the specification's temperature is not
+    /// As [`Gpu::run`]; [`ArgumentError::Unused`] where the specification's temperature is not
     /// [`Temperature::Dtd`](crate::spec::Temperature::Dtd).
     pub fn dtd_temperatures<S: Element, T: Element>(
         &self,
         plan: &Plan,
-        rows: &Rows<T>,
-        student: &Student<S>,
+        batch: &HostBatch<S, T>,
         tau: &mut [f32],
     ) -> Result<(), Error> {
         check::dtd(plan.spec())?;
-        let strides = check::matrices(plan.classes(), rows, student)?;
-        check::row_inputs(plan.classes(), rows)?;
-        check::length("tau", tau.len(), rows.len(), rows.len())?;
-        self.check_plan::<S, T>(&plan.pipelines, plan.options(), "teacher")?;
-        if rows.is_empty() {
+        let strides = check::matrices(plan.classes(), batch)?;
+        check::row_inputs(plan.classes(), batch)?;
+        check::length("tau", tau.len(), batch.rows, batch.rows)?;
+        self.check_plan::<S, T>(plan.pipelines(), plan.options(), "teacher")?;
+        if batch.rows == 0 {
             return Ok(());
         }
         self.guarded(|| {
-            let batch = Batch::upload(self, rows, student)?;
+            let inputs = RowInputs::upload(self, batch)?;
             let on_device = self.room("tau", size_of_val(tau))?;
-            let buffers = batch.buffers(rows, strides);
-            let call = plan.bind_temperatures(&buffers, &on_device)?;
+            let call = plan.bind_temperatures(&inputs.batch(batch, strides), &on_device)?;
             self.finish(self.recorded(&call), &[&on_device], |read| {
                 copy(tau, read.first());
             })
         })
     }
 
-    pub(super) fn recorded(&self, call: &Call) -> wgpu::CommandEncoder {
+    /// Runs a feature loss over a batch in host memory, as the CPU engine's `run` does: returns
+    /// `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, and writes it, the gradient `∂total/∂x` and
+    /// each row's distance, each where the batch has room for it. Blocks until that is done; the memory
+    /// that it takes is that of [`Gpu::run`].
+    ///
+    /// # Errors
+    /// As [`Gpu::run`].
+    pub fn run_features<S: Element, T: Element>(
+        &self,
+        plan: &FeaturePlan,
+        mut batch: HostFeatureBatch<S, T>,
+    ) -> Result<f32, Error> {
+        let strides = check::features(plan.width(), &batch)?;
+        self.check_plan::<S, T>(plan.pipelines(), plan.options(), "target")?;
+        let shape = [batch.rows, plan.width(), strides.gradient];
+        let (rows, out) = (batch.rows, batch.total.take());
+        let run = || {
+            let x = self.upload("student", bytemuck::cast_slice(batch.student.read()))?;
+            let y = self.upload("target", bytemuck::cast_slice(batch.target))?;
+            let weight = self.upload_floats("weight", batch.weight)?;
+            let student = batch.student.with(batch.gradient);
+            let outputs = Outputs::new(self, student, &x, batch.distances)?;
+            let count = || weighted(batch.rows, batch.weight);
+            let mut on_device = FeatureBatch::new(batch.rows, &x, &y)
+                .student_stride(strides.student)
+                .target_stride(strides.teacher)
+                .gradient_stride(strides.gradient)
+                .upstream(batch.upstream.value())
+                .counted(batch.counted.unwrap_or_else(count));
+            on_device.weight = weight.as_ref().map(Slice::from);
+            on_device.student = outputs.place();
+            on_device.gradient = outputs.gradient();
+            on_device.distances = outputs.records();
+            on_device.total = Some((&outputs.total).into());
+            let call = plan.bind(&on_device)?;
+            outputs.read_back(self, &call, shape)
+        };
+        let total = match rows {
+            0 => 0.0,
+            _ => self.guarded(run)?,
+        };
+        if let Some(out) = out {
+            *out = total;
+        }
+        Ok(total)
+    }
+
+    fn recorded(&self, call: &Call) -> wgpu::CommandEncoder {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         call.record(&mut encoder);
         encoder
     }
 
     /// A plan is this device's, and made for these types; `other` is what it calls the teacher's.
-    pub(super) fn check_plan<S: Element, T: Element>(
+    fn check_plan<S: Element, T: Element>(
         &self,
         pipelines: &Arc<Pipelines>,
         options: Options,
@@ -138,19 +161,28 @@ impl Gpu {
         ] {
             if given != planned {
                 let [given, planned] = [given, planned].map(Format::name);
-                return Err(Error::Format {
+                return Err(Error::Argument(ArgumentError::Format {
                     argument,
                     given,
                     planned,
-                });
+                }));
             }
         }
         Ok(())
     }
+
+    fn upload_floats(
+        &self,
+        name: &'static str,
+        values: Option<&[f32]>,
+    ) -> Result<Option<wgpu::Buffer>, Error> {
+        let upload = |values| self.upload(name, bytemuck::cast_slice(values));
+        values.map(upload).transpose()
+    }
 }
 
-/// What a call reads, on the device.
-struct Batch {
+/// What the row program reads, on the device. In place, the student's rows are written there as well.
+struct RowInputs {
     student: wgpu::Buffer,
     teacher: wgpu::Buffer,
     labels: wgpu::Buffer,
@@ -159,55 +191,107 @@ struct Batch {
     tau: Option<wgpu::Buffer>,
 }
 
-impl Batch {
-    fn upload<S: Element, T: Element>(
-        gpu: &Gpu,
-        rows: &Rows<T>,
-        student: &Student<S>,
-    ) -> Result<Self, Error> {
-        let vector = |name, values: Option<&[f32]>| {
-            let upload = |values| gpu.upload(name, bytemuck::cast_slice(values));
-            values.map(upload).transpose()
-        };
+impl RowInputs {
+    fn upload<S: Element, T: Element>(gpu: &Gpu, host: &HostBatch<S, T>) -> Result<Self, Error> {
         Ok(Self {
-            student: gpu.upload("student", bytemuck::cast_slice(student.logits.read()))?,
-            teacher: gpu.upload("teacher", bytemuck::cast_slice(rows.teacher))?,
-            labels: gpu.upload("labels", bytemuck::cast_slice(rows.labels))?,
-            weight: vector("weight", rows.weight)?,
-            kd_weight: vector("kd_weight", rows.kd_weight)?,
-            tau: vector("tau", rows.tau)?,
+            student: gpu.upload("student", bytemuck::cast_slice(host.student.read()))?,
+            teacher: gpu.upload("teacher", bytemuck::cast_slice(host.teacher))?,
+            labels: gpu.upload("labels", bytemuck::cast_slice(host.labels))?,
+            weight: gpu.upload_floats("weight", host.weight)?,
+            kd_weight: gpu.upload_floats("kd_weight", host.kd_weight)?,
+            tau: gpu.upload_floats("tau", host.tau)?,
         })
     }
 
-    fn buffers<T>(&self, rows: &Rows<T>, strides: Strides) -> Buffers<'_> {
-        let mut buffers = Buffers::new(rows.len(), &self.student, &self.teacher, &self.labels)
-            .student_stride(strides.student)
-            .teacher_stride(strides.teacher)
-            .upstream(rows.upstream);
-        if let Some(weight) = &self.weight {
-            buffers = buffers.weight(weight);
+    fn batch<S, T>(&self, host: &HostBatch<S, T>, strides: Strides) -> Batch<'_> {
+        Batch {
+            student_stride: Some(strides.student),
+            teacher_stride: Some(strides.teacher),
+            gradient_stride: Some(strides.gradient),
+            weight: self.weight.as_ref().map(Slice::from),
+            kd_weight: self.kd_weight.as_ref().map(Slice::from),
+            tau: self.tau.as_ref().map(Slice::from),
+            upstream: Upstream::Known(host.upstream.value()),
+            counts: host.counts,
+            ..Batch::new(host.rows, &self.student, &self.teacher, &self.labels)
         }
-        if let Some(kd_weight) = &self.kd_weight {
-            buffers = buffers.kd_weight(kd_weight);
+    }
+}
+
+/// What a call writes: where it goes, and room for it on the device.
+struct Outputs<'a, S, R> {
+    host: RowLogits<'a, S>,
+    records_on_host: Option<&'a mut [R]>,
+    student: &'a wgpu::Buffer,
+    gradient: Option<wgpu::Buffer>,
+    records: Option<wgpu::Buffer>,
+    total: wgpu::Buffer,
+}
+
+impl<'a, S: Element, R: bytemuck::Pod> Outputs<'a, S, R> {
+    fn new(
+        gpu: &Gpu,
+        host: RowLogits<'a, S>,
+        student: &'a wgpu::Buffer,
+        records: Option<&'a mut [R]>,
+    ) -> Result<Self, Error> {
+        let gradient = match &host {
+            RowLogits::Apart(_, g) => Some(gpu.room("gradient", size_of_val(*g))?),
+            RowLogits::Alone(_) | RowLogits::InPlace(_) => None,
+        };
+        let room = |records: &&mut [R]| gpu.room("records", size_of_val(*records));
+        Ok(Self {
+            student,
+            gradient,
+            records: records.as_ref().map(room).transpose()?,
+            total: gpu.room("total", 4)?,
+            host,
+            records_on_host: records,
+        })
+    }
+
+    fn place(&self) -> Place<Slice<'_>, Slice<'_>> {
+        match self.host {
+            RowLogits::InPlace(_) => Place::InPlace(self.student.into()),
+            RowLogits::Alone(_) | RowLogits::Apart(..) => Place::Read(self.student.into()),
         }
-        if let Some(tau) = &self.tau {
-            buffers = buffers.tau(tau);
+    }
+
+    fn gradient(&self) -> Option<Slice<'_>> {
+        self.gradient.as_ref().map(Slice::from)
+    }
+
+    fn records(&self) -> Option<Slice<'_>> {
+        self.records.as_ref().map(Slice::from)
+    }
+
+    /// Runs the call, copies what it has written, and returns its total.
+    fn read_back(mut self, gpu: &Gpu, call: &Call, shape: [usize; 3]) -> Result<f32, Error> {
+        let mut written = vec![&self.total];
+        written.extend(&self.records);
+        match self.host {
+            RowLogits::InPlace(_) => written.push(self.student),
+            RowLogits::Alone(_) | RowLogits::Apart(..) => written.extend(&self.gradient),
         }
-        if let Some(counts) = rows.counts {
-            buffers = buffers.counts(counts);
-        }
-        buffers
+        let mut total = 0.0;
+        gpu.finish(gpu.recorded(call), &written, |read| {
+            let mut read = read.iter();
+            total = read
+                .next()
+                .map_or(0.0, |total| bytemuck::pod_read_unaligned(total));
+            if let Some(records) = self.records_on_host {
+                copy(records, read.next());
+            }
+            if let (Some(host), Some(device)) = (self.host.write(), read.next()) {
+                copy_rows(host, device, shape);
+            }
+        })?;
+        Ok(total)
     }
 }
 
 /// The rows of a strided matrix; what lies between them stays the host's.
-pub(super) fn copy_rows<P: bytemuck::Pod>(
-    host: &mut [P],
-    device: &[u8],
-    rows: usize,
-    width: usize,
-    stride: usize,
-) {
+fn copy_rows<P: bytemuck::Pod>(host: &mut [P], device: &[u8], [rows, width, stride]: [usize; 3]) {
     let host: &mut [u8] = bytemuck::cast_slice_mut(host);
     let [row, stride] = [width, stride].map(|elements| elements * size_of::<P>());
     for at in (0..rows).map(|b| b * stride) {

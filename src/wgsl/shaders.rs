@@ -2,12 +2,13 @@
 //! the constants that its pipelines get, and lays out what both sides share as Rust does.
 
 use super::feature;
-use super::kernel::{Kernel, Module, Part, Shape};
+use super::kernel::{Kernel, Part, Shape};
 use super::layout;
 use super::options::Options;
 use super::pipelines::Program;
 use super::regime::{self, MOST_PARTS};
-use super::source::{Reduce, Span, Store};
+use super::setup::Setup;
+use super::source::{Module, Reduce, Span, Store};
 use crate::spec::{Format, Preset, RowParams, RowStats, StatsLevel};
 use naga::back::PipelineConstants;
 use naga::back::pipeline_constants::process_overrides;
@@ -62,10 +63,12 @@ fn all_shapes() -> Vec<Shape> {
                     all.push(Shape {
                         spec: preset.spec(),
                         classes,
-                        options: Options::default().formats(student, Format::F32),
-                        memory: 16 << 10,
-                        subgroup,
-                        splits: true,
+                        setup: Setup {
+                            options: Options::default().formats(student, Format::F32),
+                            memory: 16 << 10,
+                            subgroup,
+                            splits: true,
+                        },
                     });
                 }
             }
@@ -111,9 +114,7 @@ fn all_programs() -> HashSet<Program> {
         all.extend(all_kernels(&shape).iter().map(|&k| shape.program(k)));
         let of_features = feature::Shape {
             width: shape.classes,
-            options: shape.options,
-            memory: shape.memory,
-            subgroup: shape.subgroup,
+            setup: shape.setup,
         };
         for either in [false, true] {
             all.extend([

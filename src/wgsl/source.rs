@@ -32,11 +32,73 @@ pub(super) enum Span {
     Split,
 }
 
+/// The file of an operation of a training step.
+#[cfg(feature = "train")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum File {
+    Multiply,
+    Layer,
+    Gather,
+    Update,
+    Total,
+    Influence,
+}
+
 /// Bytes of workgroup memory per invocation that reductions need.
 pub(super) const REDUCE_BYTES: u32 = 16;
 
 /// Bytes of workspace per row and part in a split row.
 pub(super) const PART_BYTES: u64 = 256;
+
+/// A shader module, by its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Module {
+    Row(Store, Reduce, Span),
+    Prologue(Reduce),
+    Batch(Reduce),
+    Feature(Store, Reduce),
+    #[cfg(feature = "train")]
+    Train(File),
+}
+
+impl Module {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Row(..) => "row",
+            Self::Prologue(..) => "prologue",
+            Self::Batch(..) => "batch",
+            Self::Feature(..) => "feature",
+            #[cfg(feature = "train")]
+            Self::Train(file) => file.name(),
+        }
+    }
+
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Row(store, reduce, span) => row(store, reduce, span),
+            Self::Prologue(reduce) => prologue(reduce),
+            Self::Batch(reduce) => batch(reduce),
+            Self::Feature(store, reduce) => feature(store, reduce),
+            #[cfg(feature = "train")]
+            Self::Train(file) => train(file),
+        }
+    }
+
+    pub(super) fn reduce(self) -> Reduce {
+        match self {
+            Self::Row(_, reduce, _)
+            | Self::Prologue(reduce)
+            | Self::Batch(reduce)
+            | Self::Feature(_, reduce) => reduce,
+            #[cfg(feature = "train")]
+            Self::Train(_) => Reduce::Workgroup,
+        }
+    }
+
+    pub(super) fn uses_subgroups(self) -> bool {
+        self.reduce() == Reduce::Subgroup
+    }
+}
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -88,8 +150,10 @@ impl Span {
 }
 
 /// The row program: entry point `row`.
-pub(super) fn row(store: Store, reduce: Reduce, span: Span) -> String {
-    let common = files!("params", "bits", "math", "logits", "phases", "top_two");
+fn row(store: Store, reduce: Reduce, span: Span) -> String {
+    let common = files!(
+        "params", "bits", "math", "weights", "logits", "phases", "top_two"
+    );
     let program = files!(
         "cache",
         "extremes",
@@ -108,30 +172,39 @@ pub(super) fn row(store: Store, reduce: Reduce, span: Span) -> String {
 }
 
 /// What a batch has to know of each row first: entry points `groups` and `omegas`.
-pub(super) fn prologue(reduce: Reduce) -> String {
-    let common = files!("params", "bits", "math", "logits", "student", "top_two");
+fn prologue(reduce: Reduce) -> String {
+    let common = files!(
+        "params", "bits", "math", "weights", "logits", "student", "top_two"
+    );
     let program = files!("span_whole", "prologue");
     [&common, reduce.text(), &program].concat()
 }
 
 /// One number, or one row of numbers, for a batch: entry points `scale`, `temperatures`, `total`.
-pub(super) fn batch(reduce: Reduce) -> String {
-    let common = files!("params", "bits", "math", "top_two");
+fn batch(reduce: Reduce) -> String {
+    let common = files!("params", "bits", "math", "weights", "top_two");
     let program = files!("span_whole", "batch");
     [&common, reduce.text(), &program].concat()
 }
 
 /// Distances of features: entry point `features`.
-pub(super) fn feature(store: Store, reduce: Reduce) -> String {
-    let common = files!("params", "bits", "logits", "top_two", "span_whole", "cache");
+fn feature(store: Store, reduce: Reduce) -> String {
+    let common = files!(
+        "params",
+        "bits",
+        "weights",
+        "logits",
+        "top_two",
+        "span_whole",
+        "cache"
+    );
     let program = files!("feature");
     [&common, store.text(), reduce.text(), &program].concat()
 }
 
 /// Operations of a training step, each an entry point of its own name.
 #[cfg(feature = "train")]
-pub(super) fn train(file: super::harness::File) -> String {
-    use super::harness::File;
+fn train(file: File) -> String {
     let common = files!("train");
     let program = match file {
         File::Multiply => files!("train_multiply"),
@@ -142,4 +215,18 @@ pub(super) fn train(file: super::harness::File) -> String {
         File::Influence => files!("bits", "math", "train_influence"),
     };
     common + &program
+}
+
+#[cfg(feature = "train")]
+impl File {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Multiply => "train_multiply",
+            Self::Layer => "train_layer",
+            Self::Gather => "train_gather",
+            Self::Update => "train_update",
+            Self::Total => "train_total",
+            Self::Influence => "train_influence",
+        }
+    }
 }

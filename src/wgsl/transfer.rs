@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::gpu::Gpu;
+use super::memory;
 use std::sync::mpsc;
 
 impl Gpu {
@@ -76,21 +77,7 @@ impl Gpu {
         usage: wgpu::BufferUsages,
     ) -> Result<wgpu::Buffer, Error> {
         let size = bytes.next_multiple_of(4).max(4);
-        let most = self.device.limits().max_buffer_size;
-        if size > most {
-            return Err(Error::TooLarge {
-                argument: name,
-                needed: size,
-                limit: "max_buffer_size",
-                given: most,
-            });
-        }
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(name),
-            size,
-            usage,
-            mapped_at_creation: false,
-        }))
+        memory::buffer(&self.device, self.pipelines.limits(), name, size, usage)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::batch::Element;
 use crate::cli::failure::failed;
 use crate::spec::{Format, RowStats, StatsLevel};
 use crate::wgsl::wgpu::{self, Buffer, BufferUsages, CommandEncoder, Features};
-use crate::wgsl::{Buffers, Call, Error, Gpu, Options};
+use crate::wgsl::{self, Call, Error, Gpu, Options};
 use half::{bf16, f16};
 use miette::Report;
 use std::time::Instant;
@@ -92,7 +92,7 @@ impl Wgpu {
     /// A call with buffers of its own.
     fn bound<S: Element>(
         &self,
-        plan: &crate::wgsl::Plan,
+        plan: &wgsl::Plan,
         case: &Case,
         batch: &Batch<S>,
     ) -> Result<Call, Error> {
@@ -102,14 +102,14 @@ impl Wgpu {
         let labels = self.filled(bytemuck::cast_slice(&batch.labels));
         let gradient = self.room(size_of_val(&batch.student[..]) as u64);
         let stats = self.room((rows * size_of::<RowStats>()) as u64);
-        let mut buffers = Buffers::new(rows, &student, &teacher, &labels);
+        let mut on_device = wgsl::Batch::new(rows, &student, &teacher, &labels);
         if case.gradient {
-            buffers = buffers.gradient(&gradient);
+            on_device = on_device.gradient(&gradient);
         }
         if case.level != StatsLevel::None {
-            buffers = buffers.stats(&stats);
+            on_device = on_device.stats(&stats);
         }
-        plan.bind(&buffers)
+        plan.bind(&on_device)
     }
 
     fn room(&self, bytes: u64) -> Buffer {

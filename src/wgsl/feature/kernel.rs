@@ -1,13 +1,13 @@
 //! The kernels: the module, the bindings and the pipeline constants of each.
 
-use super::super::kernel::Module;
 use super::super::layout::slot::{
     GRADIENT, PARAMS, SCALE, SCALE_OUT, STATS, STUDENT, TEACHER, TOTAL, UPSTREAM, WEIGHT, WORKSPACE,
 };
-use super::super::options::{Options, Regime};
+use super::super::options::Regime;
 use super::super::pipelines::Program;
 use super::super::regime;
-use super::super::source::{Reduce, Store};
+use super::super::setup::Setup;
+use super::super::source::{Module, Store};
 
 /// One dispatch's program. Distance and sign are in the parameter block, so that inheritance and
 /// exploration share what is compiled.
@@ -31,29 +31,26 @@ pub(in crate::wgsl) enum Kernel {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::wgsl) struct Shape {
     pub(in crate::wgsl) width: u32,
-    pub(in crate::wgsl) options: Options,
-    /// Bytes of workgroup memory.
-    pub(in crate::wgsl) memory: u32,
-    /// The least size of a subgroup, where subgroup operations may be used.
-    pub(in crate::wgsl) subgroup: Option<u32>,
+    pub(in crate::wgsl) setup: Setup,
 }
 
 impl Shape {
     /// Lanes per row: the row program's table, up to a workgroup. Rows are never split.
     pub(super) fn lanes(&self) -> u32 {
-        match self.options.regime {
+        match self.setup.options.regime {
             Some(Regime::Whole { lanes }) => lanes,
-            _ => regime::lanes(self.width, self.options.workgroup),
+            _ => regime::lanes(self.width, self.setup.options.workgroup),
         }
     }
 
     pub(in crate::wgsl) fn program(&self, kernel: Kernel) -> Program {
-        let workgroup = self.options.workgroup;
+        let options = self.setup.options;
+        let workgroup = options.workgroup;
         let lanes = match kernel {
             Kernel::Features { .. } => self.lanes(),
             Kernel::Scale { .. } | Kernel::Total => workgroup,
         };
-        let reduce = Reduce::of(self.subgroup, lanes, workgroup);
+        let reduce = self.setup.reduce(lanes);
         let mut constants = vec![("WORKGROUP", workgroup), ("LANES", lanes)];
         let (module, entry_point, slots): (_, _, &'static [u32]) = match kernel {
             Kernel::Scale { counts } => {
@@ -62,16 +59,14 @@ impl Shape {
                 (Module::Batch(reduce), "scale", slots)
             }
             Kernel::Features { in_place } => {
+                let cache = regime::cache(self.width, workgroup, lanes, self.setup.memory);
                 constants.extend([
-                    ("STUDENT_FORMAT", self.options.student as u32),
-                    ("TEACHER_FORMAT", self.options.teacher as u32),
+                    ("STUDENT_FORMAT", options.student as u32),
+                    ("TEACHER_FORMAT", options.teacher as u32),
                     ("IN_PLACE", u32::from(in_place)),
-                    (
-                        "CACHE",
-                        regime::cache(self.width, workgroup, lanes, self.memory),
-                    ),
+                    ("CACHE", cache),
                 ]);
-                let store = Store::of(self.options.student);
+                let store = Store::of(options.student);
                 let slots = &[PARAMS, SCALE, STUDENT, TEACHER, WEIGHT, GRADIENT, STATS];
                 (Module::Feature(store, reduce), "features", slots)
             }
@@ -83,7 +78,7 @@ impl Shape {
         };
         Program {
             module,
-            checks: self.options.checks,
+            checks: options.checks,
             entry_point,
             constants,
             slots,

@@ -1,15 +1,19 @@
 //! A plan: one feature loss over rows of D features on one device.
 
+use super::super::arguments::{Arguments, Expected};
+use super::super::batch::FeatureBatch;
+use super::super::binder::{Binder, known_inverse};
 use super::super::call::Call;
 use super::super::error::Error;
 use super::super::gpu::Gpu;
+use super::super::limits::alignment;
 use super::super::options::{Options, Regime};
 use super::super::pipelines::Pipelines;
-use super::super::plan::{check_limits, check_options, subgroup};
-use super::buffers::FeatureBuffers;
-use super::call;
-use super::kernel::Shape;
-use crate::spec::FeatureSpec;
+use super::super::setup::Setup;
+use super::super::workspace::{PerRow, Workspace};
+use super::kernel::{Kernel, Shape};
+use crate::batch::Counts;
+use crate::spec::{ArgumentError, FeatureSpec, Reduction, RowParams};
 use std::sync::Arc;
 
 /// A feature loss over rows of `D` features on one device: checked once, bound to buffers as often as
@@ -17,7 +21,7 @@ use std::sync::Arc;
 ///
 /// ```no_run
 /// use fused_kd::spec::{Distance, FeatureSpec, Relation};
-/// use fused_kd::wgsl::{FeatureBuffers, FeaturePlan, Options, wgpu};
+/// use fused_kd::wgsl::{FeatureBatch, FeaturePlan, Options, wgpu};
 ///
 /// # fn step(
 /// #     device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder,
@@ -25,18 +29,17 @@ use std::sync::Arc;
 /// # ) -> Result<(), fused_kd::wgsl::Error> {
 /// let spec = FeatureSpec { distance: Distance::L1, relation: Relation::Explore };
 /// let plan = FeaturePlan::new(device, &spec, 512, Options::default())?;
-/// let buffers = FeatureBuffers::new(256, features, factor);
-/// let call = plan.bind(&buffers.gradient(gradient).upstream(50.0))?; // λ
+/// let batch = FeatureBatch::new(256, features, factor);
+/// let call = plan.bind(&batch.gradient(gradient).upstream(50.0))?; // λ
 /// call.record(encoder);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct FeaturePlan {
-    pub(super) limits: wgpu::Limits,
-    pub(super) spec: FeatureSpec,
-    pub(super) shape: Shape,
-    pub(super) pipelines: Arc<Pipelines>,
+    spec: FeatureSpec,
+    shape: Shape,
+    pipelines: Arc<Pipelines>,
 }
 
 impl FeaturePlan {
@@ -74,9 +77,6 @@ impl FeaturePlan {
         options: Options,
     ) -> Result<Self, Error> {
         let width = FeatureSpec::check_width(width)?;
-        let device = pipelines.device();
-        let limits = device.limits();
-        check_options(&options)?;
         if let Some(Regime::Split { parts }) = options.regime {
             return Err(Error::Option {
                 option: "parts",
@@ -85,16 +85,10 @@ impl FeaturePlan {
                 most: 1,
             });
         }
-        check_limits(&limits, &options)?;
+        let setup = Setup::new(pipelines, options)?;
         Ok(Self {
             spec: *spec,
-            shape: Shape {
-                width,
-                options,
-                memory: limits.max_compute_workgroup_storage_size,
-                subgroup: subgroup(device, &options),
-            },
-            limits,
+            shape: Shape { width, setup },
             pipelines: Arc::clone(pipelines),
         })
     }
@@ -113,14 +107,35 @@ impl FeaturePlan {
 
     /// How it is carried out.
     pub fn options(&self) -> Options {
-        self.shape.options
+        self.shape.setup.options
+    }
+
+    /// Which path takes a batch of so many rows: rows are never split, and their number says nothing.
+    /// Lanes are those of [`Plan`](super::super::Plan#which-path-runs).
+    #[must_use]
+    pub fn regime(&self, _rows: usize) -> Regime {
+        Regime::Whole {
+            lanes: self.shape.lanes(),
+        }
+    }
+
+    /// Bytes of [`FeatureBatch::workspace`] that any call with so many rows needs: 4 per row, for
+    /// distances that the batch has no room for, and up to 1 KB of padding.
+    #[must_use]
+    pub fn workspace_bytes(&self, rows: usize) -> u64 {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        Workspace::new(alignment(self.pipelines.limits()), rows, per_row(true)).bytes
     }
 
     /// Checks a batch's buffers and binds them to one dispatch, which writes the gradient
     /// `∂total/∂x` and each row's distance, and to one more for
-    /// `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, each where `buffers` has room for it; one
-    /// before them counts weights that the host does not ([`FeatureBuffers::counted`]). Kernels are
+    /// `total = ± upstream · (1/N) Σ_b w_b dist(x_b, y_b)`, each where the batch has room for it; one
+    /// before them counts weights that the host does not ([`FeatureBatch::counted`]). Kernels are
     /// compiled when a batch first needs them; nothing runs.
+    ///
+    /// A call has device memory of its own: 256 bytes for the batch and for each chunk of it, and
+    /// 16 bytes of scale; as much as [`workspace_bytes`](Self::workspace_bytes) says where the batch
+    /// has no [workspace](FeatureBatch::workspace). It is freed with the call.
     ///
     /// A row in which x or y holds NaN or ±∞, or whose weight is out of range, has the distance NaN
     /// and, unless its weight is 0, the gradient NaN, and makes the total NaN.
@@ -128,8 +143,46 @@ impl FeaturePlan {
     /// # Errors
     /// [`Error`] names the argument. Buffers of another device, and destroyed ones, are wgpu's to
     /// find.
-    pub fn bind(&self, buffers: &FeatureBuffers) -> Result<Call, Error> {
-        call::bind(self, buffers)
+    pub fn bind(&self, batch: &FeatureBatch) -> Result<Call, Error> {
+        let arguments = Arguments::of_features(&self.expected(batch.rows)?, batch)?;
+        let all = |right| Counts { right, wrong: 0 };
+        let inverse = known_inverse(Reduction::Mean, batch.counted.map(all), &arguments);
+        let mut binder = Binder::new(
+            &self.pipelines,
+            &arguments,
+            &RowParams::of_features(&self.spec, self.shape.width),
+            per_row(arguments.stats.is_none()),
+            inverse,
+        )?;
+        if binder.scale_is_unknown() {
+            let counts = inverse.is_none();
+            binder.per_batch(self.shape.program(Kernel::Scale { counts }))?;
+        }
+        let in_place = arguments.in_place;
+        let features = self.shape.program(Kernel::Features { in_place });
+        let rows_per_workgroup = self.options().workgroup / self.shape.lanes();
+        binder.per_chunk(&features, rows_per_workgroup);
+        if arguments.total.is_some() {
+            binder.total(&self.shape.program(Kernel::Total));
+        }
+        Ok(binder.call())
+    }
+
+    fn expected(&self, rows: usize) -> Result<Expected, ArgumentError> {
+        let (limits, workspace) = (self.pipelines.limits(), self.workspace_bytes(rows));
+        Expected::new(self.options(), limits, rows, self.shape.width, workspace)
+    }
+
+    pub(in crate::wgsl) fn pipelines(&self) -> &Arc<Pipelines> {
+        &self.pipelines
+    }
+}
+
+/// What a row leaves in the workspace: with `records`, its distance.
+fn per_row(records: bool) -> PerRow {
+    PerRow {
+        record: 4 * u64::from(records),
+        ..Default::default()
     }
 }
 

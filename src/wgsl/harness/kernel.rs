@@ -1,11 +1,11 @@
 //! The kernels of a training step beside the row program: the file, the bindings and the grid of each.
 
-use super::super::kernel::Module;
 use super::super::layout::slot::{
     GRADIENT, LABELS, NUMBERS, STATS, STUDENT, TEACHER, TOTAL, WORKSPACE,
 };
 use super::super::options::Checks;
 use super::super::pipelines::Program;
+use super::super::source::{File, Module};
 use crate::engine::Form;
 
 /// One operation. What it reads and writes is bound where the row program has arguments alike.
@@ -34,17 +34,6 @@ pub(in crate::wgsl) enum Kernel {
     /// target, output, total.
     AbsoluteError,
     /// logits, u, labels, out.
-    Influence,
-}
-
-/// The shader file of a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::wgsl) enum File {
-    Multiply,
-    Layer,
-    Gather,
-    Update,
-    Total,
     Influence,
 }
 
@@ -152,19 +141,6 @@ impl Kernel {
             Self::Hits | Self::AbsoluteError => 1,
             Self::Influence => rows.div_ceil(WORKGROUP),
             _ => (rows * columns).div_ceil(WORKGROUP),
-        }
-    }
-}
-
-impl File {
-    pub(in crate::wgsl) const fn name(self) -> &'static str {
-        match self {
-            Self::Multiply => "train_multiply",
-            Self::Layer => "train_layer",
-            Self::Gather => "train_gather",
-            Self::Update => "train_update",
-            Self::Total => "train_total",
-            Self::Influence => "train_influence",
         }
     }
 }

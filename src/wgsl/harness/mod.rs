@@ -10,7 +10,7 @@ mod rows;
 mod tests;
 
 pub(crate) use buffers::Buf;
-pub(in crate::wgsl) use kernel::{File, Kernel, Numbers};
+pub(in crate::wgsl) use kernel::{Kernel, Numbers};
 
 use super::call::{Call, Dispatch};
 use super::error::Error;

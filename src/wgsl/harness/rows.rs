@@ -2,12 +2,12 @@
 
 use super::{Buf, Harness};
 use crate::batch::check;
-use crate::engine::{EngineError, FeatureBatch, RowBatch};
+use crate::engine::{self, EngineError, RowBatch};
 use crate::spec::{FeatureSpec, LossSpec, RowStats, StatsLevel, Temperature};
-use crate::wgsl::buffers::Buffers;
+use crate::wgsl::batch::{Batch, FeatureBatch};
 use crate::wgsl::call::Call;
 use crate::wgsl::error::Error;
-use crate::wgsl::feature::{FeatureBuffers, FeaturePlan};
+use crate::wgsl::feature::FeaturePlan;
 use crate::wgsl::gpu::Gpu;
 use crate::wgsl::options::Options;
 use crate::wgsl::plan::Plan;
@@ -73,15 +73,16 @@ impl Harness<'_> {
         ];
         self.attempt(|all| {
             all.call(*number, rows, bound, |gpu| {
-                let mut buffers = batch_of(rows, [student, teacher, labels])
-                    .in_place()
-                    .total(&of_batch.room.buffer);
+                let [student, teacher, labels] =
+                    [student, teacher, labels].map(|buf| &buf.room.buffer);
+                let mut batch =
+                    Batch::in_place(rows, student, teacher, labels).total(&of_batch.room.buffer);
                 if let Some([weight, kd_weight]) = weights {
-                    buffers = buffers
+                    batch = batch
                         .weight(&weight.room.buffer)
                         .kd_weight(&kd_weight.room.buffer);
                 }
-                with_temperatures(gpu, plan, rows, buffers)
+                with_temperatures(gpu, plan, &batch)
             })
         })?;
         self.add_total(&of_batch, total);
@@ -102,8 +103,9 @@ impl Harness<'_> {
         let mut records = vec![RowStats::default(); rows];
         self.attempt(|all| {
             all.call(*number, rows, bound, |gpu| {
-                let buffers = batch_of(rows, matrices).stats(&on_device.room.buffer);
-                with_temperatures(gpu, plan, rows, buffers)
+                let [student, teacher, labels] = matrices.map(|buf| &buf.room.buffer);
+                let batch = Batch::new(rows, student, teacher, labels);
+                with_temperatures(gpu, plan, &batch.stats(&on_device.room.buffer))
             })?;
             let read = |read: &[&[u8]]| copy(&mut records, read.first());
             all.queue.read(&[&on_device.room.buffer], read)
@@ -114,9 +116,9 @@ impl Harness<'_> {
     pub(super) fn feature_row(
         &mut self,
         loss: &FeatureLoss,
-        batch: FeatureBatch<Self>,
+        batch: engine::FeatureBatch<Self>,
     ) -> Result<(), EngineError> {
-        let FeatureBatch {
+        let engine::FeatureBatch {
             rows,
             student,
             target,
@@ -130,15 +132,14 @@ impl Harness<'_> {
             check::upstream(upstream)?;
             all.queue.put(upstream, &lambda.room.buffer)?;
             all.call(loss.number, rows, bound, |_| {
-                let mut buffers =
-                    FeatureBuffers::new(rows, &student.room.buffer, &target.room.buffer)
-                        .in_place()
-                        .upstream_in(&lambda.room.buffer)
+                let mut batch =
+                    FeatureBatch::in_place(rows, &student.room.buffer, &target.room.buffer)
+                        .upstream_at(&lambda.room.buffer)
                         .total(&of_batch.room.buffer);
                 if let Some(weight) = weight {
-                    buffers = buffers.weight(&weight.room.buffer);
+                    batch = batch.weight(&weight.room.buffer);
                 }
-                Ok(vec![loss.plan.bind(&buffers)?])
+                Ok(vec![loss.plan.bind(&batch)?])
             })
         })?;
         self.add_total(&of_batch, total);
@@ -153,28 +154,14 @@ impl Harness<'_> {
     }
 }
 
-fn batch_of<'a>(rows: usize, [student, teacher, labels]: [&'a Buf; 3]) -> Buffers<'a> {
-    Buffers::new(
-        rows,
-        &student.room.buffer,
-        &teacher.room.buffer,
-        &labels.room.buffer,
-    )
-}
-
 /// The row program, and before it the temperatures of the batch where the loss has dynamic ones.
-fn with_temperatures(
-    gpu: &Gpu,
-    plan: &Plan,
-    rows: usize,
-    buffers: Buffers,
-) -> Result<Vec<Call>, Error> {
+fn with_temperatures(gpu: &Gpu, plan: &Plan, batch: &Batch) -> Result<Vec<Call>, Error> {
     if !matches!(plan.spec().temperature(), Temperature::Dtd(_)) {
-        return Ok(vec![plan.bind(&buffers)?]);
+        return Ok(vec![plan.bind(batch)?]);
     }
-    let tau = gpu.room("tau", 4 * rows)?;
+    let tau = gpu.room("tau", 4 * batch.rows)?;
     Ok(vec![
-        plan.bind_temperatures(&buffers, &tau)?,
-        plan.bind(&buffers.tau(&tau))?,
+        plan.bind_temperatures(batch, &tau)?,
+        plan.bind(&batch.tau(&tau))?,
     ])
 }

@@ -5,7 +5,9 @@ use super::judge::{Bounds, judge};
 use super::{Subject, suite};
 use crate::support::wgsl::gpu;
 use fused_kd::spec::{Distance, FeatureSpec, Relation};
-use fused_kd::wgsl::{Checks, Element, FeatureRows, Options, Regime, Student, Subgroups};
+use fused_kd::wgsl::{
+    Checks, Element, HostFeatureBatch as FeatureBatch, Options, Regime, Subgroups,
+};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
@@ -25,17 +27,11 @@ impl<S: Element, T: Element, V: Variant> Subject for Wgsl<S, T, V> {
         gpu().is_some()
     }
 
-    fn run(
-        spec: &FeatureSpec,
-        width: usize,
-        rows: &FeatureRows<T>,
-        student: Student<S>,
-        distances: &mut [f32],
-    ) -> f32 {
+    fn run(spec: &FeatureSpec, width: usize, batch: FeatureBatch<S, T>) -> f32 {
         let gpu = gpu().expect("is_available");
         let options = V::options(Options::default().formats(S::FORMAT, T::FORMAT));
         let plan = gpu.feature_plan(spec, width, options).unwrap();
-        gpu.run_features(&plan, rows, student, distances).unwrap()
+        gpu.run_features(&plan, batch).unwrap()
     }
 }
 

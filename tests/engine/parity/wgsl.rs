@@ -6,7 +6,7 @@ use super::judge::{Bounds, judge};
 use super::{Answer, Effort, Subject, suite};
 use crate::support::wgsl::gpu;
 use fused_kd::spec::{Format, Preset, RowStats, Temperature};
-use fused_kd::wgsl::{Checks, Element, Options, Regime, Rows, Student, Subgroups};
+use fused_kd::wgsl::{Checks, Element, HostBatch as Batch, Options, Regime, Subgroups};
 use half::{bf16, f16};
 use std::marker::PhantomData;
 
@@ -35,28 +35,24 @@ impl<S: Element, T: Element, V: Variant> Subject for Wgsl<S, T, V> {
         let teacher: Vec<T> = case.teacher.iter().map(|&z| T::from_f32(z)).collect();
         let options = V::options(Options::default().formats(S::FORMAT, T::FORMAT));
         let plan = gpu.plan(&case.spec, case.classes, options).unwrap();
-        let mut rows = Rows::new(&teacher, &case.labels)
-            .weight(&case.weight)
-            .kd_weight(&case.kd_weight)
-            .upstream(case.upstream);
+        let rows = case.labels.len();
+        let batch = || Batch::new(rows, &student, &teacher, &case.labels);
         let mut tau = case.tau.clone();
         if let Temperature::Dtd(_) = case.spec.temperature() {
-            let tau = tau.insert(vec![0.0; case.labels.len()]);
-            let student = Student::without_gradient(&student);
-            gpu.dtd_temperatures(&plan, &rows, &student, tau).unwrap();
+            let tau = tau.insert(vec![0.0; rows]);
+            let batch = case.complete(batch(), None);
+            gpu.dtd_temperatures(&plan, &batch, tau).unwrap();
         }
-        if let Some(tau) = &tau {
-            rows = rows.tau(tau);
-        }
-        let run = |student: Student<S>| {
-            let mut stats = vec![RowStats::default(); case.labels.len()];
-            let total = gpu.run(&plan, &rows, student, &mut stats).unwrap();
+        let run = |batch: Batch<S, T>| {
+            let mut stats = vec![RowStats::default(); rows];
+            let batch = case.complete(batch, tau.as_deref()).stats(&mut stats);
+            let total = gpu.run(&plan, batch).unwrap();
             let records: Vec<[u32; 16]> = bytemuck::cast_vec(stats);
             (total.to_bits(), records)
         };
         let apart = || {
             let mut gradient = vec![S::from_f32(f32::NAN); student.len()];
-            let answer = run(Student::with_gradient(&student, &mut gradient));
+            let answer = run(batch().gradient(&mut gradient));
             (answer, gradient)
         };
         let bits = |row: &[S]| -> Vec<u32> { row.iter().map(|z| z.to_f32().to_bits()).collect() };
@@ -67,7 +63,7 @@ impl<S: Element, T: Element, V: Variant> Subject for Wgsl<S, T, V> {
         assert_eq!((&again, bits(&same)), (&answer, bits(&gradient)));
         if case.upstream == 0.5 {
             let mut in_place = student.clone();
-            let again = run(Student::in_place(&mut in_place));
+            let again = run(Batch::in_place(rows, &mut in_place, &teacher, &case.labels));
             assert_eq!((&again, bits(&in_place)), (&answer, bits(&gradient)));
         }
         let (total, records) = answer;

@@ -3,7 +3,7 @@
 use super::rig::{OnDevice, Rig};
 use crate::parity::cases::{Case, Kind, Rng};
 use fused_kd::spec::{ArgumentError, LossSpec, Preset, SpecError, StatsLevel, Temperature};
-use fused_kd::wgsl::{Buffers, Call, Error, Options, Plan, Regime, Slice, Unavailable, wgpu};
+use fused_kd::wgsl::{Batch, Call, Error, Options, Plan, Regime, Slice, Unavailable, wgpu};
 
 const ROWS: usize = 3;
 const CLASSES: usize = 4;
@@ -110,18 +110,18 @@ fn spoilt(
     rig: &Rig,
     spec: &LossSpec,
     options: Options,
-    spoil: impl for<'a> Fn(Buffers<'a>, &'a wgpu::Buffer) -> Buffers<'a>,
+    spoil: impl for<'a> Fn(Batch<'a>, &'a wgpu::Buffer) -> Batch<'a>,
     other: &wgpu::Buffer,
 ) -> Error {
     let case = case(spec);
     let plan = rig.plan::<f32, f32>(&case, options);
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
-    plan.bind(&on_device.buffers()).unwrap();
-    plan.bind(&spoil(on_device.buffers(), other))
+    plan.bind(&on_device.batch()).unwrap();
+    plan.bind(&spoil(on_device.batch(), other))
         .expect_err("a refusal")
 }
 
-type Replace = for<'a> fn(Buffers<'a>, Slice<'a>) -> Buffers<'a>;
+type Replace = for<'a> fn(Batch<'a>, Slice<'a>) -> Batch<'a>;
 
 /// Each argument besides the three that a call begins with, and the bytes that it needs.
 const OPTIONAL: [(&str, Replace, u64); 7] = [
@@ -129,7 +129,7 @@ const OPTIONAL: [(&str, Replace, u64); 7] = [
     ("weight", |b, s| b.weight(s), 12),
     ("kd_weight", |b, s| b.kd_weight(s), 12),
     ("tau", |b, s| b.tau(s), 12),
-    ("upstream", |b, s| b.upstream_in(s), 4),
+    ("upstream", |b, s| b.upstream_at(s), 4),
     ("stats", |b, s| b.stats(s), 192),
     ("total", |b, s| b.total(s), 4),
 ];
@@ -141,7 +141,7 @@ fn buffers_that_cannot_be_bound_are_refused() {
     let case = case(&per_row());
     let plan = rig.plan::<f32, f32>(&case, Options::default());
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
-    plan.bind(&on_device.buffers()).unwrap();
+    plan.bind(&on_device.batch()).unwrap();
     let begun: [(&str, Replace, u64); 3] = [
         ("student", |_, _| unreachable!(), 48),
         ("teacher", |_, _| unreachable!(), 48),
@@ -156,9 +156,9 @@ fn buffers_that_cannot_be_bound_are_refused() {
             "student" => s = slice,
             "teacher" => t = slice,
             "labels" => y = slice,
-            _ => return plan.bind(&replace(on_device.buffers(), slice)),
+            _ => return plan.bind(&replace(on_device.batch(), slice)),
         }
-        plan.bind(&Buffers::new(ROWS, s, t, y).tau(tau).stats(&on_device.stats))
+        plan.bind(&Batch::new(ROWS, s, t, y).tau(tau).stats(&on_device.stats))
     };
     let storage = wgpu::BufferUsages::STORAGE;
     for (argument, replace, needed) in begun.into_iter().chain(OPTIONAL) {
@@ -229,7 +229,7 @@ fn strides_are_those_of_every_engine() {
         offset: 0,
         size: 48,
     };
-    type Set = for<'a> fn(Buffers<'a>, usize) -> Buffers<'a>;
+    type Set = for<'a> fn(Batch<'a>, usize) -> Batch<'a>;
     let strides: [(&str, &str, Set); 3] = [
         ("student", "student stride", |b, n| b.student_stride(n)),
         ("teacher", "teacher stride", |b, n| b.teacher_stride(n)),
@@ -239,7 +239,7 @@ fn strides_are_those_of_every_engine() {
     let plan = rig.plan::<f32, f32>(&case, Options::default());
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
     for (argument, name, set) in strides {
-        let refused = |given| plan.bind(&set(on_device.buffers(), given)).expect_err(name);
+        let refused = |given| plan.bind(&set(on_device.batch(), given)).expect_err(name);
         assert_eq!(refused(0), stride(name, 0));
         assert_eq!(refused(3), stride(name, 3));
         assert_eq!(refused(5), beyond(argument, 5));
@@ -260,7 +260,7 @@ fn more_rows_than_kernels_count_are_refused() {
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
     let refused = |rows| {
         let (s, t, y) = (&on_device.student, &on_device.teacher, &on_device.labels);
-        plan.bind(&Buffers::new(rows, s, t, y)).unwrap_err()
+        plan.bind(&Batch::new(rows, s, t, y)).unwrap_err()
     };
     for rows in [1 << 31, usize::MAX] {
         let error = ArgumentError::TooLarge {
@@ -295,23 +295,24 @@ fn arguments_are_given_where_they_are_of_use() {
 
     for (spec, level, expected) in [
         (Preset::DtdFlsw.spec(), StatsLevel::Full, ("missing", "tau")),
-        (per_row(), StatsLevel::Full, ("missing", "tau")),
-        (kd, StatsLevel::Full, ("missing", "stats")),
-        (kd, StatsLevel::Loss, ("missing", "stats")),
+        (per_row(), StatsLevel::Loss, ("missing", "tau")),
     ] {
         let case = case(&spec);
         let plan = rig.plan::<f32, f32>(&case, usual.level(level));
         let on = OnDevice::dense::<f32, f32>(rig, &case);
-        let bare = Buffers::new(ROWS, &on.student, &on.teacher, &on.labels);
+        let bare = Batch::new(ROWS, &on.student, &on.teacher, &on.labels);
         assert_eq!(argument(plan.bind(&bare).unwrap_err()), expected);
     }
     let case = case(&kd);
     let plan = rig.plan::<f32, f32>(&case, usual.level(StatsLevel::None));
     let on = OnDevice::dense::<f32, f32>(rig, &case);
-    let error = plan.bind(&on.buffers()).unwrap_err();
+    let error = plan.bind(&on.batch()).unwrap_err();
     assert_eq!(argument(error), ("unused", "stats"));
-    let error = plan.bind_temperatures(&on.buffers(), &floats).unwrap_err();
+    let error = plan.bind_temperatures(&on.batch(), &floats).unwrap_err();
     assert_eq!(argument(error), ("unused", "tau"));
+    let both = Batch::in_place(ROWS, &on.student, &on.teacher, &on.labels).gradient(&on.gradient);
+    let error = plan.bind(&both).unwrap_err();
+    assert_eq!(argument(error), ("unused", "gradient"));
 
     for given in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let error = spoilt(rig, &kd, usual, |b, _| b.upstream(given), &floats);
@@ -346,7 +347,7 @@ fn buffers_that_are_read_and_written_are_refused() {
             if !["weight", "kd_weight", "tau", "upstream"].contains(&read) {
                 continue;
             }
-            let error = plan.bind(&write(replace(on.buffers(), low), high));
+            let error = plan.bind(&write(replace(on.batch(), low), high));
             let expected = Error::Shared {
                 read,
                 written: name,
@@ -354,7 +355,7 @@ fn buffers_that_are_read_and_written_are_refused() {
             assert_eq!(error.unwrap_err(), expected);
         }
         for &(other, write_other, _) in &written[i + 1..] {
-            let both = |at| plan.bind(&write_other(write(on.buffers(), low), at));
+            let both = |at| plan.bind(&write_other(write(on.batch(), low), at));
             let expected = Error::Overlap {
                 first: name,
                 second: other,
@@ -365,7 +366,7 @@ fn buffers_that_are_read_and_written_are_refused() {
         }
     }
     // The logits themselves.
-    let error = plan.bind(&on.buffers().gradient(&on.student)).unwrap_err();
+    let error = plan.bind(&on.batch().gradient(&on.student)).unwrap_err();
     let expected = Error::Shared {
         read: "student",
         written: "gradient",
@@ -373,8 +374,8 @@ fn buffers_that_are_read_and_written_are_refused() {
     assert_eq!(error, expected);
     let (s, t, y) = (&on.student, &on.teacher, &on.labels);
     let in_place = |t, y| {
-        let buffers = Buffers::new(ROWS, s, t, y).tau(&on.weight).stats(&on.stats);
-        plan.bind(&buffers.in_place())
+        let batch = Batch::in_place(ROWS, s, t, y).tau(&on.weight);
+        plan.bind(&batch.stats(&on.stats))
     };
     in_place(t, y).unwrap();
     for (error, read) in [(in_place(s, y), "teacher"), (in_place(t, s), "labels")] {
@@ -392,9 +393,9 @@ fn dynamic_temperatures_refuse_what_they_read_and_write() {
     let case = case(&Preset::DtdFlsw.spec());
     let plan = rig.plan::<f32, f32>(&case, Options::default());
     let on = OnDevice::dense::<f32, f32>(rig, &case);
-    let buffers = Buffers::new(ROWS, &on.student, &on.teacher, &on.labels);
+    let batch = Batch::new(ROWS, &on.student, &on.teacher, &on.labels);
     let small = rig.empty(8, wgpu::BufferUsages::STORAGE);
-    let error = plan.bind_temperatures(&buffers, &small).unwrap_err();
+    let error = plan.bind_temperatures(&batch, &small).unwrap_err();
     let expected = Error::Size {
         argument: "tau",
         needed: 12,
@@ -402,14 +403,14 @@ fn dynamic_temperatures_refuse_what_they_read_and_write() {
         size: 8,
     };
     assert_eq!(error, expected);
-    let error = plan.bind_temperatures(&buffers, &on.labels).unwrap_err();
+    let error = plan.bind_temperatures(&batch, &on.labels).unwrap_err();
     let expected = Error::Shared {
         read: "labels",
         written: "tau",
     };
     assert_eq!(error, expected);
     let tau = on.tau.as_ref().unwrap();
-    plan.bind_temperatures(&buffers, tau).unwrap();
+    plan.bind_temperatures(&batch, tau).unwrap();
 }
 
 #[test]

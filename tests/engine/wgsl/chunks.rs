@@ -3,7 +3,7 @@
 use super::rig::{OnDevice, Place, Rig};
 use crate::parity::cases::{Case, Kind, Rng};
 use fused_kd::spec::{Preset, StatsLevel};
-use fused_kd::wgsl::{Buffers, Element, Error, Options, Plan, Regime};
+use fused_kd::wgsl::{Batch, Element, Error, Options, Plan, Regime};
 use half::f16;
 
 /// The same bits on a device with these limits as on the usual one; only the total is summed in
@@ -79,17 +79,11 @@ fn records_that_nobody_wants_are_chunked() {
     let run = |rig: &Rig| {
         let on_device = OnDevice::dense::<f32, f32>(rig, &case);
         let plan = rig.plan::<f32, f32>(&case, Options::default().level(StatsLevel::None));
-        let buffers = Buffers::new(
-            300,
-            &on_device.student,
-            &on_device.teacher,
-            &on_device.labels,
-        );
-        let call = plan.bind(
-            &buffers
-                .gradient(&on_device.gradient)
-                .total(&on_device.total),
-        );
+        let [s, t, y] = [&on_device.student, &on_device.teacher, &on_device.labels];
+        let batch = Batch::new(300, s, t, y)
+            .gradient(&on_device.gradient)
+            .total(&on_device.total);
+        let call = plan.bind(&batch);
         rig.submit(&[&call.unwrap()]);
         on_device.bits::<f32>()
     };
@@ -105,7 +99,7 @@ fn a_row_that_no_binding_holds_is_refused() {
     let case = Case::new(&mut Rng::new(1), &Preset::Kd.spec(), 2, 2048, &Kind::TAME);
     let plan = tiny.plan::<f32, f32>(&case, Options::default());
     let on_device = OnDevice::dense::<f32, f32>(&tiny, &case);
-    let error = plan.bind(&on_device.buffers()).unwrap_err();
+    let error = plan.bind(&on_device.batch()).unwrap_err();
     let Error::TooLarge {
         argument,
         needed,
@@ -121,5 +115,5 @@ fn a_row_that_no_binding_holds_is_refused() {
     // Half the bytes fit.
     let half = tiny.plan::<f16, f16>(&case, Options::default());
     let on_device = OnDevice::dense::<f16, f16>(&tiny, &case);
-    half.bind(&on_device.buffers()).unwrap();
+    half.bind(&on_device.batch()).unwrap();
 }

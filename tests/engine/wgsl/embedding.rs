@@ -3,7 +3,7 @@
 use super::rig::{Bits, OnDevice, Place, Rig};
 use crate::parity::cases::{Case, Kind, Rng};
 use fused_kd::spec::{LossSpec, LossSpecBuilder, Preset, Reduction, StatsLevel};
-use fused_kd::wgsl::{Buffers, Counts, Element, Error, Options, Slice, wgpu};
+use fused_kd::wgsl::{Batch, Counts, Element, Error, Options, Regime, Slice, wgpu};
 use half::{bf16, f16};
 
 fn case(spec: &LossSpec, rows: usize, classes: usize) -> Case {
@@ -39,7 +39,7 @@ fn anywhere<S: Element, T: Element>(rig: &Rig) {
             let on_device = OnDevice::placed::<S, T>(rig, &case, places);
             let moved = on_device.run::<S>(&plan);
             same(&moved, &dense);
-            rig.submit(&[&plan.bind(&on_device.buffers().in_place()).unwrap()]);
+            rig.submit(&[&plan.bind(&on_device.batch_in_place()).unwrap()]);
             same(&on_device.bits_in_place::<S>(), &dense);
         }
     }
@@ -67,7 +67,7 @@ fn vectors_may_share_a_buffer_with_what_is_read() {
     together[192..201].copy_from_slice(bytemuck::cast_slice(&case.labels));
     let together = rig.buffer(bytemuck::cast_slice(&together));
     let written = rig.empty(1280, wgpu::BufferUsages::STORAGE);
-    let call = Buffers::new(
+    let batch = Batch::new(
         9,
         &on_device.student,
         &on_device.teacher,
@@ -78,7 +78,7 @@ fn vectors_may_share_a_buffer_with_what_is_read() {
     .upstream(case.upstream)
     .stats(Slice::new(&written, 512))
     .total(Slice::new(&written, 256));
-    rig.submit(&[&plan.bind(&call).unwrap()]);
+    rig.submit(&[&plan.bind(&batch).unwrap()]);
     let bytes = rig.read(&written);
     assert_eq!(bytes[256..260], expected.total.to_le_bytes());
     assert_eq!(
@@ -101,8 +101,7 @@ fn calls_follow_each_other_in_one_submission() {
     // Both use the same memory of the caller's.
     let workspace = rig.empty(plan.workspace_bytes(30), wgpu::BufferUsages::STORAGE);
     let [a, b] = [&one, &two].map(|case| OnDevice::dense::<f32, f32>(rig, case));
-    let [first, second] =
-        [&a, &b].map(|on| plan.bind(&on.buffers().workspace(&workspace)).unwrap());
+    let [first, second] = [&a, &b].map(|on| plan.bind(&on.batch().workspace(&workspace)).unwrap());
     rig.submit(&[&first, &second, &first, &first, &second]);
     assert_eq!([a.bits::<f32>(), b.bits::<f32>()], expected);
 }
@@ -115,9 +114,7 @@ fn a_workspace_that_is_too_small_is_refused() {
     let on_device = OnDevice::dense::<f32, f32>(rig, &case);
     let needed = plan.workspace_bytes(30);
     let small = rig.empty(needed - 4, wgpu::BufferUsages::STORAGE);
-    let error = plan
-        .bind(&on_device.buffers().workspace(&small))
-        .unwrap_err();
+    let error = plan.bind(&on_device.batch().workspace(&small)).unwrap_err();
     let expected = Error::Size {
         argument: "workspace",
         needed,
@@ -138,13 +135,11 @@ fn upstream_in_device_memory_is_upstream() {
         let on_device = OnDevice::dense::<f32, f32>(rig, &case);
         let upstream = rig.buffer(bytemuck::bytes_of(&1.0_f32));
         for known in [None, Some(counts)] {
-            let buffers = || {
-                let buffers = on_device.buffers();
-                known.map_or(buffers, |counts| buffers.counts(counts))
-            };
-            let call = plan.bind(&buffers().upstream_in(&upstream)).unwrap();
+            let batch = on_device.batch();
+            let batch = known.map_or(batch, |counts| batch.counts(counts));
+            let call = plan.bind(&batch.upstream_at(&upstream)).unwrap();
             for value in [0.5_f32, -8.0] {
-                rig.submit(&[&plan.bind(&buffers().upstream(value)).unwrap()]);
+                rig.submit(&[&plan.bind(&batch.upstream(value)).unwrap()]);
                 let expected = on_device.bits::<f32>();
                 rig.queue
                     .write_buffer(&upstream, 0, bytemuck::bytes_of(&value));
@@ -172,52 +167,78 @@ fn counts_that_are_known_are_the_same() {
             };
             *group += u64::from(*w != 0.0);
         }
-        let known = plan.bind(&on_device.buffers().counts(counts)).unwrap();
+        let known = plan.bind(&on_device.batch().counts(counts)).unwrap();
         rig.submit(&[&known]);
         assert_eq!(on_device.bits::<f32>(), counted);
     }
 }
 
-/// What is not wanted is not written, and a total needs no records of the caller's.
-#[test]
-fn levels_and_gradients_are_left_out() {
-    let Some(rig) = Rig::usual() else { return };
-    let case = case(&Preset::Lr.spec(), 100, 10);
-    let full = rig.plan::<f32, f32>(&case, Options::default());
-    let on_device = OnDevice::dense::<f32, f32>(rig, &case);
-    let all = on_device.run::<f32>(&full);
-
-    let read = |buffers: Buffers, level| {
-        let plan = rig.plan::<f32, f32>(&case, Options::default().level(level));
-        rig.submit(&[&plan.bind(&buffers).unwrap()]);
-        on_device.bits::<f32>()
-    };
-    let [s, t, y] = [&on_device.student, &on_device.teacher, &on_device.labels];
-    let base = Buffers::new(100, s, t, y)
-        .weight(&on_device.weight)
-        .kd_weight(&on_device.kd_weight)
-        .upstream(case.upstream);
-    let clear = |buffer: &wgpu::Buffer| {
+/// Zeros, which no call leaves.
+fn clear(rig: &Rig, buffers: &[&wgpu::Buffer]) {
+    for buffer in buffers {
         let zeros = vec![0; buffer.size() as usize];
         rig.queue.write_buffer(buffer, 0, &zeros);
-    };
-    for buffer in [&on_device.gradient, &on_device.stats, &on_device.total] {
-        clear(buffer);
     }
-    let total = read(base.total(&on_device.total), StatsLevel::None);
-    assert_eq!(total.total, all.total);
-    assert!(total.stats.iter().flatten().all(|&word| word == 0));
-    assert!(total.gradient.iter().all(|&word| word == 0));
+}
 
-    let loss = read(base.stats(&on_device.stats), StatsLevel::Loss);
-    for (loss, all) in loss.stats.iter().zip(&all.stats) {
-        assert_eq!((&loss[..5], &loss[13..]), (&all[..5], &all[13..]));
-        assert_eq!(loss[5..13], [0; 8]);
+fn untouched<'a>(words: impl IntoIterator<Item = &'a u32>) -> bool {
+    words.into_iter().all(|&word| word == 0)
+}
+
+/// Each output by itself, in both regimes and in the caller's workspace: what is not given is not
+/// written, what is has the bits that it has beside the others. A total needs no records of the
+/// caller's.
+#[test]
+fn what_is_not_given_is_not_written() {
+    let Some(rig) = Rig::usual() else { return };
+    let case = case(&Preset::Lr.spec(), 20, 300);
+    for regime in [Regime::Whole { lanes: 32 }, Regime::Split { parts: 2 }] {
+        let options = Options::default().regime(regime);
+        let on = OnDevice::dense::<f32, f32>(rig, &case);
+        let all = on.run::<f32>(&rig.plan::<f32, f32>(&case, options));
+        let base = Batch::new(20, &on.student, &on.teacher, &on.labels)
+            .weight(&on.weight)
+            .kd_weight(&on.kd_weight)
+            .upstream(case.upstream);
+        for level in [StatsLevel::None, StatsLevel::Loss, StatsLevel::Full] {
+            let plan = rig.plan::<f32, f32>(&case, options.level(level));
+            let workspace = rig.empty(plan.workspace_bytes(20), wgpu::BufferUsages::STORAGE);
+            let alone = |batch: Batch| {
+                clear(rig, &[&on.gradient, &on.stats, &on.total]);
+                rig.submit(&[&plan.bind(&batch.workspace(&workspace)).unwrap()]);
+                on.bits::<f32>()
+            };
+            let total = alone(base.total(&on.total));
+            assert_eq!(total.total, all.total, "{regime:?} {level:?}");
+            assert!(untouched(total.stats.iter().flatten()) && untouched(&total.gradient));
+
+            let gradient = alone(base.gradient(&on.gradient));
+            assert_eq!(gradient.gradient, all.gradient, "{regime:?} {level:?}");
+            assert!(untouched(gradient.stats.iter().flatten()) && gradient.total == 0);
+
+            let nothing = alone(base);
+            assert!(untouched(nothing.stats.iter().flatten()) && untouched(&nothing.gradient));
+            assert_eq!(nothing.total, 0);
+
+            if level == StatsLevel::None {
+                continue;
+            }
+            let stats = alone(base.stats(&on.stats));
+            assert!(untouched(&stats.gradient) && stats.total == 0);
+            for (stats, all) in stats.stats.iter().zip(&all.stats) {
+                assert_eq!((&stats[..5], &stats[13..]), (&all[..5], &all[13..]));
+                let full = level == StatsLevel::Full;
+                assert_eq!(
+                    stats[5..13],
+                    if full {
+                        all[5..13].to_vec()
+                    } else {
+                        vec![0; 8]
+                    }
+                );
+            }
+        }
     }
-    clear(&on_device.stats);
-    let gradient = read(base.gradient(&on_device.gradient), StatsLevel::None);
-    assert_eq!(gradient.gradient, all.gradient);
-    assert!(gradient.stats.iter().flatten().all(|&word| word == 0));
 }
 
 #[test]

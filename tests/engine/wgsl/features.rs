@@ -4,7 +4,7 @@
 use super::rig::Rig;
 use fused_kd::cpu;
 use fused_kd::spec::{ArgumentError, Distance, FeatureSpec, Format, Relation, SpecError};
-use fused_kd::wgsl::{Error, FeatureBuffers, FeaturePlan, Options, Regime, Slice, wgpu};
+use fused_kd::wgsl::{Error, FeatureBatch, FeaturePlan, Options, Regime, Slice, wgpu};
 use half::bf16;
 
 const SPEC: FeatureSpec = FeatureSpec {
@@ -50,13 +50,13 @@ impl Batch {
         let upstream = rig.buffer(bytemuck::bytes_of(&50.0_f32));
         let room = |count: usize| rig.empty(4 * count as u64, wgpu::BufferUsages::STORAGE);
         let (g, distances, total) = (room(self.x.len() + 5), room(self.rows), room(1));
-        let buffers = FeatureBuffers::new(self.rows, Slice::new(&x, 12), Slice::new(&y, 12))
+        let batch = FeatureBatch::new(self.rows, Slice::new(&x, 12), Slice::new(&y, 12))
             .gradient(Slice::new(&g, 20))
             .weight(&weight)
-            .upstream_in(&upstream)
+            .upstream_at(&upstream)
             .distances(&distances)
             .total(&total);
-        rig.submit(&[&plan.bind(&buffers).unwrap()]);
+        rig.submit(&[&plan.bind(&batch).unwrap()]);
         let read = |buffer, skip| -> Vec<f32> {
             let all: Vec<f32> = bytemuck::pod_collect_to_vec(&rig.read(buffer));
             all[skip..].to_vec()
@@ -71,11 +71,13 @@ fn everything_may_be_in_device_memory() {
     let batch = Batch::new(50, 31);
     let [total, gradient, distances] = batch.on(rig, &batch.weight);
     let plan = cpu::FeaturePlan::new(&SPEC, 31).unwrap();
-    let rows = cpu::FeatureRows::new(&batch.y, 50).weight(&batch.weight);
     let (mut g, mut d) = (vec![0.0; 50 * 31], vec![0.0; 50]);
-    let student = cpu::Student::with_gradient(&batch.x, &mut g);
-    let serial = cpu::Parallelism::Serial;
-    let expected = plan.run(&rows.upstream(50.0), student, &mut d, serial);
+    let on_host = cpu::FeatureBatch::new(50, &batch.x, &batch.y)
+        .weight(&batch.weight)
+        .upstream(50.0)
+        .gradient(&mut g)
+        .distances(&mut d);
+    let expected = plan.run(on_host, cpu::Parallelism::Serial);
     let close = |a: &f32, b: &f32| (a - b).abs() <= 1e-5 * b.abs().max(1e-3);
     assert!(close(&total[0], &expected.unwrap()), "{total:?}");
     assert!(gradient.iter().zip(&g).all(|(a, b)| close(a, b)));
@@ -118,8 +120,43 @@ fn chunks_and_grids_change_nothing() {
     }
     let plan = FeaturePlan::new(&tiny.device, &SPEC, 2048, Options::default()).unwrap();
     let rows = tiny.empty(8192, wgpu::BufferUsages::STORAGE);
-    let error = plan.bind(&FeatureBuffers::new(1, &rows, &rows));
+    let error = plan.bind(&FeatureBatch::new(1, &rows, &rows));
     assert!(matches!(error, Err(Error::TooLarge { .. })), "{error:?}");
+}
+
+/// Each output by itself, in the caller's workspace: what is not given is not written, what is has
+/// the bits that it has beside the others.
+#[test]
+fn what_is_not_given_is_not_written() {
+    let Some(rig) = Rig::usual() else { return };
+    let batch = Batch::new(50, 31);
+    let all = batch.on(rig, &batch.weight);
+    let plan = FeaturePlan::new(&rig.device, &SPEC, 31, Options::default()).unwrap();
+    assert_eq!(plan.regime(50), Regime::Whole { lanes: 16 });
+    let filled = |values: &[f32]| rig.buffer(bytemuck::cast_slice(values));
+    let (x, y, weight) = (filled(&batch.x), filled(&batch.y), filled(&batch.weight));
+    let workspace = rig.empty(plan.workspace_bytes(50), wgpu::BufferUsages::STORAGE);
+    let base = FeatureBatch::new(50, &x, &y)
+        .weight(&weight)
+        .upstream(50.0)
+        .workspace(&workspace);
+    for given in 0..4 {
+        let [total, gradient, distances] = [1, 50 * 31, 50].map(|n| filled(&vec![7.0; n]));
+        let call = match given {
+            0 => base.total(&total),
+            1 => base.gradient(&gradient),
+            2 => base.distances(&distances),
+            _ => base,
+        };
+        rig.submit(&[&plan.bind(&call).unwrap()]);
+        for (i, (buffer, all)) in [total, gradient, distances].iter().zip(&all).enumerate() {
+            let read: Vec<f32> = bytemuck::pod_collect_to_vec(&rig.read(buffer));
+            match i == given {
+                true => assert_eq!(&read, all, "{given}"),
+                false => assert!(read.iter().all(|&x| x == 7.0), "{i} beside {given}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -156,12 +193,13 @@ fn a_call_names_the_argument_that_it_refuses() {
     let plan = FeaturePlan::new(&rig.device, &SPEC, 4, Options::default()).unwrap();
     let storage = |bytes| rig.empty(bytes, wgpu::BufferUsages::STORAGE);
     let (x, y, g, small) = (storage(48), storage(48), storage(48), storage(8));
+    let large = storage(1024);
     let plain = rig.empty(48, wgpu::BufferUsages::COPY_DST);
-    let given = FeatureBuffers::new(3, &x, &y);
+    let given = FeatureBatch::new(3, &x, &y);
     plan.bind(&given.gradient(&g).total(&small)).unwrap();
-    for (buffers, expected) in [
-        (FeatureBuffers::new(3, &small, &y), "student needs 48 bytes"),
-        (FeatureBuffers::new(3, &x, &small), "target needs 48 bytes"),
+    for (batch, expected) in [
+        (FeatureBatch::new(3, &small, &y), "student needs 48 bytes"),
+        (FeatureBatch::new(3, &x, &small), "target needs 48 bytes"),
         (given.gradient(&small), "gradient needs 48 bytes"),
         (given.weight(&small), "weight needs 12 bytes"),
         (given.distances(&small), "distances needs 12 bytes"),
@@ -185,11 +223,20 @@ fn a_call_names_the_argument_that_it_refuses() {
         (given.student_stride(3), "student stride = 3"),
         (given.target_stride(3), "target stride = 3"),
         (given.upstream(f32::NAN), "upstream = NaN"),
+        (given.workspace(&small), "workspace needs"),
+        (
+            given.total(&large).workspace(&large),
+            "total and workspace overlap",
+        ),
+        (
+            FeatureBatch::in_place(3, &x, &y).gradient(&g),
+            "gradient has no use here",
+        ),
     ] {
-        let error = plan.bind(&buffers).expect_err(expected).to_string();
+        let error = plan.bind(&batch).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let error = plan.bind(&FeatureBuffers::new(1 << 31, &x, &y));
+    let error = plan.bind(&FeatureBatch::new(1 << 31, &x, &y));
     let too_large = Error::Argument(ArgumentError::TooLarge {
         rows: 1 << 31,
         stride: 4,
@@ -214,8 +261,8 @@ fn distances_that_nobody_wants_are_chunked() {
         };
         let (x, y) = (of(1), of(2));
         let total = rig.empty(4, wgpu::BufferUsages::STORAGE);
-        let buffers = FeatureBuffers::new(ROWS, &x, &y).total(&total);
-        rig.submit(&[&plan.bind(&buffers).unwrap()]);
+        let batch = FeatureBatch::new(ROWS, &x, &y).total(&total);
+        rig.submit(&[&plan.bind(&batch).unwrap()]);
         bytemuck::pod_read_unaligned::<f32>(&rig.read(&total))
     };
     let (a, b) = (total(&tiny), total(usual));

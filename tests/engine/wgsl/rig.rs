@@ -3,7 +3,7 @@
 use crate::parity::cases::Case;
 use crate::support;
 use fused_kd::spec::{RowStats, Temperature};
-use fused_kd::wgsl::{Buffers, Call, Element, Options, Plan, Slice, wgpu};
+use fused_kd::wgsl::{Batch, Call, Element, Options, Plan, Slice, wgpu};
 use std::sync::OnceLock;
 
 /// The caller's device and queue.
@@ -245,26 +245,52 @@ impl<'a> OnDevice<'a> {
     }
 
     /// All of it, the gradient apart.
-    pub(crate) fn buffers(&self) -> Buffers<'_> {
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        let [student, teacher, gradient] = self.matrices();
+        let batch = Batch::new(self.case.labels.len(), student, teacher, &self.labels);
+        self.complete(batch)
+            .gradient(gradient)
+            .gradient_stride(self.places[2].stride)
+    }
+
+    /// All of it, the gradient over the logits.
+    pub(crate) fn batch_in_place(&self) -> Batch<'_> {
+        let [student, teacher, _] = self.matrices();
+        self.complete(Batch::in_place(
+            self.case.labels.len(),
+            student,
+            teacher,
+            &self.labels,
+        ))
+    }
+
+    /// Student, teacher and gradient.
+    fn matrices(&self) -> [Slice<'_>; 3] {
         let [s, t, g] = self.places;
         let at =
             |buffer, place: Place, element| Slice::new(buffer, (place.offset * element) as u64);
-        let student = at(&self.student, s, self.element);
-        let teacher = at(&self.teacher, t, self.teacher_element);
-        let mut buffers = Buffers::new(self.case.labels.len(), student, teacher, &self.labels)
+        [
+            at(&self.student, s, self.element),
+            at(&self.teacher, t, self.teacher_element),
+            at(&self.gradient, g, self.element),
+        ]
+    }
+
+    /// With everything besides labels and matrices.
+    fn complete<'b>(&'b self, batch: Batch<'b>) -> Batch<'b> {
+        let [s, t, _] = self.places;
+        let batch = batch
             .student_stride(s.stride)
             .teacher_stride(t.stride)
-            .gradient(at(&self.gradient, g, self.element))
-            .gradient_stride(g.stride)
             .weight(&self.weight)
             .kd_weight(&self.kd_weight)
             .upstream(self.case.upstream)
             .stats(&self.stats)
             .total(&self.total);
-        if let Some(tau) = &self.tau {
-            buffers = buffers.tau(tau);
+        match &self.tau {
+            Some(tau) => batch.tau(tau),
+            None => batch,
         }
-        buffers
     }
 
     /// What is there now.
@@ -293,9 +319,9 @@ impl<'a> OnDevice<'a> {
         let mut calls = Vec::new();
         if let Temperature::Dtd(_) = self.case.spec.temperature() {
             let tau = self.tau.as_ref().unwrap();
-            calls.push(plan.bind_temperatures(&self.buffers(), tau).unwrap());
+            calls.push(plan.bind_temperatures(&self.batch(), tau).unwrap());
         }
-        calls.push(plan.bind(&self.buffers()).unwrap());
+        calls.push(plan.bind(&self.batch()).unwrap());
         self.rig.submit(&calls.iter().collect::<Vec<_>>());
         self.bits::<S>()
     }
