@@ -1,8 +1,8 @@
 //! The WGSL engine: recorded calls by the GPU's own clock where it has one, in turns with copies
 //! between buffers.
 
-use super::batch::Batch;
 use super::cases::{Case, Shape};
+use super::logits::Logits;
 use super::{Timing, median};
 use crate::batch::Element;
 use crate::cli::failure::failed;
@@ -61,10 +61,10 @@ impl Wgpu {
             .formats(case.format, case.format)
             .level(case.level);
         let plan = self.gpu.plan(&case.spec, case.shape.classes, options)?;
-        let batch = Batch::<S>::new(case.shape, case.noise);
+        let logits = Logits::<S>::new(case.shape, case.noise);
         let sets = (ROTATED / case.bytes()).clamp(1, CALLS - 1) + 1;
         let calls = (0..sets)
-            .map(|_| self.bound(&plan, case, &batch))
+            .map(|_| self.bound(&plan, case, &logits))
             .collect::<Result<Vec<_>, _>>()?;
         let [from, to] = [(); 2].map(|()| self.room(COPY));
         let mut times = (Vec::new(), Vec::new());
@@ -94,13 +94,13 @@ impl Wgpu {
         &self,
         plan: &wgsl::Plan,
         case: &Case,
-        batch: &Batch<S>,
+        logits: &Logits<S>,
     ) -> Result<Call, Error> {
         let Shape { rows, .. } = case.shape;
-        let [student, teacher] = [&batch.student, &batch.teacher]
+        let [student, teacher] = [&logits.student, &logits.teacher]
             .map(|logits| self.filled(bytemuck::cast_slice(logits)));
-        let labels = self.filled(bytemuck::cast_slice(&batch.labels));
-        let gradient = self.room(size_of_val(&batch.student[..]) as u64);
+        let labels = self.filled(bytemuck::cast_slice(&logits.labels));
+        let gradient = self.room(size_of_val(&logits.student[..]) as u64);
         let stats = self.room((rows * size_of::<RowStats>()) as u64);
         let mut on_device = wgsl::Batch::new(rows, &student, &teacher, &labels);
         if case.gradient {
