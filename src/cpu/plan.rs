@@ -91,7 +91,7 @@ impl Plan {
 
     /// Bytes of [`Batch::workspace`] that a call with so many rows needs, 0 where it keeps nothing: for
     /// each thread three rows of exponentials, 12 bytes per class and 48 KiB at least, 12 MiB at most.
-    /// With [`Parallelism::Rayon`], ask in the pool in which the call is made.
+    /// With `Parallelism::Rayon`, ask in the pool in which the call is made.
     #[must_use]
     pub fn workspace_bytes(&self, rows: usize, parallelism: Parallelism) -> usize {
         scratch::bytes(self.lines(), self.threads(rows, parallelism))
