@@ -21,6 +21,55 @@ pub(crate) enum Upstream<P> {
     At(P),
 }
 
+/// The methods that logits and features share: what they call the student's rows, how long a row is, and
+/// the gradient's formula.
+macro_rules! shared_methods {
+    (
+        $rows:literal, $width:literal, $formula:literal,
+        written: $written:ty, scalar: $scalar:ty, workspace: $workspace:ty
+    ) => {
+        #[doc = concat!("Elements from one row of the student's ", $rows, " to the next; `", $width, "` unless set.")]
+        /// What lies between rows is never written.
+        pub fn student_stride(mut self, elements: usize) -> Self {
+            self.student_stride = Some(elements);
+            self
+        }
+
+        #[doc = concat!("The gradient `", $formula, "` apart from the ", $rows, ", in the student's")]
+        /// type; a batch [in place](Self::in_place) has no use for it.
+        pub fn gradient(mut self, gradient: $written) -> Self {
+            self.gradient = Some(gradient.into());
+            self
+        }
+
+        #[doc = concat!("Elements from one row of a gradient apart to the next; `", $width, "` unless set.")]
+        pub fn gradient_stride(mut self, elements: usize) -> Self {
+            self.gradient_stride = Some(elements);
+            self
+        }
+
+        /// What total and gradient are multiplied by, known to the host; 1 unless set: the gradient that
+        /// arrives from above, the loss scale for half-precision gradients, the λ of a schedule.
+        pub fn upstream(mut self, upstream: f32) -> Self {
+            self.upstream = $crate::batch::Upstream::Known(upstream);
+            self
+        }
+
+        /// The same number (f32) in the batch's memory, read each time that the call runs.
+        pub fn upstream_at(mut self, upstream: $scalar) -> Self {
+            self.upstream = $crate::batch::Upstream::At(upstream.into());
+            self
+        }
+
+        /// The caller's memory for what a call leaves from one of its steps to the next, as many bytes as
+        /// the plan's `workspace_bytes` says; calls that do not run at the same time may share it.
+        pub fn workspace(mut self, workspace: $workspace) -> Self {
+            self.workspace = Some(workspace.into());
+            self
+        }
+    };
+}
+
 /// A batch of logits in one kind of memory: the struct and its builder.
 macro_rules! row_batch {
     (
@@ -100,29 +149,14 @@ macro_rules! row_batch {
                 }
             }
 
-            /// Elements from one row of the student's logits to the next; `V` unless set. What lies
-            /// between rows is never written.
-            pub fn student_stride(mut self, elements: usize) -> Self {
-                self.student_stride = Some(elements);
-                self
+            $crate::batch::shared_methods! {
+                "logits", "V", "g[B, V] = ∂total/∂s",
+                written: $written, scalar: $scalar, workspace: $workspace
             }
 
             /// Elements from one row of the teacher's logits to the next; `V` unless set.
             pub fn teacher_stride(mut self, elements: usize) -> Self {
                 self.teacher_stride = Some(elements);
-                self
-            }
-
-            /// The gradient `g[B, V] = ∂total/∂s` apart from the logits, in the student's type; a batch
-            /// [in place](Self::in_place) has no use for it.
-            pub fn gradient(mut self, gradient: $written) -> Self {
-                self.gradient = Some(gradient.into());
-                self
-            }
-
-            /// Elements from one row of a gradient apart to the next; `V` unless set.
-            pub fn gradient_stride(mut self, elements: usize) -> Self {
-                self.gradient_stride = Some(elements);
                 self
             }
 
@@ -148,19 +182,6 @@ macro_rules! row_batch {
                 self
             }
 
-            /// What total and gradient are multiplied by, known to the host; 1 unless set. It is the
-            /// gradient that arrives from above, and the loss scale for half-precision gradients.
-            pub fn upstream(mut self, upstream: f32) -> Self {
-                self.upstream = $crate::batch::Upstream::Known(upstream);
-                self
-            }
-
-            /// The same number (f32) in the batch's memory, read each time that the call runs.
-            pub fn upstream_at(mut self, upstream: $scalar) -> Self {
-                self.upstream = $crate::batch::Upstream::At(upstream.into());
-                self
-            }
-
             /// The counts that a mean divides by, instead of counting this call's rows: for a batch
             /// that is one part of a larger one.
             pub fn counts(mut self, counts: $crate::batch::Counts) -> Self {
@@ -181,13 +202,6 @@ macro_rules! row_batch {
                 self
             }
 
-            /// The caller's memory for what a call leaves from one of its steps to the next, as many
-            /// bytes as the plan's `workspace_bytes` says; calls that do not run at the same time may
-            /// share it.
-            pub fn workspace(mut self, workspace: $workspace) -> Self {
-                self.workspace = Some(workspace.into());
-                self
-            }
         }
     };
 }
@@ -262,11 +276,9 @@ macro_rules! feature_batch {
                 }
             }
 
-            /// Elements from one row of the student's features to the next; `D` unless set. What lies
-            /// between rows is never written.
-            pub fn student_stride(mut self, elements: usize) -> Self {
-                self.student_stride = Some(elements);
-                self
+            $crate::batch::shared_methods! {
+                "features", "D", "g[B, D] = ∂total/∂x",
+                written: $written, scalar: $scalar, workspace: $workspace
             }
 
             /// Elements from one row of the target's features to the next; `D` unless set.
@@ -275,37 +287,10 @@ macro_rules! feature_batch {
                 self
             }
 
-            /// The gradient `g[B, D] = ∂total/∂x` apart from the features, in the student's type; a
-            /// batch [in place](Self::in_place) has no use for it.
-            pub fn gradient(mut self, gradient: $written) -> Self {
-                self.gradient = Some(gradient.into());
-                self
-            }
-
-            /// Elements from one row of a gradient apart to the next; `D` unless set.
-            pub fn gradient_stride(mut self, elements: usize) -> Self {
-                self.gradient_stride = Some(elements);
-                self
-            }
-
             /// `w[B]` (f32): what each row's distance is multiplied by, finite and not negative; 1
             /// unless set. Rows of weight 0 do not count in N.
             pub fn weight(mut self, weight: $floats) -> Self {
                 self.weight = Some(weight.into());
-                self
-            }
-
-            /// What total and gradient are multiplied by, known to the host; 1 unless set: λ with its
-            /// schedule, the gradient that arrives from above, the loss scale for half-precision
-            /// gradients.
-            pub fn upstream(mut self, upstream: f32) -> Self {
-                self.upstream = $crate::batch::Upstream::Known(upstream);
-                self
-            }
-
-            /// The same number (f32) in the batch's memory, read each time that the call runs.
-            pub fn upstream_at(mut self, upstream: $scalar) -> Self {
-                self.upstream = $crate::batch::Upstream::At(upstream.into());
                 self
             }
 
@@ -328,15 +313,8 @@ macro_rules! feature_batch {
                 self
             }
 
-            /// The caller's memory for what a call leaves from one of its steps to the next, as many
-            /// bytes as the plan's `workspace_bytes` says; calls that do not run at the same time may
-            /// share it.
-            pub fn workspace(mut self, workspace: $workspace) -> Self {
-                self.workspace = Some(workspace.into());
-                self
-            }
         }
     };
 }
 
-pub(crate) use {feature_batch, row_batch};
+pub(crate) use {feature_batch, row_batch, shared_methods};

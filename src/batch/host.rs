@@ -63,6 +63,14 @@ impl<'a, S> Place<&'a [S], &'a mut [S]> {
     }
 }
 
+/// A call's total, which is also written where the batch has room for it.
+pub(crate) fn written(total: f32, room: Option<&mut f32>) -> f32 {
+    if let Some(room) = room {
+        *room = total;
+    }
+    total
+}
+
 impl<R, W> Place<R, W> {
     /// Refuses a gradient apart where it is written over the student's rows.
     pub(crate) fn takes<G>(&self, gradient: Option<G>) -> Result<(), ArgumentError> {

@@ -29,26 +29,26 @@ impl<T> From<*mut T> for Address {
 
 /// An address with the type of what lies there, which a plan is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Typed {
+pub struct TypedAddress {
     pub(crate) address: Address,
     pub(crate) format: Format,
 }
 
-impl From<(u64, Format)> for Typed {
+impl From<(u64, Format)> for TypedAddress {
     fn from((address, format): (u64, Format)) -> Self {
         let address = address.into();
         Self { address, format }
     }
 }
 
-impl<E: Element> From<*const E> for Typed {
+impl<E: Element> From<*const E> for TypedAddress {
     fn from(pointer: *const E) -> Self {
         let (address, format) = (pointer.into(), E::FORMAT);
         Self { address, format }
     }
 }
 
-impl<E: Element> From<*mut E> for Typed {
+impl<E: Element> From<*mut E> for TypedAddress {
     fn from(pointer: *mut E) -> Self {
         let (address, format) = (pointer.into(), E::FORMAT);
         Self { address, format }
@@ -62,9 +62,9 @@ row_batch! {
     /// the workspace to 16.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct RawBatch[][] {
-        student: impl Into<Typed> => Typed,
-        written: impl Into<Typed> => Typed,
-        teacher: impl Into<Typed> => Typed,
+        student: impl Into<TypedAddress> => TypedAddress,
+        written: impl Into<TypedAddress> => TypedAddress,
+        teacher: impl Into<TypedAddress> => TypedAddress,
         labels: impl Into<Address> => Address,
         floats: impl Into<Address> => Address,
         scalar: impl Into<Address> => Address,
@@ -81,9 +81,9 @@ feature_batch! {
     /// the workspace to 16.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct RawFeatureBatch[][] {
-        student: impl Into<Typed> => Typed,
-        written: impl Into<Typed> => Typed,
-        target: impl Into<Typed> => Typed,
+        student: impl Into<TypedAddress> => TypedAddress,
+        written: impl Into<TypedAddress> => TypedAddress,
+        target: impl Into<TypedAddress> => TypedAddress,
         floats: impl Into<Address> => Address,
         scalar: impl Into<Address> => Address,
         distances: impl Into<Address> => Address,

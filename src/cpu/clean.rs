@@ -6,39 +6,17 @@ use super::blend::{self, Near};
 use super::divergence::factors;
 use super::extremes::{Extremes, Side};
 use super::layout::{Formats, GROUP, LOWEST, Layout, Tile, Wide};
+use super::regime::{is_forward, is_proportional, is_short};
 use super::revised::{Revised, Tempered};
 use super::row::Inputs;
 use super::scratch::Scratch;
-use super::short::{self, is_short};
+use super::short;
 use super::simd::{MOST_LANES, Mask, Task, Vector, map};
 use super::stretch::Stretch;
 use super::sums::{Apart, Exponentials, Power, Raise, Squared, Stats, Sums};
-use crate::spec::{Divergence, LossSpec, Revision, StatsLevel, Temperature};
+use crate::spec::{Divergence, LossSpec, Revision, StatsLevel};
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// Whether any row of this loss can go this way.
-pub(super) fn applies(spec: &LossSpec) -> bool {
-    let standardised = matches!(spec.temperature(), Temperature::Standardised { .. });
-    !standardised && (is_forward(spec, false) || is_forward(spec, true))
-}
-
-/// Whether all rows can go it that have no masks.
-pub(super) fn applies_to_all(spec: &LossSpec) -> bool {
-    applies(spec) && is_forward(spec, false) && is_forward(spec, true)
-}
-
-fn is_forward(spec: &LossSpec, wrong: bool) -> bool {
-    spec.side(wrong).divergence == Divergence::ForwardKl && (!wrong || is_proportional(spec))
-}
-
-/// Whether revision keeps the proportions of the classes besides the label.
-fn is_proportional(spec: &LossSpec) -> bool {
-    matches!(
-        spec.revision(),
-        Revision::None | Revision::LabelRevision { .. }
-    )
-}
 
 /// How many rows go together.
 pub(super) fn rows<V: Vector>(classes: usize) -> usize {

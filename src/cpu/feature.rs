@@ -2,7 +2,7 @@
 
 use super::Parallelism;
 use crate::batch::check::{self, Strides};
-use crate::batch::{Element, FeatureBatch, RowLogits, weighted};
+use crate::batch::{Element, FeatureBatch, RowLogits, weighted, written};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
 
 /// A feature loss over rows of `D` features: checked once, run often.
@@ -98,10 +98,7 @@ impl FeaturePlan {
             batch.distances.unwrap_or_default(),
         );
         let total = call.total(0, batch.rows, student, distances) as f32;
-        if let Some(out) = batch.total {
-            *out = total;
-        }
-        Ok(total)
+        Ok(written(total, batch.total))
     }
 }
 

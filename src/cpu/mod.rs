@@ -58,7 +58,7 @@ mod tiles;
 mod tree;
 
 pub use crate::batch::{
-    Address, Batch, Counts, Element, FeatureBatch, RawBatch, RawFeatureBatch, Typed,
+    Address, Batch, Counts, Element, FeatureBatch, RawBatch, RawFeatureBatch, TypedAddress,
 };
 #[doc(hidden)]
 pub use copy::copy_past_caches;

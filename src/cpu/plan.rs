@@ -7,7 +7,7 @@ use super::scratch::{self, Pieces};
 use super::stretch::{self, Stretch};
 use super::{Element, Isa, prologue};
 use crate::batch::check::{self, Strides};
-use crate::batch::{Batch, Counts, RowLogits, weighted};
+use crate::batch::{Batch, Counts, RowLogits, weighted, written};
 use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
@@ -163,11 +163,8 @@ impl Plan {
             rows: batch.rows,
             student: batch.student.with(batch.gradient),
             stats: batch.stats.unwrap_or_default(),
-        }) as f32;
-        if let Some(out) = batch.total {
-            *out = total;
-        }
-        Ok(total)
+        });
+        Ok(written(total as f32, batch.total))
     }
 
     /// Counts the rows that a mean divides by. It reads the teacher's logits, labels and weights.

@@ -4,7 +4,7 @@
 use super::{FeaturePlan, Parallelism, Plan};
 use crate::batch::check::extent;
 use crate::batch::{
-    Address, Batch, Element, FeatureBatch, Place, RawBatch, RawFeatureBatch, Typed, Upstream,
+    Address, Batch, Element, FeatureBatch, Place, RawBatch, RawFeatureBatch, TypedAddress, Upstream,
 };
 use crate::spec::{ArgumentError, Format};
 use half::{bf16, f16};
@@ -84,9 +84,9 @@ impl FeaturePlan {
 
 /// The student's rows, once it is clear that the gradient has their type.
 fn student_of(
-    student: &Place<Typed, Typed>,
-    gradient: Option<Typed>,
-) -> Result<Typed, ArgumentError> {
+    student: &Place<TypedAddress, TypedAddress>,
+    gradient: Option<TypedAddress>,
+) -> Result<TypedAddress, ArgumentError> {
     student.takes(gradient)?;
     let (Place::Read(student) | Place::InPlace(student)) = *student;
     match gradient {
@@ -174,7 +174,7 @@ fn maybe<A, B>(
 /// As [`read`], and as [`write`] in place.
 unsafe fn place<'a, S>(
     argument: &'static str,
-    given: Place<Typed, Typed>,
+    given: Place<TypedAddress, TypedAddress>,
     len: usize,
 ) -> Result<Place<&'a [S], &'a mut [S]>, ArgumentError> {
     // SAFETY: the caller's.

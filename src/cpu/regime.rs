@@ -1,8 +1,7 @@
 //! Which path takes a row.
 
-use super::clean;
 use super::layout::TILE_CLASSES;
-use crate::spec::LossSpec;
+use crate::spec::{Divergence, LossSpec, Revision, Temperature};
 
 /// Rows of more classes go one at a time, so that no thread keeps more than 12 MiB for them.
 const KEPT: usize = 1 << 20;
@@ -32,7 +31,7 @@ impl Regime {
     pub(super) fn of(spec: &LossSpec, classes: usize) -> Self {
         if classes < TILE_CLASSES {
             Self::Tiles
-        } else if classes <= KEPT && clean::applies(spec) {
+        } else if classes <= KEPT && is_forward_somewhere(spec) {
             Self::Groups
         } else {
             Self::Rows
@@ -48,4 +47,35 @@ impl Regime {
             Self::Rows => "rows",
         }
     }
+}
+
+/// Whether right or wrong rows take the fast path of forward KL.
+fn is_forward_somewhere(spec: &LossSpec) -> bool {
+    let standardised = matches!(spec.temperature(), Temperature::Standardised { .. });
+    !standardised && (is_forward(spec, false) || is_forward(spec, true))
+}
+
+/// Whether right and wrong rows do.
+pub(super) fn is_forward_throughout(spec: &LossSpec) -> bool {
+    is_forward_somewhere(spec) && is_forward(spec, false) && is_forward(spec, true)
+}
+
+/// Whether the divergence of right or of wrong rows is forward KL, from a target whose revision keeps the
+/// proportions.
+pub(super) fn is_forward(spec: &LossSpec, wrong: bool) -> bool {
+    spec.side(wrong).divergence == Divergence::ForwardKl && (!wrong || is_proportional(spec))
+}
+
+/// Whether revision keeps the proportions of the classes besides the label.
+pub(super) fn is_proportional(spec: &LossSpec) -> bool {
+    matches!(
+        spec.revision(),
+        Revision::None | Revision::LabelRevision { .. }
+    )
+}
+
+/// Whether several rows are copied and go together. Longer ones lose more by being copied than they
+/// gain.
+pub(super) fn is_short(classes: usize) -> bool {
+    classes <= 512
 }

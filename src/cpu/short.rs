@@ -11,11 +11,6 @@ use super::stretch::label_class;
 use super::sums::{Beside, Exponentials, Raise, Stats};
 use crate::spec::StatsLevel;
 
-/// Whether rows go this way. Longer ones lose more by being copied than they gain.
-pub(super) fn is_short(classes: usize) -> bool {
-    classes <= 512
-}
-
 /// Maxima, tops and sums of each row. Where the exponentials of the row before in its lane lie, its
 /// logits come as their gradient is written, and then its own exponentials.
 #[inline(always)]

@@ -6,10 +6,9 @@ use super::clean::{self, Given};
 use super::layout::{
     Any, Bf16s, Foresight, Formats, Matrix, MatrixMut, NO_LABEL, RowGradient, Singles, Wide,
 };
-use super::regime::Regime;
+use super::regime::{Regime, is_short};
 use super::row::{Inputs, Row};
 use super::scratch::{Line, Scratch, lines, with_room};
-use super::short::is_short;
 use super::simd::{Isa, MOST_LANES, Program, Task, Vector, map};
 use super::tree::Tree;
 use crate::spec::{Format, IGNORE, LossSpec, RowFlags, RowStats, StatsLevel};

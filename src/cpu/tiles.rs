@@ -1,9 +1,10 @@
 //! Rows of few classes, side by side: one row per lane.
 
 use super::blend::Near;
-use super::clean::{self, Given, Lanes, Nears};
+use super::clean::{Given, Lanes, Nears};
 use super::extremes::Side;
 use super::layout::{LOWEST, Layout, TILE_CLASSES, Tile, TileGradient};
+use super::regime::is_forward_throughout;
 use super::row::{Record, Row};
 use super::simd::{Mask, Task, Vector, map};
 use super::stretch::{Marks, Stretch, by_leaves};
@@ -38,7 +39,7 @@ impl Stretch<'_> {
             y: given.y,
             labelled: !given.y.lt(V::splat(0.0)),
         };
-        let record = if clean::applies_to_all(self.spec) {
+        let record = if is_forward_throughout(self.spec) {
             let short = V::enter(Short {
                 stretch: self,
                 layout: &layout,

@@ -10,7 +10,7 @@ use super::options::{Options, Regime};
 use super::regime;
 use super::rescale::Rescale;
 use super::views::{FeatureBatch, Uses};
-use crate::batch::{Element, RawFeatureBatch};
+use crate::batch::{Address, Element, RawFeatureBatch};
 use crate::spec::{FeatureSpec, Reduction, RowParams};
 use cudarc::driver::sys::CUstream;
 use cudarc::driver::{CudaContext, CudaStream};
@@ -33,7 +33,7 @@ pub struct FeaturePlan {
     options: Options,
     regime: Regime,
     feature: Function,
-    pub(super) rescale: Rescale,
+    rescale: Rescale,
 }
 
 impl FeaturePlan {
@@ -168,5 +168,25 @@ impl FeaturePlan {
         let kernels = slice::from_ref(&self.feature);
         // SAFETY: the caller's.
         unsafe { self.launcher.launch(stream, call, kernels, geometry) }
+    }
+
+    /// [`Plan::scale_gradient`](super::Plan::scale_gradient) for rows of D features.
+    ///
+    /// # Errors
+    /// As [`Plan::scale_gradient`](super::Plan::scale_gradient).
+    ///
+    /// # Safety
+    /// As [`Plan::scale_gradient`](super::Plan::scale_gradient).
+    pub unsafe fn scale_gradient(
+        &self,
+        stream: CUstream,
+        rows: usize,
+        gradient: impl Into<Address>,
+        stride: Option<usize>,
+        factor: impl Into<Address>,
+    ) -> Result<(), Error> {
+        let rescale = &self.rescale;
+        // SAFETY: the caller's.
+        unsafe { rescale.launch(&self.launcher, stream, rows, gradient, stride, factor) }
     }
 }

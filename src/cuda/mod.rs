@@ -65,7 +65,7 @@ mod rescale;
 mod run;
 mod views;
 
-pub use crate::batch::{Address, Counts, Element, RawBatch, RawFeatureBatch, Typed};
+pub use crate::batch::{Address, Counts, Element, RawBatch, RawFeatureBatch, TypedAddress};
 pub use crate::batch::{Batch as HostBatch, FeatureBatch as HostFeatureBatch};
 pub use cudarc;
 pub use error::{Error, Unavailable};

@@ -5,7 +5,9 @@
 use super::arguments::{Arguments, Scale};
 use super::error::Error;
 use super::options::Options;
-use crate::batch::{Address, Counts, Place, RawBatch, RawFeatureBatch, Typed, Upstream, check};
+use crate::batch::{
+    Address, Counts, Place, RawBatch, RawFeatureBatch, TypedAddress, Upstream, check,
+};
 use crate::spec::{ArgumentError, Format, Reduction, RowParams, StatsLevel};
 use bytemuck::Zeroable;
 
@@ -31,12 +33,12 @@ struct Names {
 pub(super) struct Operands {
     names: Names,
     rows: usize,
-    student: Typed,
+    student: TypedAddress,
     student_stride: Option<usize>,
-    other: Typed,
+    other: TypedAddress,
     other_stride: Option<usize>,
     /// In place, the student's.
-    gradient: Option<Typed>,
+    gradient: Option<TypedAddress>,
     gradient_stride: Option<usize>,
     labels: Option<Address>,
     weight: Option<Address>,
@@ -201,7 +203,7 @@ impl Operands {
 
     /// The addresses of what has one value or one row of them for each row.
     fn addresses(&self, arguments: &mut Arguments) -> Result<(), ArgumentError> {
-        let rows = |name, at: Typed| address(name, at.address, at.format.bytes());
+        let rows = |name, at: TypedAddress| address(name, at.address, at.format.bytes());
         arguments.student = rows("student", self.student)?;
         arguments.teacher = rows(self.names.other, self.other)?;
         arguments.gradient = self.gradient.map_or(Ok(0), |g| rows("gradient", g))?;
@@ -256,9 +258,9 @@ type Matrix<A> = (A, Option<usize>);
 
 /// The student's rows, and the gradient's, where there is room for it.
 fn placed(
-    (student, stride): Matrix<Place<Typed, Typed>>,
-    apart: Option<Matrix<Typed>>,
-) -> Result<(Typed, Option<Typed>, Option<usize>), ArgumentError> {
+    (student, stride): Matrix<Place<TypedAddress, TypedAddress>>,
+    apart: Option<Matrix<TypedAddress>>,
+) -> Result<(TypedAddress, Option<TypedAddress>, Option<usize>), ArgumentError> {
     student.takes(apart)?;
     Ok(match (student, apart) {
         (Place::InPlace(student), _) => (student, Some(student), stride),

@@ -50,7 +50,7 @@ pub struct Plan {
     split: Option<Split>,
     omegas: Function,
     temperatures: Function,
-    pub(super) rescale: Rescale,
+    rescale: Rescale,
 }
 
 /// What runs instead where there are few rows.
@@ -303,6 +303,34 @@ impl Plan {
             let (kernel, geometry) = (&self.temperatures, Geometry::BATCH);
             stream.start(kernel, geometry, &call.params, &call.arguments)
         }
+    }
+
+    /// Multiplies a gradient of `rows` rows in place by one number in device memory (f32), and returns
+    /// at once, on the device, where that is 1: for a factor that is known only after the gradient, such
+    /// as PyTorch's `grad_output`, which the host need not wait for. Products are rounded to the nearest,
+    /// ties to even; a factor of 1 leaves every bit alone. `stride` counts elements from row to row, V
+    /// unless given, and what lies between rows is not touched. One launch, which can be captured in a
+    /// graph. A factor that is known before is cheaper as
+    /// [`Batch::upstream_at`](super::Batch::upstream_at).
+    ///
+    /// # Errors
+    /// [`Error`] names the argument; nothing has been launched then.
+    ///
+    /// # Safety
+    /// `stream` is a stream of the plan's context, or null for the default stream. `gradient` is the
+    /// address of memory which kernels on that stream may write: `rows` rows with their stride, of the
+    /// student's type. `factor` is that of an f32 which they may read, and which is not part of them.
+    pub unsafe fn scale_gradient(
+        &self,
+        stream: CUstream,
+        rows: usize,
+        gradient: impl Into<Address>,
+        stride: Option<usize>,
+        factor: impl Into<Address>,
+    ) -> Result<(), Error> {
+        let rescale = &self.rescale;
+        // SAFETY: the caller's.
+        unsafe { rescale.launch(&self.launcher, stream, rows, gradient, stride, factor) }
     }
 
     /// The batch's views on a stream.

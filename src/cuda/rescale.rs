@@ -2,11 +2,9 @@
 
 use super::arguments::Arguments;
 use super::error::Error;
-use super::feature::FeaturePlan;
 use super::kernels::{Function, Kernels};
 use super::launch::Launcher;
 use super::operands::{address, row_count, stride};
-use super::plan::Plan;
 use super::regime::Geometry;
 use crate::batch::Address;
 use crate::spec::{Format, RowParams};
@@ -34,8 +32,8 @@ impl Rescale {
     }
 
     /// # Safety
-    /// As [`Plan::scale_gradient`].
-    unsafe fn launch(
+    /// As [`Plan::scale_gradient`](super::Plan::scale_gradient).
+    pub(super) unsafe fn launch(
         &self,
         launcher: &Launcher,
         stream: CUstream,
@@ -78,57 +76,5 @@ impl Rescale {
             threads: THREADS,
             ..Geometry::BATCH
         }
-    }
-}
-
-impl Plan {
-    /// Multiplies a gradient of `rows` rows in place by one number in device memory (f32), and returns
-    /// at once, on the device, where that is 1: for a factor that is known only after the gradient, such
-    /// as PyTorch's `grad_output`, which the host need not wait for. Products are rounded to the nearest,
-    /// ties to even; a factor of 1 leaves every bit alone. `stride` counts elements from row to row, V
-    /// unless given, and what lies between rows is not touched. One launch, which can be captured in a
-    /// graph. A factor that is known before is cheaper as
-    /// [`Batch::upstream_at`](super::Batch::upstream_at).
-    ///
-    /// # Errors
-    /// [`Error`] names the argument; nothing has been launched then.
-    ///
-    /// # Safety
-    /// `stream` is a stream of the plan's context, or null for the default stream. `gradient` is the
-    /// address of memory which kernels on that stream may write: `rows` rows with their stride, of the
-    /// student's type. `factor` is that of an f32 which they may read, and which is not part of them.
-    pub unsafe fn scale_gradient(
-        &self,
-        stream: CUstream,
-        rows: usize,
-        gradient: impl Into<Address>,
-        stride: Option<usize>,
-        factor: impl Into<Address>,
-    ) -> Result<(), Error> {
-        let rescale = &self.rescale;
-        // SAFETY: the caller's.
-        unsafe { rescale.launch(&self.launcher, stream, rows, gradient, stride, factor) }
-    }
-}
-
-impl FeaturePlan {
-    /// [`Plan::scale_gradient`] for rows of D features.
-    ///
-    /// # Errors
-    /// As [`Plan::scale_gradient`].
-    ///
-    /// # Safety
-    /// As [`Plan::scale_gradient`].
-    pub unsafe fn scale_gradient(
-        &self,
-        stream: CUstream,
-        rows: usize,
-        gradient: impl Into<Address>,
-        stride: Option<usize>,
-        factor: impl Into<Address>,
-    ) -> Result<(), Error> {
-        let rescale = &self.rescale;
-        // SAFETY: the caller's.
-        unsafe { rescale.launch(&self.launcher, stream, rows, gradient, stride, factor) }
     }
 }

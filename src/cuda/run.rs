@@ -8,8 +8,8 @@ use super::kernels::Kernels;
 use super::operands::check_formats;
 use super::plan::Plan;
 use crate::batch::{
-    Address, Batch, Element, FeatureBatch, Place, RawBatch, RawFeatureBatch, Typed, Upstream,
-    check, weighted,
+    Address, Batch, Element, FeatureBatch, Place, RawBatch, RawFeatureBatch, TypedAddress,
+    Upstream, check, weighted, written,
 };
 use bytemuck::{NoUninit, Pod};
 use cudarc::driver::{CudaSlice, DevicePtr};
@@ -125,14 +125,6 @@ impl Gpu {
     }
 }
 
-/// A result, which is also written where there is room for it.
-fn written(result: f32, room: Option<&mut f32>) -> f32 {
-    if let Some(room) = room {
-        *room = result;
-    }
-    result
-}
-
 /// What a call has on the device, freed when it is dropped; what it writes goes back where it belongs.
 struct Transfers<'a> {
     gpu: &'a Gpu,
@@ -205,7 +197,7 @@ impl<'a> Transfers<'a> {
     fn student<S: Element>(
         &mut self,
         student: Place<&'a [S], &'a mut [S]>,
-    ) -> Result<Place<Typed, Typed>, Error> {
+    ) -> Result<Place<TypedAddress, TypedAddress>, Error> {
         Ok(match student {
             Place::Read(rows) => Place::Read(self.matrix(rows)?),
             Place::InPlace(rows) => Place::InPlace(self.exchanged(rows)?),
@@ -213,16 +205,16 @@ impl<'a> Transfers<'a> {
     }
 
     /// Rows that are read.
-    fn matrix<E: Element>(&mut self, rows: &[E]) -> Result<Typed, Error> {
+    fn matrix<E: Element>(&mut self, rows: &[E]) -> Result<TypedAddress, Error> {
         let (address, format) = (self.input(rows)?, E::FORMAT);
-        Ok(Typed { address, format })
+        Ok(TypedAddress { address, format })
     }
 
     /// Rows that are written: between them lies on the way back what was uploaded.
-    fn exchanged<E: Element>(&mut self, rows: &'a mut [E]) -> Result<Typed, Error> {
+    fn exchanged<E: Element>(&mut self, rows: &'a mut [E]) -> Result<TypedAddress, Error> {
         let slice = self.upload(rows)?;
         let (address, format) = (self.goes_back(slice, rows), E::FORMAT);
-        Ok(Typed { address, format })
+        Ok(TypedAddress { address, format })
     }
 
     fn input<P: NoUninit>(&mut self, values: &[P]) -> Result<Address, Error> {

@@ -3,8 +3,8 @@
 use super::current::Current;
 use super::error::Error;
 use crate::batch::{
-    Address, Element, Place, RawBatch, RawFeatureBatch, Typed, Upstream, check, feature_batch,
-    row_batch,
+    Address, Element, Place, RawBatch, RawFeatureBatch, TypedAddress, Upstream, check,
+    feature_batch, row_batch,
 };
 use crate::spec::RowStats;
 use cudarc::driver::{
@@ -201,18 +201,18 @@ impl<'v> Uses<'v> {
         names: [&'static str; 2],
         view: impl Used<'v, E>,
         stride: Option<usize>,
-    ) -> Result<Typed, Error> {
+    ) -> Result<TypedAddress, Error> {
         let [rows, classes] = self.shape;
         check::matrix(names, view.len(), stride.unwrap_or(classes), rows, classes)?;
         let (address, format) = (self.address(view)?, E::FORMAT);
-        Ok(Typed { address, format })
+        Ok(TypedAddress { address, format })
     }
 
     fn student<E: Element>(
         &mut self,
         student: &'v mut Place<View<E>, ViewMut<E>>,
         stride: Option<usize>,
-    ) -> Result<Place<Typed, Typed>, Error> {
+    ) -> Result<Place<TypedAddress, TypedAddress>, Error> {
         let names = ["student", "student stride"];
         Ok(match student {
             Place::Read(view) => Place::Read(self.matrix(names, &*view, stride)?),
@@ -224,7 +224,7 @@ impl<'v> Uses<'v> {
         &mut self,
         gradient: Option<&'v mut ViewMut<E>>,
         stride: Option<usize>,
-    ) -> Result<Option<Typed>, Error> {
+    ) -> Result<Option<TypedAddress>, Error> {
         let names = ["gradient", "gradient stride"];
         gradient
             .map(|view| self.matrix(names, view, stride))

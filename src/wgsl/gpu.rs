@@ -1,10 +1,11 @@
 //! A device of one's own, for callers that have none.
 
 use super::error::{Error, Unavailable};
+use super::feature::FeaturePlan;
 use super::options::Options;
 use super::pipelines::Pipelines;
 use super::plan::Plan;
-use crate::spec::LossSpec;
+use crate::spec::{FeatureSpec, LossSpec};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -121,6 +122,19 @@ impl Gpu {
     /// As [`Plan::new`].
     pub fn plan(&self, spec: &LossSpec, classes: usize, options: Options) -> Result<Plan, Error> {
         Plan::sharing(&self.pipelines, spec, classes, options)
+    }
+
+    /// A plan for features on this device; all of them share what is compiled.
+    ///
+    /// # Errors
+    /// As [`FeaturePlan::new`].
+    pub fn feature_plan(
+        &self,
+        spec: &FeatureSpec,
+        width: usize,
+        options: Options,
+    ) -> Result<FeaturePlan, Error> {
+        FeaturePlan::sharing(&self.pipelines, spec, width, options)
     }
 
     /// Works on the device, and turns what wgpu would report elsewhere into an error.

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use crate::batch::check::{self, Strides};
 use crate::batch::{
     Batch as HostBatch, Element, FeatureBatch as HostFeatureBatch, Place, RowLogits, Upstream,
-    weighted,
+    weighted, written,
 };
 use crate::spec::{ArgumentError, Format};
 use std::sync::Arc;
@@ -41,24 +41,20 @@ impl Gpu {
         let (rows, out) = (batch.rows, batch.total.take());
         let run = || {
             let inputs = RowInputs::upload(self, &batch)?;
-            let mut on_device = inputs.batch(&batch, strides);
+            let read = inputs.batch(&batch, strides);
             let student = batch.student.with(batch.gradient);
             let outputs = Outputs::new(self, student, &inputs.student, batch.stats)?;
-            on_device.student = outputs.place();
-            on_device.gradient = outputs.gradient();
-            on_device.stats = outputs.records();
-            on_device.total = Some((&outputs.total).into());
-            let call = plan.bind(&on_device)?;
+            let call = plan.bind(&Batch {
+                student: outputs.place(),
+                gradient: outputs.gradient(),
+                stats: outputs.records(),
+                total: outputs.total(),
+                ..read
+            })?;
             outputs.read_back(self, &call, shape)
         };
-        let total = match rows {
-            0 => 0.0,
-            _ => self.guarded(run)?,
-        };
-        if let Some(out) = out {
-            *out = total;
-        }
-        Ok(total)
+        let total = if rows == 0 { 0.0 } else { self.guarded(run)? };
+        Ok(written(total, out))
     }
 
     /// The temperatures of dynamic temperature distillation for a batch in host memory, `tau[B]`,
@@ -114,28 +110,23 @@ impl Gpu {
             let student = batch.student.with(batch.gradient);
             let outputs = Outputs::new(self, student, &x, batch.distances)?;
             let count = || weighted(batch.rows, batch.weight);
-            let mut on_device = FeatureBatch::new(batch.rows, &x, &y)
-                .student_stride(strides.student)
-                .target_stride(strides.teacher)
-                .gradient_stride(strides.gradient)
-                .upstream(batch.upstream.value())
-                .counted(batch.counted.unwrap_or_else(count));
-            on_device.weight = weight.as_ref().map(Slice::from);
-            on_device.student = outputs.place();
-            on_device.gradient = outputs.gradient();
-            on_device.distances = outputs.records();
-            on_device.total = Some((&outputs.total).into());
-            let call = plan.bind(&on_device)?;
+            let call = plan.bind(&FeatureBatch {
+                student: outputs.place(),
+                student_stride: Some(strides.student),
+                target_stride: Some(strides.teacher),
+                gradient: outputs.gradient(),
+                gradient_stride: Some(strides.gradient),
+                weight: weight.as_ref().map(Slice::from),
+                upstream: Upstream::Known(batch.upstream.value()),
+                counted: Some(batch.counted.unwrap_or_else(count)),
+                distances: outputs.records(),
+                total: outputs.total(),
+                ..FeatureBatch::new(batch.rows, &x, &y)
+            })?;
             outputs.read_back(self, &call, shape)
         };
-        let total = match rows {
-            0 => 0.0,
-            _ => self.guarded(run)?,
-        };
-        if let Some(out) = out {
-            *out = total;
-        }
-        Ok(total)
+        let total = if rows == 0 { 0.0 } else { self.guarded(run)? };
+        Ok(written(total, out))
     }
 
     fn recorded(&self, call: &Call) -> wgpu::CommandEncoder {
@@ -265,16 +256,20 @@ impl<'a, S: Element, R: bytemuck::Pod> Outputs<'a, S, R> {
         self.records.as_ref().map(Slice::from)
     }
 
+    fn total(&self) -> Option<Slice<'_>> {
+        Some((&self.total).into())
+    }
+
     /// Runs the call, copies what it has written, and returns its total.
     fn read_back(mut self, gpu: &Gpu, call: &Call, shape: [usize; 3]) -> Result<f32, Error> {
-        let mut written = vec![&self.total];
-        written.extend(&self.records);
+        let mut wanted = vec![&self.total];
+        wanted.extend(&self.records);
         match self.host {
-            RowLogits::InPlace(_) => written.push(self.student),
-            RowLogits::Alone(_) | RowLogits::Apart(..) => written.extend(&self.gradient),
+            RowLogits::InPlace(_) => wanted.push(self.student),
+            RowLogits::Alone(_) | RowLogits::Apart(..) => wanted.extend(&self.gradient),
         }
         let mut total = 0.0;
-        gpu.finish(gpu.recorded(call), &written, |read| {
+        gpu.finish(gpu.recorded(call), &wanted, |read| {
             let mut read = read.iter();
             total = read
                 .next()

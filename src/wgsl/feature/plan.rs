@@ -5,7 +5,6 @@ use super::super::batch::FeatureBatch;
 use super::super::binder::{Binder, known_inverse};
 use super::super::call::Call;
 use super::super::error::Error;
-use super::super::gpu::Gpu;
 use super::super::limits::alignment;
 use super::super::options::{Options, Regime};
 use super::super::pipelines::Pipelines;
@@ -48,8 +47,8 @@ impl FeaturePlan {
     /// record is its distance, and the teacher's format is the target's.
     ///
     /// # Errors
-    /// [`SpecError::OutOfRange`](crate::spec::SpecError::OutOfRange) for 0 features and for 2³¹ and more; [`Error::Option`] for an option
-    /// outside its range, and for [`Regime::Split`];
+    /// [`SpecError::OutOfRange`](crate::spec::SpecError::OutOfRange) for 0 features and for 2³¹ and
+    /// more; [`Error::Option`] for an option outside its range, and for [`Regime::Split`];
     /// [`Unavailable::Limit`](super::super::Unavailable::Limit) for a device that was requested with
     /// too small a limit.
     pub fn new(
@@ -70,7 +69,7 @@ impl FeaturePlan {
         Self::sharing(&self.pipelines, spec, width, options)
     }
 
-    fn sharing(
+    pub(in crate::wgsl) fn sharing(
         pipelines: &Arc<Pipelines>,
         spec: &FeatureSpec,
         width: usize,
@@ -183,20 +182,5 @@ fn per_row(records: bool) -> PerRow {
     PerRow {
         record: 4 * u64::from(records),
         ..Default::default()
-    }
-}
-
-impl Gpu {
-    /// A plan for features on this device; all of them share what is compiled.
-    ///
-    /// # Errors
-    /// As [`FeaturePlan::new`].
-    pub fn feature_plan(
-        &self,
-        spec: &FeatureSpec,
-        width: usize,
-        options: Options,
-    ) -> Result<FeaturePlan, Error> {
-        FeaturePlan::sharing(&self.pipelines, spec, width, options)
     }
 }
