@@ -1,7 +1,7 @@
 //! A copy past the caches: with `memcpy`, what a machine's bandwidth is measured with.
 
 use super::Isa;
-use super::simd::{Program, Vector};
+use super::simd::{Kernel, Vector};
 
 /// Copies `from[n]` to `to[n]` with stores that bypass the caches, where the processor has such.
 /// For more data than the caches hold this is the fastest copy, and its bytes per second (read and
@@ -11,7 +11,7 @@ use super::simd::{Program, Vector};
 /// Where the lengths differ, as [`slice::copy_from_slice`] does.
 pub fn copy_past_caches(from: &[f32], to: &mut [f32]) {
     assert_eq!(from.len(), to.len(), "source and destination differ");
-    Isa::best().run(Copying { from, to });
+    Isa::best().dispatch(Copying { from, to });
 }
 
 struct Copying<'a> {
@@ -19,7 +19,7 @@ struct Copying<'a> {
     to: &'a mut [f32],
 }
 
-impl Program for Copying<'_> {
+impl Kernel for Copying<'_> {
     type Output = ();
 
     #[inline(always)]

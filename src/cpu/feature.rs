@@ -1,6 +1,7 @@
 //! Distances of feature vectors: norms, distance and gradient while a row is in the cache.
 
 use super::Parallelism;
+use super::regime::LEAF_FEATURES;
 use crate::batch::check::{self, Strides};
 use crate::batch::{Element, FeatureBatch, RowLogits, weighted, written};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
@@ -32,9 +33,6 @@ pub struct FeaturePlan {
 const LANES: usize = 16;
 
 type Block = [f32; LANES];
-
-/// Features per stretch of rows that one thread works on; rows are never split.
-const STRETCH: usize = 16_384;
 
 impl FeaturePlan {
     /// A plan for rows of `width` features.
@@ -102,7 +100,7 @@ impl FeaturePlan {
     }
 }
 
-/// One call, as all its stretches of rows share it.
+/// One call, as all its parts share it.
 struct Call<'a, T> {
     plan: FeaturePlan,
     target: &'a [T],
@@ -123,9 +121,9 @@ impl<T: Element> Call<'_, T> {
         place: RowLogits<S>,
         distances: &mut [f32],
     ) -> f64 {
-        let rows = (STRETCH / self.plan.width).max(1);
+        let rows = (LEAF_FEATURES / self.plan.width).max(1);
         if count <= rows {
-            return self.stretch(first, count, place, distances);
+            return self.rows(first, count, place, distances);
         }
         let middle = (count / 2).next_multiple_of(rows);
         let Strides {
@@ -143,7 +141,8 @@ impl<T: Element> Call<'_, T> {
         a + b
     }
 
-    fn stretch<S: Element>(
+    /// Row by row.
+    fn rows<S: Element>(
         &self,
         first: usize,
         count: usize,
@@ -332,9 +331,9 @@ fn write<S: Element, T: Element>(
         let mut block = [0.0; LANES];
         for i in 0..LANES {
             let unit = of_x.unit(x[i]);
-            let turned = slope(unit - of_y.unit(y[i])) - unit * along;
+            let projected = slope(unit - of_y.unit(y[i])) - unit * along;
             // The power comes last: a tiny ‖x‖ may have a gradient beyond the range of f32.
-            block[i] = turned * factor * of_x.power;
+            block[i] = projected * factor * of_x.power;
         }
         for (value, lane) in out[start..].iter_mut().zip(block) {
             *value = S::from_f32(lane);

@@ -1,10 +1,14 @@
 //! Influence of each row on a validation loss, through the last layer.
 
-use super::extremes::Census;
-use super::layout::{Any, Layout, Matrix, NO_LABEL, Source, Terms, Wide};
 use super::math::exp;
-use super::simd::{Program, Vector};
-use super::softmax::Softmax;
+use super::row::layout::{Layout, Terms};
+use super::row::masks::MaskCounts;
+use super::row::softmax::Softmax;
+use super::simd::{Kernel, Vector};
+use super::sweep::AnyFormat;
+use super::sweep::matrix::Matrix;
+use super::sweep::vectors::{NO_LABEL, Source};
+use super::sweep::wide::Wide;
 use super::{Element, Isa};
 use crate::batch::check::{labels as check_labels, length, matrix};
 use crate::spec::{ArgumentError, IGNORE};
@@ -60,10 +64,10 @@ struct Influence<'a> {
 }
 
 fn run(isa: Isa, rows: Influence) {
-    isa.run(rows);
+    isa.dispatch(rows);
 }
 
-impl Program for Influence<'_> {
+impl Kernel for Influence<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -75,17 +79,17 @@ impl Program for Influence<'_> {
 }
 
 #[inline(always)]
-fn of_row<V: Vector>(s: Source<Any>, u: Source<Any>, label: i32) -> f32 {
+fn of_row<V: Vector>(s: Source<AnyFormat>, u: Source<AnyFormat>, label: i32) -> f32 {
     let y = if label == IGNORE {
         NO_LABEL
     } else {
         label as usize
     };
     // u in the teacher's place.
-    let layout = Wide::<V, Any>::new(s, u, y);
+    let layout = Wide::<V, AnyFormat>::new(s, u, y);
     let extremes = layout.extremes();
     let side = &extremes.student;
-    if Census::of(&layout, &extremes).nonfinite[0] {
+    if MaskCounts::of(&layout, &extremes).nonfinite[0] {
         return f32::NAN;
     }
     let Some(u_y) = u.get(y) else { return 0.0 };

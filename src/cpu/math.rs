@@ -1,33 +1,17 @@
 //! The few functions that the row program needs beside arithmetic, on vectors of any kind.
 
-use super::simd::Vector;
-use std::f32::consts::{LN_2, LOG2_E, SQRT_2};
+use super::simd::{MIN_EXPONENT, Vector};
+use std::f32::consts::{LOG2_E, SQRT_2};
 
-/// Of this power of two, and of those below it, 0 is made.
-pub(super) const NOTHING: f32 = -127.0;
-
-/// `2ˣ` for finite x ≤ 0 with a relative error of at most 2.4e-7; where the result is no normal
-/// number, it may be 0.
-///
-/// A polynomial on [−½, ½], minimax with value 1 at 0, whose relative error is 1.1e-7; times a
-/// power of two.
-#[inline(always)]
-pub(super) fn exp2_polynomial<V: Vector>(x: V) -> V {
-    let n = x.round();
-    let r = x - n;
-    let p = V::splat(1.330_060_5e-3)
-        .mul_add(r, V::splat(9.669_691e-3))
-        .mul_add(r, V::splat(5.550_558_5e-2))
-        .mul_add(r, V::splat(2.402_228_3e-1))
-        .mul_add(r, V::splat(LN_2));
-    p.mul_add(r, V::splat(1.0)).times_power_of_two(n)
-}
+/// A logit without any probability, for sweeps over rows without masks: unlike −∞ it makes nothing but 0,
+/// whatever it meets.
+pub(super) const PAD_LOGIT: f32 = -1e30;
 
 /// `eˣ` for x ≤ 0 with a relative error of at most 3e-7 + 1.2e-7·|x|; 0 at −∞, so that a masked class
 /// has probability 0; where the result is no normal number, it may be 0.
 #[inline(always)]
 pub(super) fn exp<V: Vector>(x: V) -> V {
-    x.exp2_times(V::splat(LOG2_E), V::splat(NOTHING / LOG2_E))
+    x.exp2_times(V::splat(LOG2_E), V::splat(MIN_EXPONENT / LOG2_E))
 }
 
 /// `ln x` for x ≥ 0 to within 2 units in the last place, subnormal numbers included.
@@ -42,7 +26,7 @@ pub(super) fn ln<V: Vector>(x: V) -> V {
     V::select(x.eq(V::splat(0.0)), V::splat(f32::NEG_INFINITY), result)
 }
 
-/// The same for finite numbers from the least normal one on; others give anything.
+/// `ln x` for finite x from the least normal number on; other numbers give anything.
 #[inline(always)]
 pub(super) fn ln_normal<V: Vector>(x: V) -> V {
     ln_times(x, V::splat(0.0))
@@ -55,7 +39,7 @@ pub(super) fn ln_normal<V: Vector>(x: V) -> V {
 #[inline(always)]
 fn ln_times<V: Vector>(x: V, n: V) -> V {
     let one = V::splat(1.0);
-    let (m, k) = x.split();
+    let (m, k) = x.frexp();
     let n = n + k;
     let large = V::splat(SQRT_2).lt(m);
     let m = V::select(large, m * V::splat(0.5), m);
@@ -107,20 +91,25 @@ pub(super) fn kl_near<V: Vector>(a: V, delta: V) -> V {
     a * (delta * delta * series)
 }
 
+/// `a φ(δ)` for any other δ, where `b = a e^{−δ}`.
+#[inline(always)]
+pub(super) fn kl_far<V: Vector>(a: V, delta: V, b: V) -> V {
+    a * delta - a + b
+}
+
 /// One term of `KL(a‖b) = Σ a φ(log a − log b)`: never negative, and right where `a ≈ b`. `a = 0`
 /// leaves `b`.
 #[inline(always)]
 pub(super) fn kl_term<V: Vector>(a: V, log_a: V, b: V, log_b: V) -> V {
     let delta = log_a - log_b;
-    let far = a * delta - a + b;
-    let term = V::select(is_near(delta), kl_near(a, delta), far);
+    let term = V::select(is_near(delta), kl_near(a, delta), kl_far(a, delta, b));
     V::select(a.eq(V::splat(0.0)), b, term)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::simd::{Isa, MOST_LANES, Program};
+    use crate::cpu::simd::{Isa, Kernel, MAX_LANES};
 
     /// Every class of bit patterns: each exponent and sign with fractions at both ends, in the
     /// middle and spread between; zeros, subnormal numbers, infinities and NaN among them.
@@ -148,24 +137,24 @@ mod tests {
         Ln1p,
     }
 
-    struct On<'a>(Function, &'a mut [f32]);
+    struct Apply<'a>(Function, &'a mut [f32]);
 
-    impl Program for On<'_> {
+    impl Kernel for Apply<'_> {
         type Output = ();
 
         #[inline(always)]
         fn run<V: Vector>(self) {
             for values in self.1.chunks_mut(V::LANES) {
-                let mut lanes = [0.0; MOST_LANES];
+                let mut lanes = [0.0; MAX_LANES];
                 lanes[..values.len()].copy_from_slice(values);
-                let x = V::from_lanes(&lanes);
+                let x = V::from_array(&lanes);
                 let y = match self.0 {
                     Function::Exp => exp(x),
-                    Function::Exp2 => x.exp2_times(V::splat(1.0), V::splat(NOTHING)),
+                    Function::Exp2 => x.exp2_times(V::splat(1.0), V::splat(MIN_EXPONENT)),
                     Function::Ln => ln(x),
                     Function::Ln1p => ln_1p(x),
                 };
-                values.copy_from_slice(&y.to_lanes()[..values.len()]);
+                values.copy_from_slice(&y.to_array()[..values.len()]);
             }
         }
     }
@@ -179,7 +168,7 @@ mod tests {
         let here = Isa::ALL.into_iter().filter(|isa| isa.is_available());
         here.flat_map(move |isa| {
             let mut y = x.clone();
-            isa.run(On(function, &mut y));
+            isa.dispatch(Apply(function, &mut y));
             x.clone().into_iter().zip(y)
         })
     }

@@ -25,36 +25,21 @@
 //! which long rows fall short of it. The same input gives the same bits with the same instructions
 //! ([`Isa`]), whatever the number of threads.
 
-mod beside;
-mod blend;
-mod clean;
+mod block;
 mod copy;
-mod divergence;
-mod extremes;
 mod feature;
-mod gradient;
 #[cfg(feature = "train")]
 mod harness;
 mod influence;
-mod layout;
 mod math;
 mod options;
 mod plan;
 mod prologue;
 mod raw;
 mod regime;
-mod revised;
 mod row;
-mod scores;
-mod scratch;
-mod short;
 mod simd;
-mod softmax;
-mod standardise;
-mod stretch;
-mod sums;
-mod target;
-mod tiles;
+mod sweep;
 mod tree;
 
 pub use crate::batch::{

@@ -1,14 +1,17 @@
 //! A plan: one loss over rows of V classes, and the batch that it is run over.
 
-use super::layout::{Matrix, matrices};
+use super::block::{self, RowBlock};
 use super::options::Options;
-use super::regime::Regime;
-use super::scratch::{self, Pieces};
-use super::stretch::{self, Stretch};
+#[cfg(feature = "rayon")]
+use super::regime::BLOCKS_PER_THREAD;
+use super::regime::{LEAF_LOGITS, Regime};
+use super::sweep::matrix::{Matrix, matrices};
+use super::sweep::rows::Rows;
+use super::sweep::scratch::{self, Pieces};
 use super::{Element, Isa, prologue};
 use crate::batch::check::{self, Strides};
-use crate::batch::{Batch, Counts, RowLogits, weighted, written};
-use crate::spec::{ArgumentError, LossSpec, Reduction, RowStats, SpecError, StatsLevel};
+use crate::batch::{Batch, Counts, weighted, written};
+use crate::spec::{ArgumentError, LossSpec, Reduction, SpecError, StatsLevel};
 
 /// Who works on the rows. The bits of the result do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +37,6 @@ pub struct Plan {
     level: StatsLevel,
     isa: Isa,
 }
-
-/// Logits whose rows are summed one after the other; rows are never split. A thread has done them
-/// by the time that another is awake.
-const LEAF: usize = 65_536;
-
-/// Stretches of rows per thread: what one leaves to the next is done for nothing else meanwhile.
-#[cfg(feature = "rayon")]
-const PER_THREAD: usize = 4;
 
 impl Plan {
     /// A plan for rows of `classes` classes.
@@ -86,7 +81,7 @@ impl Plan {
     /// Which path takes a batch of so many rows. On this engine their number says nothing.
     #[must_use]
     pub fn regime(&self, _rows: usize) -> Regime {
-        Regime::of(&self.spec, self.classes)
+        Regime::choose(&self.spec, self.classes)
     }
 
     /// Bytes of [`Batch::workspace`] that a call with so many rows needs, 0 where it keeps nothing: for
@@ -99,8 +94,8 @@ impl Plan {
 
     /// What a thread keeps of its rows.
     fn lines(&self) -> usize {
-        match Regime::of(&self.spec, self.classes) {
-            Regime::Groups => scratch::lines(self.classes),
+        match Regime::choose(&self.spec, self.classes) {
+            Regime::Staged | Regime::Streamed => scratch::lines(self.classes),
             _ => 0,
         }
     }
@@ -119,7 +114,7 @@ impl Plan {
 
     /// Whether so many rows are worth more than one thread.
     fn is_shared(&self, rows: usize) -> bool {
-        rows > LEAF / self.classes
+        rows > LEAF_LOGITS / self.classes
     }
 
     /// Runs the row program over a batch: returns `total = upstream · Σ_b loss_b · inv_n`, and writes
@@ -142,28 +137,31 @@ impl Plan {
         let threads = self.threads(batch.rows, parallelism);
         let upstream = batch.upstream.value();
         let inverse = self.inverse_counts(&batch, strides);
-        let call = Call {
-            plan: self,
-            level: batch
-                .stats
-                .as_ref()
-                .map_or(StatsLevel::None, |_| self.level),
-            teacher: batch.teacher,
-            labels: batch.labels,
+        let level = batch.stats.as_ref().map(|_| self.level);
+        let scratch = Pieces::of(batch.workspace, self.lines(), threads, batch.rows)?;
+        let mut student = batch.student.with(batch.gradient);
+        let (student, gradient) = matrices(&mut student, batch.rows, self.classes, strides);
+        let block = RowBlock {
+            spec: &self.spec,
+            rows: Rows {
+                classes: self.classes,
+                labels: batch.labels,
+                tau: batch.tau,
+                one_tau: self.spec.temperature().scalar().unwrap_or(1.0),
+                student,
+                teacher: Matrix::new(batch.teacher, strides.teacher, batch.rows, self.classes),
+                gradient,
+            },
+            // A power of two, so that batches of as many rows are halved evenly.
+            leaf: 1 << (LEAF_LOGITS / self.classes).max(1).ilog2(),
+            level: level.unwrap_or(StatsLevel::None),
             weight: batch.weight,
             kd_weight: batch.kd_weight,
-            tau: batch.tau,
-            strides,
             scale: inverse.map(|n| n * upstream),
-            parallelism,
-            scratch: Pieces::of(batch.workspace, self.lines(), threads, batch.rows)?,
-        };
-        let total = call.total(Rows {
-            first: 0,
-            rows: batch.rows,
-            student: batch.student.with(batch.gradient),
             stats: batch.stats.unwrap_or_default(),
-        });
+            scratch: scratch.as_ref(),
+        };
+        let total = self.total(block, threads);
         Ok(written(total as f32, batch.total))
     }
 
@@ -224,122 +222,28 @@ impl Plan {
             }
         }
     }
-}
 
-/// One call, as all its stretches of rows share it.
-struct Call<'a, T> {
-    plan: &'a Plan,
-    /// None where there is no room for records.
-    level: StatsLevel,
-    teacher: &'a [T],
-    labels: &'a [i32],
-    weight: Option<&'a [f32]>,
-    kd_weight: Option<&'a [f32]>,
-    tau: Option<&'a [f32]>,
-    strides: Strides,
-    /// `upstream · inv_n` of right and of wrong rows.
-    scale: [f32; 2],
-    parallelism: Parallelism,
-    /// The caller's workspace, where there is one.
-    scratch: Option<Pieces<'a>>,
-}
-
-/// Some of its rows.
-struct Rows<'a, S> {
-    first: usize,
-    rows: usize,
-    student: RowLogits<'a, S>,
-    stats: &'a mut [RowStats],
-}
-
-impl<T: Element> Call<'_, T> {
-    /// The rows that are summed one after the other: a power of two, so that batches of as many
-    /// are halved evenly.
-    fn leaf(&self) -> usize {
-        1 << (LEAF / self.plan.classes).max(1).ilog2()
-    }
-
-    /// The batch's part of the total.
-    fn total<S: Element>(&self, batch: Rows<S>) -> f64 {
-        match self.parallelism {
-            Parallelism::Serial => self.stretch(batch),
-            #[cfg(feature = "rayon")]
-            Parallelism::Rayon if self.plan.is_shared(batch.rows) => {
-                let most = batch.rows / (PER_THREAD * rayon::current_num_threads());
-                self.shared(batch, most + self.leaf())
-            }
-            #[cfg(feature = "rayon")]
-            Parallelism::Rayon => self.stretch(batch),
+    /// The batch's part of the total. Not generic, so that little code is compiled for each type.
+    fn total(&self, batch: RowBlock, threads: usize) -> f64 {
+        #[cfg(feature = "rayon")]
+        if self.is_shared(batch.rows.len()) && threads > 1 {
+            let most = batch.rows.len() / (BLOCKS_PER_THREAD * threads) + batch.leaf;
+            return self.shared(batch, most);
         }
+        #[cfg(not(feature = "rayon"))]
+        let _ = threads;
+        block::run(self.isa, batch)
     }
 
-    /// The same, shared between threads by halves of more than `most` rows.
+    /// Its part of the total, shared between threads by halves of more than `most` rows.
     #[cfg(feature = "rayon")]
-    fn shared<S: Element>(&self, batch: Rows<S>, most: usize) -> f64 {
-        if batch.rows <= most {
-            return self.stretch(batch);
+    fn shared(&self, batch: RowBlock, most: usize) -> f64 {
+        if batch.rows.len() <= most {
+            return block::run(self.isa, batch);
         }
-        let middle = stretch::middle(batch.rows, self.leaf());
-        let (a, b) = batch.split(middle, self.strides);
+        let middle = block::middle(batch.rows.len(), batch.leaf);
+        let (a, b) = batch.split_at(middle);
         let (a, b) = rayon::join(|| self.shared(a, most), || self.shared(b, most));
         a + b
-    }
-
-    fn stretch<S: Element>(&self, mut batch: Rows<S>) -> f64 {
-        let (plan, strides, rows) = (self.plan, self.strides, batch.rows);
-        let here = batch.first..batch.first + rows;
-        let start = batch.first * strides.teacher;
-        let (student, gradient) = matrices(
-            &mut batch.student,
-            rows,
-            plan.classes,
-            [strides.student, strides.gradient],
-        );
-        stretch::run(
-            plan.isa,
-            Stretch {
-                spec: &plan.spec,
-                classes: plan.classes,
-                leaf: self.leaf(),
-                level: self.level,
-                labels: &self.labels[here.clone()],
-                weight: self.weight.map(|w| &w[here.clone()]),
-                kd_weight: self.kd_weight.map(|w| &w[here.clone()]),
-                tau: self.tau.map(|tau| &tau[here.clone()]),
-                one_tau: plan.spec.temperature().scalar().unwrap_or(1.0),
-                scale: self.scale,
-                teacher: Matrix::new(&self.teacher[start..], strides.teacher, rows, plan.classes),
-                student,
-                gradient,
-                stats: batch.stats,
-                // SAFETY: this stretch is worked on by one thread, which has done with it before it
-                // takes another one of the call.
-                scratch: self
-                    .scratch
-                    .as_ref()
-                    .and_then(|pieces| unsafe { pieces.mine() }),
-            },
-        )
-    }
-}
-
-impl<S: Element> Rows<'_, S> {
-    /// The first `rows` rows, and the others.
-    #[cfg(feature = "rayon")]
-    fn split(self, rows: usize, strides: Strides) -> (Self, Self) {
-        let logits = self
-            .student
-            .split(rows * strides.student, rows * strides.gradient);
-        let stats = self.stats.split_at_mut(rows.min(self.stats.len()));
-        let part = |first, rows, student, stats| Rows {
-            first,
-            rows,
-            student,
-            stats,
-        };
-        (
-            part(self.first, rows, logits.0, stats.0),
-            part(self.first + rows, self.rows - rows, logits.1, stats.1),
-        )
     }
 }

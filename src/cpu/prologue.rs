@@ -1,9 +1,13 @@
 //! What has to be known of a whole batch before its rows: counts, and dynamic temperatures.
 
-use super::extremes::Census;
-use super::layout::{Any, Layout, Matrix, NO_LABEL, Terms, Wide};
 use super::math::exp;
-use super::simd::{Program, Vector};
+use super::row::layout::{Layout, Terms};
+use super::row::masks::MaskCounts;
+use super::simd::{Kernel, Vector};
+use super::sweep::AnyFormat;
+use super::sweep::matrix::Matrix;
+use super::sweep::vectors::NO_LABEL;
+use super::sweep::wide::Wide;
 use super::{Element, Isa};
 use crate::batch::check::Strides;
 use crate::batch::{Batch, Counts, weighted};
@@ -38,10 +42,10 @@ struct Wrong<'a> {
 }
 
 fn wrong(isa: Isa, rows: Wrong) -> u64 {
-    isa.run(rows)
+    isa.dispatch(rows)
 }
 
-impl Program for Wrong<'_> {
+impl Kernel for Wrong<'_> {
     type Output = u64;
 
     #[inline(always)]
@@ -49,11 +53,11 @@ impl Program for Wrong<'_> {
         let mut wrong = 0;
         for (b, &label) in self.labels.iter().enumerate() {
             if label != IGNORE && self.weight.is_none_or(|w| w[b] != 0.0) {
-                let t = self.teacher.row::<Any>(b);
-                let layout = Wide::<V, Any>::new(t, t, label as usize);
+                let t = self.teacher.row::<AnyFormat>(b);
+                let layout = Wide::<V, AnyFormat>::new(t, t, label as usize);
                 let extremes = layout.extremes();
                 let of_t = &extremes.teacher;
-                if of_t.label < of_t.max && !Census::of(&layout, &extremes).nonfinite[1] {
+                if of_t.label < of_t.max && !MaskCounts::of(&layout, &extremes).nonfinite[1] {
                     wrong += 1;
                 }
             }
@@ -103,18 +107,19 @@ struct OfStudents<'a> {
 }
 
 fn inverse_confidences(isa: Isa, rows: OfStudents) {
-    isa.run(rows);
+    isa.dispatch(rows);
 }
 
-impl Program for OfStudents<'_> {
+impl Kernel for OfStudents<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector>(self) {
         for (b, omega) in self.omega.iter_mut().enumerate() {
-            let layout = Wide::<V, Any>::new(self.student.row(b), self.teacher.row(b), NO_LABEL);
+            let layout =
+                Wide::<V, AnyFormat>::new(self.student.row(b), self.teacher.row(b), NO_LABEL);
             let extremes = layout.extremes();
-            let [s_bad, t_bad] = Census::of(&layout, &extremes).nonfinite;
+            let [s_bad, t_bad] = MaskCounts::of(&layout, &extremes).nonfinite;
             let [sum] = layout.sum::<true, 1>(&mut Ones {
                 shift: V::splat(extremes.student.max),
             });

@@ -8,11 +8,11 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 
 /// Exists only where [`is_available`] said yes.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct F32x8(__m256);
+pub(crate) struct F32x8(__m256);
 
 /// All bits of a lane, or none; as above.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct M32x8(__m256);
+pub(crate) struct M32x8(__m256);
 
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2")
@@ -23,6 +23,61 @@ pub(super) fn is_available() -> bool {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn run<T: Task>(task: T) -> T::Output {
     task.run()
+}
+
+/// All bits of the first `n` lanes, of at most 8.
+#[inline(always)]
+fn first(n: usize) -> __m256i {
+    const WINDOW: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the instructions are there; the window begins within the first half.
+    unsafe { _mm256_loadu_si256(WINDOW.as_ptr().add(8 - n.min(8)).cast()) }
+}
+
+/// The first `n` of eight values of 16 bits: four, two and one of them, the last ones first.
+///
+/// # Safety
+/// `n` values can be read.
+#[inline(always)]
+unsafe fn load_first_halves(from: *const u16, n: usize) -> __m128i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (mut values, mut end) = (_mm_setzero_si128(), from.add(n));
+        if n & 1 != 0 {
+            end = end.sub(1);
+            values = _mm_cvtsi32_si128(i32::from(end.read()));
+        }
+        if n & 2 != 0 {
+            end = end.sub(2);
+            let two = _mm_cvtsi32_si128(end.cast::<i32>().read_unaligned());
+            values = _mm_or_si128(_mm_slli_si128::<4>(values), two);
+        }
+        if n & 4 != 0 {
+            values = _mm_unpacklo_epi64(_mm_loadl_epi64(from.cast()), values);
+        }
+        values
+    }
+}
+
+/// Writes the first `n` of eight values of 16 bits.
+///
+/// # Safety
+/// `n` values can be written.
+#[inline(always)]
+unsafe fn store_first_halves(mut values: __m128i, mut to: *mut u16, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n & 4 != 0 {
+            _mm_storel_epi64(to.cast(), values);
+            (values, to) = (_mm_srli_si128::<8>(values), to.add(4));
+        }
+        if n & 2 != 0 {
+            to.cast::<i32>().write_unaligned(_mm_cvtsi128_si32(values));
+            (values, to) = (_mm_srli_si128::<4>(values), to.add(2));
+        }
+        if n & 1 != 0 {
+            to.write(_mm_extract_epi16::<0>(values) as u16);
+        }
+    }
 }
 
 /// Operators as instructions.
@@ -73,6 +128,54 @@ impl Mask for M32x8 {
 }
 
 impl F32x8 {
+    #[inline(always)]
+    fn from_f16(bits: __m128i) -> Self {
+        // SAFETY: the instructions are there.
+        Self(unsafe { _mm256_cvtph_ps(bits) })
+    }
+
+    #[inline(always)]
+    fn from_bf16(bits: __m128i) -> Self {
+        // SAFETY: the instructions are there.
+        unsafe {
+            let lanes = _mm256_cvtepu16_epi32(bits);
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(lanes)))
+        }
+    }
+
+    #[inline(always)]
+    fn to_f16(self) -> __m128i {
+        // SAFETY: the instructions are there.
+        unsafe { _mm256_cvtps_ph::<0>(self.0) }
+    }
+
+    #[inline(always)]
+    fn to_bf16(self) -> __m128i {
+        // SAFETY: the instructions are there.
+        unsafe {
+            // To nearest, ties to even; adding to a NaN could carry into its sign.
+            let bits = _mm256_castps_si256(self.0);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
+            let rounded = _mm256_castsi256_ps(_mm256_add_epi32(bits, half));
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0);
+            let quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC0_0000));
+            let rounded = _mm256_castps_si256(_mm256_blendv_ps(rounded, quiet, nan));
+            let lanes = _mm256_srli_epi32::<16>(rounded);
+            // Packing works within halves.
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(lanes, lanes));
+            _mm256_castsi256_si128(packed)
+        }
+    }
+
+    /// The first `n` lanes, then `rest`.
+    #[inline(always)]
+    fn or_rest(self, n: usize, rest: f32) -> Self {
+        // SAFETY: the instructions are there.
+        let mask = M32x8(unsafe { _mm256_castsi256_ps(first(n)) });
+        Self::select(mask, self, Self::splat(rest))
+    }
+
     /// The lanes combined as a tree.
     #[inline(always)]
     fn fold(self, combine: impl Fn(f32, f32) -> f32) -> f32 {
@@ -152,7 +255,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
+    fn ldexp(self, n: Self) -> Self {
         // An integer in f32's lowest bits, so that no conversion is needed.
         let n = Self::splat(-127.0).max(n) + Self::splat(ROUND + 127.0);
         // SAFETY: the instructions are there.
@@ -162,7 +265,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn split(self) -> (Self, Self) {
+    fn frexp(self) -> (Self, Self) {
         // SAFETY: the instructions are there.
         unsafe {
             let bits = _mm256_castps_si256(self.0);
@@ -186,12 +289,12 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn sum(self) -> f32 {
+    fn reduce_sum(self) -> f32 {
         self.fold(|a, b| a + b)
     }
 
     #[inline(always)]
-    fn maximum(self) -> f32 {
+    fn reduce_max(self) -> f32 {
         self.fold(|a, b| if a > b { a } else { b })
     }
 
@@ -208,7 +311,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn enter<T: Task>(task: T) -> T::Output {
+    fn vectorize<T: Task>(task: T) -> T::Output {
         // SAFETY: the type is named only after `is_available` said yes.
         unsafe { run(task) }
     }
@@ -222,16 +325,13 @@ impl Vector for F32x8 {
     #[inline(always)]
     unsafe fn load_f16(from: *const f16) -> Self {
         // SAFETY: the caller's promise.
-        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) })
+        Self::from_f16(unsafe { _mm_loadu_si128(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self {
         // SAFETY: the caller's promise.
-        unsafe {
-            let lanes = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(lanes)))
-        }
+        Self::from_bf16(unsafe { _mm_loadu_si128(from.cast()) })
     }
 
     #[inline(always)]
@@ -255,25 +355,50 @@ impl Vector for F32x8 {
     #[inline(always)]
     unsafe fn store_f16(self, to: *mut f16) {
         // SAFETY: the caller's promise.
-        unsafe { _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<0>(self.0)) }
+        unsafe { _mm_storeu_si128(to.cast(), self.to_f16()) }
     }
 
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16) {
         // SAFETY: the caller's promise.
-        unsafe {
-            // To nearest, ties to even; adding to a NaN could carry into its sign.
-            let bits = _mm256_castps_si256(self.0);
-            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
-            let half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
-            let rounded = _mm256_castsi256_ps(_mm256_add_epi32(bits, half));
-            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0);
-            let quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC0_0000));
-            let rounded = _mm256_castps_si256(_mm256_blendv_ps(rounded, quiet, nan));
-            let lanes = _mm256_srli_epi32::<16>(rounded);
-            // Packing works within halves.
-            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(lanes, lanes));
-            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
-        }
+        unsafe { _mm_storeu_si128(to.cast(), self.to_bf16()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self {
+        // SAFETY: the caller's promise; lanes that are masked out are not read.
+        Self(unsafe { _mm256_maskload_ps(from, first(n)) }).or_rest(n, rest)
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        // SAFETY: the caller's promise; lanes that are masked out are not written.
+        unsafe { _mm256_maskstore_ps(to, first(n), self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_f16(from: *const f16, n: usize, rest: f32) -> Self {
+        // SAFETY: the caller's promise.
+        let values = Self::from_f16(unsafe { load_first_halves(from.cast(), n) });
+        values.or_rest(n, rest)
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_f16(self, to: *mut f16, n: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { store_first_halves(self.to_f16(), to.cast(), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_bf16(from: *const bf16, n: usize, rest: f32) -> Self {
+        // SAFETY: the caller's promise.
+        let values = Self::from_bf16(unsafe { load_first_halves(from.cast(), n) });
+        values.or_rest(n, rest)
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut bf16, n: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { store_first_halves(self.to_bf16(), to.cast(), n) }
     }
 }

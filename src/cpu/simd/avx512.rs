@@ -9,16 +9,20 @@ use std::ops::{Add, Div, Mul, Sub};
 
 /// Exists only where [`is_available`] said yes.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct F32x16(__m512);
+pub(crate) struct F32x16(__m512);
+
+/// Two vectors that begin where lines of the cache do: a load across two lines takes twice as long.
+#[repr(align(64))]
+struct Table([i32; 32]);
 
 /// The bits of 2^(j/32) less those that j has where a count of 32nds becomes an exponent.
-const TABLE: [i32; 32] = {
+static TABLE: Table = {
     let (mut bits, mut j) = ([0; 32], 0);
     while j < 32 {
         bits[j as usize] = POWERS[j as usize].to_bits() as i32 - (j << 18);
         j += 1;
     }
-    bits
+    Table(bits)
 };
 
 /// 2^(j/32).
@@ -150,9 +154,9 @@ impl F32x16 {
     }
 }
 
-/// Sixteen vectors' lanes brought together, each vector's in the lane of its number: halves go with
-/// halves, as in one vector's own tree, and what is left of two vectors goes on in one.
-macro_rules! gathered {
+/// Reduces sixteen vectors, each into the lane of its number: halves are combined with halves, as in the tree of
+/// one vector, and what is left of two vectors shares one.
+macro_rules! reduced_rows {
     ($($name:ident $instruction:ident)*) => {$(
         #[inline(always)]
         fn $name(of: &[F32x16; 16]) -> F32x16 {
@@ -186,7 +190,7 @@ macro_rules! gathered {
     )*};
 }
 
-gathered!(sums _mm512_add_ps maxima _mm512_max_ps);
+reduced_rows!(reduce_sum_rows _mm512_add_ps reduce_max_rows _mm512_max_ps);
 
 /// Rows as columns: pairs of lanes, fours of them, and then the fours themselves.
 #[inline(always)]
@@ -294,13 +298,13 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
+    fn ldexp(self, n: Self) -> Self {
         // SAFETY: the instructions are there.
         Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
     }
 
     #[inline(always)]
-    fn split(self) -> (Self, Self) {
+    fn frexp(self) -> (Self, Self) {
         // SAFETY: the instructions are there.
         unsafe {
             let mantissa = _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(self.0);
@@ -314,25 +318,25 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
-    fn sum(self) -> f32 {
+    fn reduce_sum(self) -> f32 {
         // SAFETY: the instructions are there.
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
 
     #[inline(always)]
-    fn maximum(self) -> f32 {
+    fn reduce_max(self) -> f32 {
         // SAFETY: the instructions are there.
         unsafe { _mm512_reduce_max_ps(self.0) }
     }
 
     #[inline(always)]
-    fn sums(of: &[Self; 16]) -> Self {
-        sums(of)
+    fn reduce_sum_rows(of: &[Self; 16]) -> Self {
+        reduce_sum_rows(of)
     }
 
     #[inline(always)]
-    fn maxima(of: &[Self; 16]) -> Self {
-        maxima(of)
+    fn reduce_max_rows(of: &[Self; 16]) -> Self {
+        reduce_max_rows(of)
     }
 
     #[inline(always)]
@@ -359,7 +363,7 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
-    fn enter<T: Task>(task: T) -> T::Output {
+    fn vectorize<T: Task>(task: T) -> T::Output {
         // SAFETY: the type is named only after `is_available` said yes.
         unsafe { run(task) }
     }
@@ -465,9 +469,9 @@ impl Vector for F32x16 {
         let rounded = x.mul_add(rate, magic);
         let n = rounded - magic;
         let r = x.mul_sub(rate, n);
-        // SAFETY: the instructions are there; both tables are of 16 words.
+        // SAFETY: the instructions are there; both halves of the table are of 16 words.
         let power = unsafe {
-            let [low, high] = [0, 16].map(|i| _mm512_loadu_si512(TABLE.as_ptr().add(i).cast()));
+            let [low, high] = [0, 16].map(|i| _mm512_load_si512(TABLE.0.as_ptr().add(i).cast()));
             let count = _mm512_castps_si512(rounded.0);
             let power = _mm512_permutex2var_epi32(low, count, high);
             let scaled = _mm512_add_epi32(power, _mm512_slli_epi32::<18>(count));

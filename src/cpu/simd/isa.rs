@@ -91,7 +91,7 @@ impl Isa {
     }
 
     /// The set itself, if the processor has it.
-    pub(in crate::cpu) fn checked(self) -> Result<Self, SpecError> {
+    pub(crate) fn checked(self) -> Result<Self, SpecError> {
         if self.is_available() {
             Ok(self)
         } else {
@@ -99,59 +99,60 @@ impl Isa {
         }
     }
 
-    /// Runs a program with these instructions; portably where the processor lacks them.
-    pub(in crate::cpu) fn run<P: Program>(self, program: P) -> P::Output {
+    /// Runs a kernel with these instructions; portably where the processor lacks them.
+    pub(crate) fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 if self.is_available() => on::<avx512::F32x16, P>(program),
+            Self::Avx512 if self.is_available() => run::<avx512::F32x16, K>(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if self.is_available() => on::<avx2::F32x8, P>(program),
+            Self::Avx2 if self.is_available() => run::<avx2::F32x8, K>(kernel),
             #[cfg(all(target_arch = "x86_64", fused_kd_plain))]
-            _ if std::env::var_os(PLAIN).is_some() => on::<portable::F32x8, P>(program),
+            _ if std::env::var_os(PLAIN).is_some() => run::<portable::F32x8, K>(kernel),
             #[cfg(target_arch = "x86_64")]
-            _ => on::<sse2::F32x8, P>(program),
+            _ => run::<sse2::F32x8, K>(kernel),
             #[cfg(not(target_arch = "x86_64"))]
-            _ => on::<portable::F32x8, P>(program),
+            _ => run::<portable::F32x8, K>(kernel),
         }
     }
 }
 
-fn on<V: Vector, P: Program>(program: P) -> P::Output {
-    V::enter(On::<V, P>(program, PhantomData))
+fn run<V: Vector, K: Kernel>(kernel: K) -> K::Output {
+    V::vectorize(OnVectors::<V, K>(kernel, PhantomData))
 }
 
-/// A program over vectors of whatever kind.
-pub(in crate::cpu) trait Program {
-    /// What it gives back.
+/// Work that is written over any kind of vector, and compiled for each.
+pub(crate) trait Kernel {
+    /// What the kernel returns.
     type Output;
-    /// Runs it on vectors of this kind.
+    /// Runs on vectors of this kind.
     fn run<V: Vector>(self) -> Self::Output;
 }
 
-struct On<V, P>(P, PhantomData<V>);
+/// A kernel on one kind of vector.
+struct OnVectors<V, K>(K, PhantomData<V>);
 
-impl<V: Vector, P: Program> Task for On<V, P> {
-    type Output = P::Output;
+impl<V: Vector, K: Kernel> Task for OnVectors<V, K> {
+    type Output = K::Output;
 
     #[inline(always)]
-    fn run(self) -> P::Output {
+    fn run(self) -> K::Output {
         self.0.run::<V>()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::MOST_LANES;
+    use super::super::MAX_LANES;
     use super::*;
     use half::{bf16, f16};
 
     struct Narrow(f32);
 
-    impl Program for Narrow {
+    impl Kernel for Narrow {
         type Output = (Vec<f16>, Vec<bf16>);
 
         fn run<V: Vector>(self) -> Self::Output {
-            let mut narrow = ([f16::ONE; MOST_LANES], [bf16::ONE; MOST_LANES]);
+            let mut narrow = ([f16::ONE; MAX_LANES], [bf16::ONE; MAX_LANES]);
             // SAFETY: both arrays have room for all lanes.
             unsafe {
                 V::splat(self.0).store_f16(narrow.0.as_mut_ptr());
@@ -175,7 +176,7 @@ mod tests {
             for head in 0..512 {
                 let x = f32::from_bits(head << 23 | fraction);
                 for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-                    let (f16s, bf16s) = isa.run(Narrow(x));
+                    let (f16s, bf16s) = isa.dispatch(Narrow(x));
                     let (half, brain) = (f16::from_f32(x), bf16::from_f32(x));
                     let near = f16s.iter().all(|h| h.to_bits() == half.to_bits())
                         && bf16s.iter().all(|h| h.to_bits() == brain.to_bits());

@@ -1,8 +1,8 @@
 //! Vectors of `f32`: one small trait, a thin file per instruction set, and the choice between them.
 //!
-//! The row program is written once, over [`Vector`]. A [`Task`] that [`Vector::enter`] runs is
-//! compiled for the vector's instructions as far as it is inlined; so what a task calls is
-//! `#[inline(always)]`, or enters again.
+//! The row program is written once, over [`Vector`]. [`Isa::dispatch`] runs a [`Kernel`] on the vectors of
+//! an instruction set. A [`Task`] that [`Vector::vectorize`] runs is compiled for the vector's instructions
+//! as far as it is inlined; so what a task calls is `#[inline(always)]`, or a task of its own.
 //!
 //! [`Isa::Portable`] stands for what every processor of the target has: SSE2 on x86-64, where plain Rust
 //! takes longer to compile and to run; plain Rust elsewhere, and on x86-64 too in a build with `--cfg
@@ -20,23 +20,34 @@ mod scalar;
 mod sse2;
 
 pub use isa::Isa;
-pub(super) use isa::Program;
+pub(super) use isa::Kernel;
 
 use half::{bf16, f16};
+use std::f32::consts::LN_2;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 
-/// No vector has more lanes.
-pub(in crate::cpu) const MOST_LANES: usize = 16;
+/// The most lanes that a vector has.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// The number of each lane.
+pub(crate) const LANE_NUMBERS: [f32; MAX_LANES] = {
+    let (mut lanes, mut i) = ([0.0; MAX_LANES], 0);
+    while i < MAX_LANES {
+        lanes[i] = i as f32;
+        i += 1;
+    }
+    lanes
+};
+
+/// Powers of two with this exponent or a lower one become 0.
+pub(crate) const MIN_EXPONENT: f32 = -127.0;
 
 /// Adding and taking away 1.5·2²³ rounds to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
 
 /// `f` of each value: as an array's own `map`, and inlined with certainty.
 #[inline(always)]
-pub(in crate::cpu) fn map<A: Copy, B: Copy, const N: usize>(
-    values: [A; N],
-    f: impl Fn(A) -> B,
-) -> [B; N] {
+pub(crate) fn map<A: Copy, B: Copy, const N: usize>(values: [A; N], f: impl Fn(A) -> B) -> [B; N] {
     let mut results = [f(values[0]); N];
     for i in 1..N {
         results[i] = f(values[i]);
@@ -45,15 +56,21 @@ pub(in crate::cpu) fn map<A: Copy, B: Copy, const N: usize>(
 }
 
 /// Work that is compiled for one instruction set.
-pub(in crate::cpu) trait Task {
-    /// What it gives back.
+pub(crate) trait Task {
+    /// What the task returns.
     type Output;
-    /// Does it.
+    /// Runs the task.
     fn run(self) -> Self::Output;
 }
 
+/// Runs a task as a function of its own, which no caller's values keep from its registers.
+#[inline(never)]
+pub(crate) fn outline<V: Vector, T: Task>(task: T) -> T::Output {
+    V::vectorize(task)
+}
+
 /// Some lanes yes, others no.
-pub(in crate::cpu) trait Mask:
+pub(crate) trait Mask:
     Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self>
 {
     /// Yes or no in every lane.
@@ -67,8 +84,8 @@ pub(in crate::cpu) trait Mask:
 /// `LANES` floats that are worked on together. `f32` itself is the vector of one lane.
 ///
 /// The functions of an implementation may run only where the processor has its instructions: its
-/// type is named by [`Isa::run`] alone, after it has asked.
-pub(in crate::cpu) trait Vector:
+/// type is named by [`Isa::dispatch`] alone, after it has asked.
+pub(crate) trait Vector:
     Copy
     + Add<Output = Self>
     + Sub<Output = Self>
@@ -115,55 +132,56 @@ pub(in crate::cpu) trait Vector:
     fn round(self) -> Self {
         (self + Self::splat(ROUND)) - Self::splat(ROUND)
     }
-    /// `self · 2ⁿ` for `self` in [½, 2] and integral n ≤ 127; 0 where n is less than −126.
-    fn times_power_of_two(self, n: Self) -> Self;
-    /// `(m, n)` with `m` in [1, 2) and `self = m · 2ⁿ`, for positive normal numbers.
-    fn split(self) -> (Self, Self);
+    /// C's `ldexp`: `self · 2ⁿ` for `self` in [½, 2] and integral n ≤ 127; 0 where n is less than −126.
+    fn ldexp(self, n: Self) -> Self;
+    /// C's `frexp` with another range: `(m, n)` with `m` in [1, 2) and `self = m · 2ⁿ`, for positive normal
+    /// numbers.
+    fn frexp(self) -> (Self, Self);
     /// Another value in one lane.
     fn replace(self, lane: usize, value: f32) -> Self;
     /// The sum of the lanes, as a tree.
-    fn sum(self) -> f32;
+    fn reduce_sum(self) -> f32;
     /// The largest lane, for lanes that are numbers.
-    fn maximum(self) -> f32;
+    fn reduce_max(self) -> f32;
 
-    /// The sums of the first `LANES` of these vectors, each in the lane of its number.
+    /// [`Self::reduce_sum`] of the first `LANES` of these vectors, each in the lane of its number.
     #[inline(always)]
-    fn sums(of: &[Self; MOST_LANES]) -> Self {
-        let mut lanes = [0.0; MOST_LANES];
+    fn reduce_sum_rows(of: &[Self; MAX_LANES]) -> Self {
+        let mut lanes = [0.0; MAX_LANES];
         for (lane, vector) in lanes[..Self::LANES].iter_mut().zip(of) {
-            *lane = vector.sum();
+            *lane = vector.reduce_sum();
         }
-        Self::from_lanes(&lanes)
+        Self::from_array(&lanes)
     }
-    /// Their maxima likewise.
+    /// [`Self::reduce_max`] of them, likewise.
     #[inline(always)]
-    fn maxima(of: &[Self; MOST_LANES]) -> Self {
-        let mut lanes = [0.0; MOST_LANES];
+    fn reduce_max_rows(of: &[Self; MAX_LANES]) -> Self {
+        let mut lanes = [0.0; MAX_LANES];
         for (lane, vector) in lanes[..Self::LANES].iter_mut().zip(of) {
-            *lane = vector.maximum();
+            *lane = vector.reduce_max();
         }
-        Self::from_lanes(&lanes)
+        Self::from_array(&lanes)
     }
 
     /// Rows as columns: lane i of vector j becomes lane j of vector i. Vectors of fewer lanes do not
     /// have it: where two of them make a row, going value by value is as fast.
     #[inline(always)]
-    fn transpose(_: &mut [Self; MOST_LANES]) {
+    fn transpose(_: &mut [Self; MAX_LANES]) {
         unreachable!("there are more rows than lanes");
     }
 
-    /// Asks for what lies at an address, readable or not, to be brought nearer.
+    /// Prefetches the line at an address, readable or not, into the L2 cache.
     #[inline(always)]
     fn prefetch(_: *const u8) {}
-    /// The same, as near as can be.
+    /// Prefetches it into the L1 cache.
     #[inline(always)]
     fn prefetch_near(_: *const u8) {}
-    /// The same for what will be written.
+    /// Prefetches it in order to write it.
     #[inline(always)]
     fn prefetch_to_write(_: *const u8) {}
 
     /// Runs a task with these instructions.
-    fn enter<T: Task>(task: T) -> T::Output;
+    fn vectorize<T: Task>(task: T) -> T::Output;
 
     /// # Safety
     /// `LANES` values can be read.
@@ -198,8 +216,8 @@ pub(in crate::cpu) trait Vector:
 
     /// All lanes, then zeros.
     #[inline(always)]
-    fn to_lanes(self) -> [f32; MOST_LANES] {
-        let mut lanes = [0.0; MOST_LANES];
+    fn to_array(self) -> [f32; MAX_LANES] {
+        let mut lanes = [0.0; MAX_LANES];
         // SAFETY: no vector has more lanes than the array.
         unsafe { self.store(lanes.as_mut_ptr()) };
         lanes
@@ -207,7 +225,7 @@ pub(in crate::cpu) trait Vector:
 
     /// The first lanes of these.
     #[inline(always)]
-    fn from_lanes(lanes: &[f32; MOST_LANES]) -> Self {
+    fn from_array(lanes: &[f32; MAX_LANES]) -> Self {
         // SAFETY: no vector has more lanes than the array.
         unsafe { Self::load(lanes.as_ptr()) }
     }
@@ -218,12 +236,12 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be read, fewer than `LANES`.
     #[inline(always)]
     unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self {
-        let mut lanes = [rest; MOST_LANES];
+        let mut lanes = [rest; MAX_LANES];
         for (i, lane) in lanes[..n].iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             *lane = unsafe { *from.add(i) };
         }
-        Self::from_lanes(&lanes)
+        Self::from_array(&lanes)
     }
 
     /// Writes the first `n` values.
@@ -232,7 +250,7 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be written, fewer than `LANES`.
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize) {
-        for (i, &lane) in self.to_lanes()[..n].iter().enumerate() {
+        for (i, &lane) in self.to_array()[..n].iter().enumerate() {
             // SAFETY: the caller's promise.
             unsafe { *to.add(i) = lane };
         }
@@ -244,12 +262,12 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be read, fewer than `LANES`.
     #[inline(always)]
     unsafe fn load_first_f16(from: *const f16, n: usize, rest: f32) -> Self {
-        let mut lanes = [rest; MOST_LANES];
+        let mut lanes = [rest; MAX_LANES];
         for (i, lane) in lanes[..n].iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             *lane = unsafe { *from.add(i) }.to_f32();
         }
-        Self::from_lanes(&lanes)
+        Self::from_array(&lanes)
     }
 
     /// As [`Vector::store_first`].
@@ -258,7 +276,7 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be written, fewer than `LANES`.
     #[inline(always)]
     unsafe fn store_first_f16(self, to: *mut f16, n: usize) {
-        let mut narrow = [f16::ZERO; MOST_LANES];
+        let mut narrow = [f16::ZERO; MAX_LANES];
         // SAFETY: the array has room for all lanes; then the caller's promise.
         unsafe {
             self.store_f16(narrow.as_mut_ptr());
@@ -272,12 +290,12 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be read, fewer than `LANES`.
     #[inline(always)]
     unsafe fn load_first_bf16(from: *const bf16, n: usize, rest: f32) -> Self {
-        let mut lanes = [rest; MOST_LANES];
+        let mut lanes = [rest; MAX_LANES];
         for (i, lane) in lanes[..n].iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             *lane = unsafe { *from.add(i) }.to_f32();
         }
-        Self::from_lanes(&lanes)
+        Self::from_array(&lanes)
     }
 
     /// As [`Vector::store_first`].
@@ -286,7 +304,7 @@ pub(in crate::cpu) trait Vector:
     /// `n` values can be written, fewer than `LANES`.
     #[inline(always)]
     unsafe fn store_first_bf16(self, to: *mut bf16, n: usize) {
-        let mut narrow = [bf16::ZERO; MOST_LANES];
+        let mut narrow = [bf16::ZERO; MAX_LANES];
         // SAFETY: the array has room for all lanes; then the caller's promise.
         unsafe {
             self.store_bf16(narrow.as_mut_ptr());
@@ -294,10 +312,22 @@ pub(in crate::cpu) trait Vector:
         }
     }
 
-    /// `2^(self · rate)` for products ≤ 0 and a positive `rate`; 0 from `floor` = [`NOTHING`](super::math::NOTHING)/`rate`
-    /// down, and NaN stays. See [`exp2_polynomial`](super::math::exp2_polynomial).
+    /// `2^(self · rate)` for products ≤ 0 and a positive `rate`, with a relative error of at most 2.4e-7; where
+    /// the result is no normal number, it may be 0. It is 0 from `floor` = [`MIN_EXPONENT`]/`rate` down, and
+    /// NaN stays.
+    ///
+    /// A polynomial on [−½, ½], minimax with value 1 at 0, whose relative error is 1.1e-7; times a power
+    /// of two.
     #[inline(always)]
     fn exp2_times(self, rate: Self, floor: Self) -> Self {
-        super::math::exp2_polynomial(floor.max(self) * rate)
+        let x = floor.max(self) * rate;
+        let n = x.round();
+        let r = x - n;
+        let p = Self::splat(1.330_060_5e-3)
+            .mul_add(r, Self::splat(9.669_691e-3))
+            .mul_add(r, Self::splat(5.550_558_5e-2))
+            .mul_add(r, Self::splat(2.402_228_3e-1))
+            .mul_add(r, Self::splat(LN_2));
+        p.mul_add(r, Self::splat(1.0)).ldexp(n)
     }
 }

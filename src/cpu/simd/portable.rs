@@ -8,11 +8,11 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 const LANES: usize = 8;
 
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct F32x8([f32; LANES]);
+pub(crate) struct F32x8([f32; LANES]);
 
 /// All bits of a lane, or none.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct M32x8([u32; LANES]);
+pub(crate) struct M32x8([u32; LANES]);
 
 /// Operators, lane by lane.
 macro_rules! by_lane {
@@ -119,7 +119,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
+    fn ldexp(self, n: Self) -> Self {
         // An integer in f32's lowest bits, so that no conversion is needed.
         let n = Self::splat(-127.0).max(n) + Self::splat(ROUND + 127.0);
         let power = |n: f32| f32::from_bits(n.to_bits() << 23);
@@ -127,7 +127,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn split(self) -> (Self, Self) {
+    fn frexp(self) -> (Self, Self) {
         let mantissa = |x: f32| f32::from_bits(x.to_bits() & 0x007F_FFFF | 0x3F80_0000);
         let exponent = |x: f32| (x.to_bits() >> 23) as i32 as f32 - 127.0;
         (Self(self.0.map(mantissa)), Self(self.0.map(exponent)))
@@ -140,17 +140,17 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn sum(self) -> f32 {
+    fn reduce_sum(self) -> f32 {
         self.fold(|a, b| a + b)
     }
 
     #[inline(always)]
-    fn maximum(self) -> f32 {
+    fn reduce_max(self) -> f32 {
         self.fold(|a, b| if a > b { a } else { b })
     }
 
     #[inline(never)]
-    fn enter<T: Task>(task: T) -> T::Output {
+    fn vectorize<T: Task>(task: T) -> T::Output {
         task.run()
     }
 

@@ -60,12 +60,12 @@ impl Vector for f32 {
     }
 
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
+    fn ldexp(self, n: Self) -> Self {
         self * f32::from_bits(((n.max(-127.0) as i32 + 127) as u32) << 23)
     }
 
     #[inline(always)]
-    fn split(self) -> (Self, Self) {
+    fn frexp(self) -> (Self, Self) {
         let bits = self.to_bits();
         let mantissa = f32::from_bits(bits & 0x007F_FFFF | 0x3F80_0000);
         (mantissa, (bits >> 23) as f32 - 127.0)
@@ -77,17 +77,17 @@ impl Vector for f32 {
     }
 
     #[inline(always)]
-    fn sum(self) -> f32 {
+    fn reduce_sum(self) -> f32 {
         self
     }
 
     #[inline(always)]
-    fn maximum(self) -> f32 {
+    fn reduce_max(self) -> f32 {
         self
     }
 
     #[inline(always)]
-    fn enter<T: Task>(task: T) -> T::Output {
+    fn vectorize<T: Task>(task: T) -> T::Output {
         task.run()
     }
 

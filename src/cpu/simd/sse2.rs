@@ -8,11 +8,11 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Not, Sub};
 const LANES: usize = 8;
 
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct F32x8([__m128; 2]);
+pub(crate) struct F32x8([__m128; 2]);
 
 /// All bits of a lane, or none.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct M32x8([__m128; 2]);
+pub(crate) struct M32x8([__m128; 2]);
 
 /// A function of the lower halves, and of the upper ones.
 macro_rules! halves {
@@ -138,7 +138,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
+    fn ldexp(self, n: Self) -> Self {
         // An integer in f32's lowest bits, so that no conversion is needed.
         let n = Self::splat(-127.0).max(n) + Self::splat(ROUND + 127.0);
         // SAFETY: the instructions are there.
@@ -149,7 +149,7 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn split(self) -> (Self, Self) {
+    fn frexp(self) -> (Self, Self) {
         // SAFETY: the instructions are there.
         let mantissa = unsafe {
             halves!(x = self => {
@@ -178,19 +178,19 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn sum(self) -> f32 {
+    fn reduce_sum(self) -> f32 {
         // SAFETY: the instructions are there.
         self.fold(|a, b| unsafe { _mm_add_ps(a, b) })
     }
 
     #[inline(always)]
-    fn maximum(self) -> f32 {
+    fn reduce_max(self) -> f32 {
         // SAFETY: the instructions are there.
         self.fold(|a, b| unsafe { _mm_max_ps(a, b) })
     }
 
     #[inline(never)]
-    fn enter<T: Task>(task: T) -> T::Output {
+    fn vectorize<T: Task>(task: T) -> T::Output {
         task.run()
     }
 
@@ -315,11 +315,11 @@ mod tests {
     }
 
     fn lanes<V: Vector>(vector: V) -> Vec<u32> {
-        vector.to_lanes().map(f32::to_bits).into()
+        vector.to_array().map(f32::to_bits).into()
     }
 
     fn computed_lanes<V: Vector>(vector: V) -> Vec<u32> {
-        vector.to_lanes().map(computed).into()
+        vector.to_array().map(computed).into()
     }
 
     /// What each operation gives, with its name.
@@ -378,16 +378,13 @@ mod tests {
             ("yes", mask(V::Mask::splat(true))),
             ("no", mask(V::Mask::splat(false))),
             ("select", lanes(V::select(less, x, z))),
-            (
-                "times_power_of_two",
-                computed_lanes(unit.times_power_of_two(whole)),
-            ),
+            ("ldexp", computed_lanes(unit.ldexp(whole))),
             ("mantissa", lanes(mantissa)),
             ("exponent", lanes(exponent)),
             ("replace", replaced.collect()),
-            ("sum", vec![computed(x.sum())]),
-            ("maximum", vec![numbers.maximum().to_bits()]),
-            ("maximum", vec![x.maximum().to_bits()]),
+            ("reduce_sum", vec![computed(x.reduce_sum())]),
+            ("reduce_max", vec![numbers.reduce_max().to_bits()]),
+            ("reduce_max", vec![x.reduce_max().to_bits()]),
             ("load_f16", lanes(from_f16)),
             ("load_bf16", lanes(from_bf16)),
             ("store_f16", map(f16s, u32::from).into()),

@@ -1,24 +1,16 @@
 //! One row across many lanes.
 
-use super::memory::{Any, Formats, Source};
-use super::{Layout, Step, Terms};
-use crate::cpu::extremes::{Extremes, Side};
-use crate::cpu::simd::{MOST_LANES, Mask, Vector, map};
-use crate::cpu::softmax::Softmax;
+use super::format::Formats;
+use super::vectors::Source;
+use crate::cpu::regime::{BLOCK_VECTORS, CHAIN_CLASSES};
+use crate::cpu::row::extremes::{Extremes, Side};
+use crate::cpu::row::layout::{Layout, Step, Summing, Terms};
+use crate::cpu::simd::{MAX_LANES, Mask, Vector, map};
 use crate::cpu::tree::Tree;
 use std::marker::PhantomData;
 
-/// Where the label's class is if there is no label: outside every row.
-pub(in crate::cpu) const NO_LABEL: usize = usize::MAX;
-
-/// Classes that are summed in one chain per lane; beyond them sums are combined as a tree.
-pub(in crate::cpu) const GROUP: usize = 4096;
-
-/// Vectors whose maximum is found before the next ones are looked at.
-const BLOCK: usize = 16;
-
 /// Student and teacher of one row.
-pub(in crate::cpu) struct Wide<'a, V, F> {
+pub(crate) struct Wide<'a, V, F> {
     s: Source<'a, F>,
     t: Source<'a, F>,
     y: usize,
@@ -27,7 +19,7 @@ pub(in crate::cpu) struct Wide<'a, V, F> {
 
 impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
     #[inline(always)]
-    pub(in crate::cpu) fn new(s: Source<'a, F>, t: Source<'a, F>, y: usize) -> Self {
+    pub(crate) fn new(s: Source<'a, F>, t: Source<'a, F>, y: usize) -> Self {
         debug_assert_eq!(s.len(), t.len());
         Self {
             s,
@@ -39,20 +31,20 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
 
     /// The label's logits.
     #[inline(always)]
-    pub(in crate::cpu) fn labels(&self) -> [Option<f32>; 2] {
+    pub(crate) fn labels(&self) -> [Option<f32>; 2] {
         [self.s.get(self.y), self.t.get(self.y)]
     }
 
-    /// Asks for both rows' class `at`.
+    /// Prefetches both rows' class `at`.
     #[inline(always)]
-    pub(in crate::cpu) fn fetch(&self, at: usize) {
-        self.s.fetch::<V>(at);
-        self.t.fetch::<V>(at);
+    pub(super) fn prefetch(&self, at: usize) {
+        self.s.prefetch::<V>(at);
+        self.t.prefetch::<V>(at);
     }
 
     /// Both rows from class `at` on, then `absent`.
     #[inline(always)]
-    pub(in crate::cpu) fn vectors(&self, at: usize, absent: f32) -> [V; 2] {
+    pub(crate) fn vectors(&self, at: usize, absent: f32) -> [V; 2] {
         [self.s.load_rest(at, absent), self.t.load_rest(at, absent)]
     }
 
@@ -92,7 +84,7 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
 
     #[inline(always)]
     fn of_peaks(&self, peaks: &Peaks<V>) -> Extremes<f32, usize> {
-        let is_one_block = self.s.len() <= BLOCK * V::LANES;
+        let is_one_block = self.s.len() <= BLOCK_VECTORS * V::LANES;
         let (s, of_s) = peaks.of(0, is_one_block);
         let (t, of_t) = peaks.of(1, is_one_block);
         Extremes {
@@ -125,14 +117,6 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
     }
 }
 
-/// The first four lanes.
-#[inline(always)]
-fn four<V: Vector>(values: [f32; 4]) -> V {
-    let mut lanes = [0.0; MOST_LANES];
-    lanes[..4].copy_from_slice(&values);
-    V::from_lanes(&lanes)
-}
-
 /// The first class from `from` on with this logit; the row's length where there is none.
 #[inline(always)]
 fn first<V: Vector, F: Formats>(row: &Source<F>, from: usize, z: f32) -> usize {
@@ -146,17 +130,11 @@ fn first<V: Vector, F: Formats>(row: &Source<F>, from: usize, z: f32) -> usize {
     row.len()
 }
 
-impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
+impl<V: Vector, F: Formats> Layout for Wide<'_, V, F> {
     type V = V;
     type R = f32;
     type Class = usize;
-    type General = Wide<'a, V, Any>;
     const SIDE_BY_SIDE: bool = false;
-
-    #[inline(always)]
-    fn general(&self) -> Wide<'a, V, Any> {
-        Wide::new(self.s.any(), self.t.any(), self.y)
-    }
 
     #[inline(always)]
     fn spread(row: f32) -> V {
@@ -175,17 +153,17 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
 
     #[inline(always)]
     fn sum<const MASKED: bool, const N: usize>(&self, terms: &mut impl Terms<V, N>) -> [f32; N] {
-        // Most rows are one group.
+        // Most rows are one chain.
         let mut tree = None;
-        for from in (0..self.s.len()).step_by(GROUP) {
-            let to = self.s.len().min(from + GROUP);
-            let mut group = Group {
+        for from in (0..self.s.len()).step_by(CHAIN_CLASSES) {
+            let to = self.s.len().min(from + CHAIN_CLASSES);
+            let mut chain = Summing {
                 terms: &mut *terms,
                 sums: [V::splat(0.0); N],
             };
-            self.range::<MASKED, _>(from, to, &mut group);
-            let sums = map(group.sums, V::sum);
-            if self.s.len() <= GROUP {
+            self.range::<MASKED, _>(from, to, &mut chain);
+            let sums = map(chain.sums, V::reduce_sum);
+            if self.s.len() <= CHAIN_CLASSES {
                 return sums;
             }
             tree.get_or_insert_with(Tree::new).push(sums);
@@ -196,8 +174,8 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
     #[inline(always)]
     fn extremes(&self) -> Extremes<f32, usize> {
         let mut peaks = Peaks::new();
-        for from in (0..self.s.len()).step_by(BLOCK * V::LANES) {
-            let to = self.s.len().min(from + BLOCK * V::LANES);
+        for from in (0..self.s.len()).step_by(BLOCK_VECTORS * V::LANES) {
+            let to = self.s.len().min(from + BLOCK_VECTORS * V::LANES);
             self.range::<false, _>(from, to, &mut peaks);
             peaks.close(from);
         }
@@ -211,7 +189,7 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
             max: V::splat(f32::NEG_INFINITY),
         };
         self.each::<false>(&mut second);
-        second.max.maximum()
+        second.max.reduce_max()
     }
 
     #[inline(always)]
@@ -226,27 +204,13 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
     fn with(at: usize, logits: V, class: usize, z: V) -> V {
         let lane = class.wrapping_sub(at);
         if lane < V::LANES {
-            let mut here = [0.0; MOST_LANES];
+            let mut here = [0.0; MAX_LANES];
             here[lane] = 1.0;
-            let here = V::from_lanes(&here).eq(V::splat(1.0));
+            let here = V::from_array(&here).eq(V::splat(1.0));
             V::select(here, z, logits)
         } else {
             logits
         }
-    }
-
-    /// Side by side, because each of them is one long chain.
-    #[inline(always)]
-    fn softmaxes(
-        k: [f32; 4],
-        shift: [f32; 4],
-        others: [f32; 4],
-        label: [f32; 4],
-    ) -> [Softmax<f32>; 4] {
-        let (k, shift) = (four::<V>(k), four::<V>(shift));
-        let (others, label) = (four::<V>(others), four::<V>(label));
-        let all = Softmax::new(k, shift, others, label).map(V::to_lanes);
-        std::array::from_fn(|i| all.map(|lanes| lanes[i]))
     }
 
     #[inline(always)]
@@ -257,21 +221,6 @@ impl<'a, V: Vector, F: Formats> Layout for Wide<'a, V, F> {
     #[inline(always)]
     fn same(a: usize, b: usize) -> bool {
         a == b
-    }
-}
-
-/// Sums of one group.
-struct Group<'k, V, K, const N: usize> {
-    terms: &'k mut K,
-    sums: [V; N],
-}
-
-impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Group<'_, V, K, N> {
-    const ABSENT: f32 = K::ABSENT;
-
-    #[inline(always)]
-    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
-        self.terms.add::<MASKED>(at, s, t, &mut self.sums);
     }
 }
 
@@ -297,7 +246,7 @@ impl<V: Vector> Peaks<V> {
     #[inline(always)]
     fn close(&mut self, at: usize) {
         // A float counts blocks exactly, 2²⁴ of them.
-        let block = V::splat((at / (BLOCK * V::LANES)) as f32);
+        let block = V::splat((at / (BLOCK_VECTORS * V::LANES)) as f32);
         for i in 0..2 {
             let higher = self.max[i].lt(self.of_block[i]);
             self.max[i] = V::select(higher, self.of_block[i], self.max[i]);
@@ -309,14 +258,14 @@ impl<V: Vector> Peaks<V> {
     /// One row's maximum, and where the first block that holds it begins.
     #[inline(always)]
     fn of(&self, which: usize, is_one_block: bool) -> (f32, usize) {
-        let max = self.max[which].maximum();
+        let max = self.max[which].reduce_max();
         if is_one_block {
             return (max, 0);
         }
         let here = self.max[which].eq(V::splat(max));
         let (zero, none) = (V::splat(0.0), V::splat(f32::NEG_INFINITY));
-        let first = V::select(here, zero - self.found[which], none).maximum();
-        (max, -first as usize * BLOCK * V::LANES)
+        let first = V::select(here, zero - self.found[which], none).reduce_max();
+        (max, -first as usize * BLOCK_VECTORS * V::LANES)
     }
 }
 
@@ -328,16 +277,16 @@ impl<V: Vector> Step<V> for Peaks<V> {
 }
 
 /// Looks for the extremes of one row while another is swept over.
-pub(in crate::cpu) struct Foresight<'a, V, F> {
+pub(crate) struct ExtremesScan<'a, V, F> {
     row: Wide<'a, V, F>,
     peaks: Peaks<V>,
     /// The vectors that hold the label, and what is left of the row after whole ones.
     special: [usize; 2],
 }
 
-impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
+impl<'a, V: Vector, F: Formats> ExtremesScan<'a, V, F> {
     #[inline(always)]
-    pub(in crate::cpu) fn new(row: Wide<'a, V, F>) -> Self {
+    pub(crate) fn new(row: Wide<'a, V, F>) -> Self {
         let special = map([row.y, row.s.len()], |class| class - class % V::LANES);
         Self {
             row,
@@ -347,19 +296,19 @@ impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
     }
 
     #[inline(always)]
-    pub(in crate::cpu) fn extremes(mut self) -> Extremes<f32, usize> {
+    pub(crate) fn extremes(mut self) -> Extremes<f32, usize> {
         self.peaks.close(self.row.s.len() - 1);
         self.row.of_peaks(&self.peaks)
     }
 
-    /// Looks at the vector from class `at` on. Each is to be looked at once, in their order.
+    /// Feeds the vector from class `at` on. Each comes once, in their order.
     ///
     /// # Safety
     /// A vector of a row as long begins there.
     #[inline(always)]
-    pub(in crate::cpu) unsafe fn look(&mut self, at: usize) {
-        self.row.s.fetch_ahead::<V>(at);
-        self.row.t.fetch_ahead::<V>(at);
+    pub(crate) unsafe fn feed(&mut self, at: usize) {
+        self.row.s.prefetch_ahead::<V>(at);
+        self.row.t.prefetch_ahead::<V>(at);
         if self.special.contains(&at) {
             let to = self.row.s.len().min(at + V::LANES);
             self.row.range::<false, _>(at, to, &mut self.peaks);
@@ -368,7 +317,7 @@ impl<'a, V: Vector, F: Formats> Foresight<'a, V, F> {
             let (s, t) = unsafe { (self.row.s.load(at), self.row.t.load(at)) };
             self.peaks.step::<false>(at, s, t);
         }
-        if at / V::LANES % BLOCK == BLOCK - 1 {
+        if at / V::LANES % BLOCK_VECTORS == BLOCK_VECTORS - 1 {
             self.peaks.close(at);
         }
     }

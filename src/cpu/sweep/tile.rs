@@ -1,21 +1,17 @@
 //! One row per lane: rows of few classes, as many side by side as a vector has lanes.
 
-use super::{Layout, Sink, Step, Terms};
-use crate::cpu::extremes::{Extremes, Side};
+use crate::cpu::row::extremes::{Extremes, Side};
+use crate::cpu::row::layout::{Layout, Sink, Step, Summing, Terms};
 use crate::cpu::simd::Vector;
-use crate::cpu::softmax::Softmax;
-
-/// Rows of more classes fill vectors of their own.
-pub(in crate::cpu) const TILE_CLASSES: usize = 16;
 
 /// Students and teachers of the rows: class by class, one row per lane.
-pub(in crate::cpu) struct Tile<'a, V: Vector> {
-    pub(in crate::cpu) s: &'a [V],
-    pub(in crate::cpu) t: &'a [V],
+pub(crate) struct Tile<'a, V: Vector> {
+    pub(crate) s: &'a [V],
+    pub(crate) t: &'a [V],
     /// The label's class, or none of them.
-    pub(in crate::cpu) y: V,
+    pub(crate) y: V,
     /// Where there is a label.
-    pub(in crate::cpu) labelled: V::Mask,
+    pub(crate) labelled: V::Mask,
 }
 
 impl<V: Vector> Tile<'_, V> {
@@ -60,13 +56,7 @@ impl<V: Vector> Layout for Tile<'_, V> {
     type V = V;
     type R = V;
     type Class = V;
-    type General = Self;
     const SIDE_BY_SIDE: bool = true;
-
-    #[inline(always)]
-    fn general(&self) -> Self {
-        Tile { ..*self }
-    }
 
     #[inline(always)]
     fn spread(row: V) -> V {
@@ -85,7 +75,7 @@ impl<V: Vector> Layout for Tile<'_, V> {
 
     #[inline(always)]
     fn sum<const MASKED: bool, const N: usize>(&self, terms: &mut impl Terms<V, N>) -> [V; N] {
-        let mut sum = Sum {
+        let mut sum = Summing {
             terms,
             sums: [V::splat(0.0); N],
         };
@@ -128,16 +118,6 @@ impl<V: Vector> Layout for Tile<'_, V> {
     }
 
     #[inline(always)]
-    fn softmaxes(k: [V; 4], shift: [V; 4], others: [V; 4], label: [V; 4]) -> [Softmax<V>; 4] {
-        // Not by a closure, which might not be inlined.
-        let mut all = [Softmax::new(k[0], shift[0], others[0], label[0]); 4];
-        for i in 1..4 {
-            all[i] = Softmax::new(k[i], shift[i], others[i], label[i]);
-        }
-        all
-    }
-
-    #[inline(always)]
     fn is_label(&self, class: V) -> V::Mask {
         class.eq(self.y)
     }
@@ -148,25 +128,11 @@ impl<V: Vector> Layout for Tile<'_, V> {
     }
 }
 
-struct Sum<'k, V, K, const N: usize> {
-    terms: &'k mut K,
-    sums: [V; N],
-}
-
-impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Sum<'_, V, K, N> {
-    const ABSENT: f32 = K::ABSENT;
-
-    #[inline(always)]
-    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
-        self.terms.add::<MASKED>(at, s, t, &mut self.sums);
-    }
-}
-
 /// The gradient of the rows, class by class.
-pub(in crate::cpu) struct TileGradient<'a, V> {
-    pub(in crate::cpu) values: &'a mut [V],
-    pub(in crate::cpu) y: V,
-    pub(in crate::cpu) is_open: bool,
+pub(crate) struct TileGradient<'a, V> {
+    pub(crate) values: &'a mut [V],
+    pub(crate) y: V,
+    pub(crate) is_open: bool,
 }
 
 impl<V: Vector> Sink<V, V> for TileGradient<'_, V> {

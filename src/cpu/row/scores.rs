@@ -1,21 +1,21 @@
 //! The scores at τ = 1 on the raw logits: cross-entropies, confidences, entropies, margins, EL2N.
 
 use super::extremes::{Extremes, Side};
-use super::simd::Vector;
 use super::softmax::Softmax;
 use super::sums::Sums;
+use crate::cpu::simd::Vector;
 
 /// Both softmaxes at τ = 1, and the scores of the record.
-pub(super) struct Scores<R> {
-    pub(super) student: Softmax<R>,
+pub(crate) struct Scores<R> {
+    pub(crate) student: Softmax<R>,
     teacher: Softmax<R>,
     /// `−log q1_y`, 0 without a label.
-    pub(super) ce: R,
+    pub(crate) ce: R,
 }
 
 impl<R: Vector> Scores<R> {
     #[inline(always)]
-    pub(super) fn of<C>(
+    pub(crate) fn of<C>(
         extremes: &Extremes<R, C>,
         student: Softmax<R>,
         teacher: Softmax<R>,
@@ -29,7 +29,7 @@ impl<R: Vector> Scores<R> {
 
     /// The record's scores in its own order, from `teacher_confidence` to `el2n`.
     #[inline(always)]
-    pub(super) fn full<C>(
+    pub(crate) fn full<C>(
         &self,
         classes: usize,
         extremes: &Extremes<R, C>,

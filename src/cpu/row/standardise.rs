@@ -1,14 +1,14 @@
 //! Logit standardisation: `z = (x−μ)/(σ + 1e-7)` over a row's unmasked classes.
 
 use super::layout::{Layout, Terms};
-use super::simd::{Vector, map};
+use crate::cpu::simd::{Vector, map};
 
 /// What keeps a constant row from a division by 0.
 const EPSILON: f32 = 1e-7;
 
 /// A row's mean and spread. A softmax needs only the spread; the mean cancels.
 #[derive(Clone, Copy)]
-pub(super) struct Standardised<V> {
+pub(crate) struct Standardised<V> {
     /// The mean, less the row's maximum.
     mean: V,
     sigma: V,
@@ -16,15 +16,15 @@ pub(super) struct Standardised<V> {
     /// The row's largest logit.
     maximum: V,
     /// `1/(σ + 1e-7)`, or 1 where there are fewer than two classes to spread.
-    pub(super) inverse: V,
+    pub(crate) inverse: V,
 }
 
 /// What the chain rule through mean and spread needs to know of `G = ∂D/∂z` over the whole row.
 #[derive(Clone, Copy)]
-pub(super) struct Pullback<V> {
+pub(crate) struct Pullback<V> {
     row: Standardised<V>,
     mean_g: V,
-    tilt: V,
+    variance_term: V,
 }
 
 impl<R: Vector> Standardised<R> {
@@ -32,7 +32,7 @@ impl<R: Vector> Standardised<R> {
     /// classes, `labels` their labels' logits. The maximum is taken away first, and the variance
     /// is that of the centred values.
     #[inline(always)]
-    pub(super) fn both<L: Layout<R = R>>(
+    pub(crate) fn both<L: Layout<R = R>>(
         layout: &L,
         maxima: [R; 2],
         labels: [R; 2],
@@ -63,9 +63,9 @@ impl<R: Vector> Standardised<R> {
         }
     }
 
-    /// The same for every class.
+    /// A row's values for each of its classes.
     #[inline(always)]
-    pub(super) fn spread<L: Layout<R = R>>(&self) -> Standardised<L::V> {
+    pub(crate) fn spread<L: Layout<R = R>>(&self) -> Standardised<L::V> {
         Standardised {
             mean: L::spread(self.mean),
             sigma: L::spread(self.sigma),
@@ -77,14 +77,14 @@ impl<R: Vector> Standardised<R> {
 
     /// From `Σ_k G_k` and `Σ_k G_k z_k` over the unmasked classes.
     #[inline(always)]
-    pub(super) fn pullback(self, sum_g: R, sum_gz: R) -> Pullback<R> {
+    pub(crate) fn pullback(self, sum_g: R, sum_gz: R) -> Pullback<R> {
         let zero = R::splat(0.0);
         let spread = (self.n - R::splat(1.0)) * self.sigma;
-        let tilt = sum_gz * (self.sigma + R::splat(EPSILON)) / spread;
+        let variance_term = sum_gz * (self.sigma + R::splat(EPSILON)) / spread;
         Pullback {
             row: self,
             mean_g: sum_g / self.n,
-            tilt: R::select(zero.lt(self.sigma), tilt, zero),
+            variance_term: R::select(zero.lt(self.sigma), variance_term, zero),
         }
     }
 }
@@ -92,7 +92,7 @@ impl<R: Vector> Standardised<R> {
 impl<V: Vector> Standardised<V> {
     /// `z` of a class; 0 where the class is masked.
     #[inline(always)]
-    pub(super) fn z(&self, logit: V) -> V {
+    pub(crate) fn z(&self, logit: V) -> V {
         let masked = logit.eq(V::splat(f32::NEG_INFINITY));
         let z = ((logit - self.maximum) - self.mean) * self.inverse;
         V::select(masked, V::splat(0.0), z)
@@ -100,13 +100,13 @@ impl<V: Vector> Standardised<V> {
 }
 
 impl<R: Vector> Pullback<R> {
-    /// The same for every class.
+    /// A row's values for each of its classes.
     #[inline(always)]
-    pub(super) fn spread<L: Layout<R = R>>(&self) -> Pullback<L::V> {
+    pub(crate) fn spread<L: Layout<R = R>>(&self) -> Pullback<L::V> {
         Pullback {
             row: self.row.spread::<L>(),
             mean_g: L::spread(self.mean_g),
-            tilt: L::spread(self.tilt),
+            variance_term: L::spread(self.variance_term),
         }
     }
 }
@@ -115,9 +115,9 @@ impl<V: Vector> Pullback<V> {
     /// `∂D/∂s_c = [G_c − mean G − z_c (Σ_k G_k z_k)(σ+1e-7)/((n−1)σ)]/(σ+1e-7)`, 0 where the class
     /// is masked or is the only one.
     #[inline(always)]
-    pub(super) fn apply(&self, g: V, logit: V) -> V {
+    pub(crate) fn apply(&self, g: V, logit: V) -> V {
         let z = self.row.z(logit);
-        let pulled = (g - self.mean_g - z * self.tilt) * self.row.inverse;
+        let pulled = (g - self.mean_g - z * self.variance_term) * self.row.inverse;
         let dead = self.row.n.lt(V::splat(2.0)) | logit.eq(V::splat(f32::NEG_INFINITY));
         V::select(dead, V::splat(0.0), pulled)
     }

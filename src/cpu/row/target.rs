@@ -1,62 +1,55 @@
 //! Revise: the teacher's tempered softmax becomes the target p'.
 
-use super::extremes::{Extremes, shift};
+use super::extremes::{Extremes, Side, shift};
 use super::layout::{Layout, Terms};
-use super::math::{exp, ln};
-use super::simd::{Mask, Vector};
-use super::softmax::{Class, Softmax};
+use super::softmax::{LabelShare, Softmax};
+use crate::cpu::math::{exp, ln};
+use crate::cpu::simd::{Mask, Vector};
 use crate::spec::Revision;
 
 /// The revised target p' of a row, as a function of a class's logit; its values per row or, after
 /// [`Target::spread`], per class.
 #[derive(Clone, Copy)]
-pub(super) struct Target<V: Vector, C> {
+pub(crate) struct Target<V: Vector, C> {
     /// The teacher's softmax, after probability shift if that is the revision.
-    pub(super) softmax: Softmax<V>,
+    pub(crate) softmax: Softmax<V>,
     /// The label's class and all others together, in p'.
-    pub(super) label: Class<V>,
+    pub(crate) label: LabelShare<V>,
     /// The label's logit in the target; −∞ where there is none.
-    pub(super) label_logit: V,
+    pub(crate) label_logit: V,
     /// The logit that probability shift gives the teacher's top class.
     shifted: Option<(C, V)>,
     /// β of label revision, 1 elsewhere, and its logarithm.
-    pub(super) beta: V,
-    pub(super) log_beta: V,
+    pub(crate) beta: V,
+    pub(crate) log_beta: V,
     /// Label smoothing: the rows, and the probability of an unmasked class besides the label.
     smoothed: Option<(V::Mask, V, V)>,
 }
 
 impl<R: Vector, C: Copy> Target<R, C> {
-    /// The target from the teacher's softmax. Rows in `wrong` are revised.
+    /// The teacher's softmax as it is.
     #[inline(always)]
-    pub(super) fn new<L: Layout<R = R, Class = C>>(
-        layout: &L,
-        revision: Revision,
-        wrong: R::Mask,
-        extremes: &Extremes<R, C>,
-        softmax: Softmax<R>,
-        unmasked: R,
-    ) -> Self {
-        let of_t = &extremes.teacher;
-        let target = Self {
+    pub(crate) fn unrevised(teacher: &Side<R, C>, softmax: Softmax<R>) -> Self {
+        Self {
             softmax,
             label: softmax.y,
-            label_logit: of_t.label,
+            label_logit: teacher.label,
             shifted: None,
             beta: R::splat(1.0),
             log_beta: R::splat(0.0),
             smoothed: None,
-        };
-        if !wrong.any() {
-            return target;
         }
+    }
+
+    /// Revises the rows in `wrong`, but for probability shift, which [`Target::exchanged`] is for.
+    #[inline(always)]
+    pub(crate) fn revised(self, revision: Revision, wrong: R::Mask, unmasked: R) -> Self {
         match revision {
-            Revision::None => target,
-            Revision::LabelRevision { eta } => target.label_revision(wrong, eta),
-            Revision::ProbabilityShift => target.probability_shift(layout, wrong, extremes),
-            Revision::LabelSmoothing { epsilon } => {
-                target.label_smoothing(wrong, epsilon, unmasked)
+            Revision::LabelRevision { eta } if wrong.any() => self.label_revision(wrong, eta),
+            Revision::LabelSmoothing { epsilon } if wrong.any() => {
+                self.label_smoothing(wrong, epsilon, unmasked)
             }
+            _ => self,
         }
     }
 
@@ -70,7 +63,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
         Self {
             beta,
             log_beta: R::select(wrong, ln(beta), R::splat(0.0)),
-            label: Class {
+            label: LabelShare {
                 p,
                 log_p: R::select(wrong, ln(p), y.log_p),
                 rest: beta * y.rest,
@@ -79,14 +72,17 @@ impl<R: Vector, C: Copy> Target<R, C> {
         }
     }
 
-    /// An exchange of two logits: the label takes the maximum.
+    /// Probability shift: in the rows in `wrong` the label and the teacher's top exchange their logits.
     #[inline(always)]
-    fn probability_shift<L: Layout<R = R, Class = C>>(
+    pub(crate) fn exchanged<L: Layout<R = R, Class = C>>(
         self,
         layout: &L,
         wrong: R::Mask,
         extremes: &Extremes<R, C>,
     ) -> Self {
+        if !wrong.any() {
+            return self;
+        }
         let of_t = &extremes.teacher;
         let second = layout.second(of_t.top).max(of_t.label);
         let below = R::select(wrong, shift(second, of_t.max), of_t.shift());
@@ -124,7 +120,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
         let or = |smoothed: f32, own: R| R::select(wrong, R::splat(smoothed), own);
         Self {
             smoothed: Some((wrong, p, ln(p))),
-            label: Class {
+            label: LabelShare {
                 p: or(1.0 - epsilon, y.p),
                 log_p: or((-epsilon).ln_1p(), y.log_p),
                 rest: or(epsilon, y.rest),
@@ -133,9 +129,9 @@ impl<R: Vector, C: Copy> Target<R, C> {
         }
     }
 
-    /// The logarithm of all classes besides the label together, in p'.
+    /// The logarithm of the probability of all classes besides the label together, in p'.
     #[inline(always)]
-    pub(super) fn log_rest(&self) -> R {
+    pub(crate) fn log_rest(&self) -> R {
         let own = self.log_beta + self.softmax.log_rest(self.label_logit);
         match self.smoothed {
             Some((rows, ..)) => R::select(rows, ln(self.label.rest), own),
@@ -146,7 +142,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
     /// The target without the label's class, renormalised: label revision and probability shift
     /// leave it as it is, label smoothing makes it uniform.
     #[inline(always)]
-    pub(super) fn without_label(self, unmasked: R) -> Self {
+    pub(crate) fn without_label(self, unmasked: R) -> Self {
         let uniform = R::splat(1.0) / unmasked;
         Self {
             softmax: self.softmax.without_label(),
@@ -157,16 +153,16 @@ impl<R: Vector, C: Copy> Target<R, C> {
         }
     }
 
-    /// The same for every class. Masks of rows are masks of classes only where rows lie side by
+    /// A row's target for each of its classes. Masks of rows are masks of classes only where rows lie side by
     /// side; elsewhere there is one row, whose mask is all or nothing.
     #[inline(always)]
-    pub(super) fn spread<L: Layout<R = R, Class = C>>(&self) -> Target<L::V, C> {
+    pub(crate) fn spread<L: Layout<R = R, Class = C>>(&self) -> Target<L::V, C> {
         let spread_mask = |rows: R::Mask| {
             let ones = R::select(rows, R::splat(1.0), R::splat(0.0));
             L::spread(ones).eq(L::V::splat(1.0))
         };
         Target {
-            softmax: self.softmax.spread::<L>(),
+            softmax: self.softmax.map(L::spread),
             label: self.label.map(L::spread),
             label_logit: L::spread(self.label_logit),
             shifted: self.shifted.map(|(class, z)| (class, L::spread(z))),
@@ -182,7 +178,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
 impl<V: Vector, C: Copy> Target<V, C> {
     /// The target's logits from class `at` on, given the teacher's, the label's class masked.
     #[inline(always)]
-    pub(super) fn logits<L: Layout<V = V, Class = C>>(&self, at: usize, t: V) -> V {
+    pub(crate) fn logits<L: Layout<V = V, Class = C>>(&self, at: usize, t: V) -> V {
         match self.shifted {
             Some((class, z)) => L::with(at, t, class, z),
             None => t,
@@ -191,7 +187,7 @@ impl<V: Vector, C: Copy> Target<V, C> {
 
     /// `p'` and its logarithm at a class besides the label whose target logit is `t`.
     #[inline(always)]
-    pub(super) fn at(&self, t: V) -> (V, V) {
+    pub(crate) fn at(&self, t: V) -> (V, V) {
         let (p, log_p) = self.softmax.at(t);
         let own = (p * self.beta, log_p + self.log_beta);
         let Some((rows, p, log_p)) = self.smoothed else {

@@ -1,8 +1,8 @@
-//! Room for the exponentials that one sweep leaves to the next: the caller's, or what a thread keeps.
+//! Scratch for the exponentials that one sweep leaves to the next: the caller's, or what a thread keeps.
 
-use super::layout::GROUP;
-use super::simd::Vector;
-use super::sums::Raise;
+use crate::cpu::regime::GROUP_CLASSES;
+use crate::cpu::row::sums::UnitExp;
+use crate::cpu::simd::Vector;
 use crate::spec::ArgumentError;
 use bytemuck::{Pod, Zeroable};
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use std::slice;
 /// A line of the cache.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub(super) struct Line([f32; FLOATS]);
+pub(crate) struct Line([f32; FLOATS]);
 
 const FLOATS: usize = 16;
 
@@ -30,12 +30,12 @@ fn take(lines: &mut [Line], n: usize) -> (&mut [f32], &mut [Line]) {
 }
 
 /// Lines for the exponentials of rows of so many classes together.
-pub(super) fn lines(classes: usize) -> usize {
-    3 * classes.max(GROUP).div_ceil(FLOATS)
+pub(crate) fn lines(classes: usize) -> usize {
+    3 * classes.max(GROUP_CLASSES).div_ceil(FLOATS)
 }
 
 /// Bytes in which so many threads find their lines, wherever a line may begin.
-pub(super) fn bytes(lines: usize, threads: usize) -> usize {
+pub(crate) fn bytes(lines: usize, threads: usize) -> usize {
     match lines {
         0 => 0,
         _ => (lines * threads + 1) * size_of::<Line>() - 1,
@@ -43,7 +43,7 @@ pub(super) fn bytes(lines: usize, threads: usize) -> usize {
 }
 
 /// A caller's workspace, a piece of it for each thread.
-pub(super) struct Pieces<'a> {
+pub(crate) struct Pieces<'a> {
     start: *mut Line,
     /// Lines of each piece.
     lines: usize,
@@ -56,7 +56,7 @@ unsafe impl Sync for Pieces<'_> {}
 
 impl<'a> Pieces<'a> {
     /// The pieces of a workspace, where there is one and something is kept.
-    pub(super) fn of(
+    pub(crate) fn of(
         workspace: Option<&'a mut [u8]>,
         lines: usize,
         threads: usize,
@@ -88,7 +88,7 @@ impl<'a> Pieces<'a> {
     ///
     /// # Safety
     /// The thread uses it until it asks again, and no longer.
-    pub(super) unsafe fn mine(&self) -> Option<&'a mut [Line]> {
+    pub(crate) unsafe fn mine(&self) -> Option<&'a mut [Line]> {
         #[cfg(feature = "rayon")]
         let thread = match self.threads {
             1 => 0,
@@ -104,7 +104,7 @@ impl<'a> Pieces<'a> {
 }
 
 /// Runs with so many lines, the caller's or what the thread keeps, unless there is no memory.
-pub(super) fn with_room<R>(
+pub(crate) fn with_scratch<R>(
     given: Option<&mut [Line]>,
     lines: usize,
     run: impl FnOnce(Option<&mut Scratch>) -> R,
@@ -136,9 +136,15 @@ pub(super) fn with_room<R>(
     result
 }
 
-/// Room for exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of
-/// `e_s`, the student's at τ = 1.
-pub(super) struct Scratch<'a>([&'a mut [f32]; 3]);
+/// Exponentials, so that none is computed twice: `e_s`, `e_t` and, where it is no power of `e_s`, the
+/// student's at τ = 1.
+pub(crate) struct Scratch<'a>([&'a mut [f32]; 3]);
+
+/// A row's length in scratch: whole vectors.
+#[inline(always)]
+pub(crate) fn padded_len<V: Vector>(classes: usize) -> usize {
+    classes.next_multiple_of(V::LANES)
+}
 
 impl Scratch<'_> {
     /// One of the three.
@@ -147,50 +153,47 @@ impl Scratch<'_> {
         self.0[which]
     }
 
-    /// So many places from `start` on.
+    /// The row of a lane.
     #[inline(always)]
-    pub(super) fn part(&mut self, start: usize, len: usize) -> Scratch<'_> {
+    pub(super) fn row<V: Vector>(&mut self, lane: usize, classes: usize) -> Scratch<'_> {
+        let len = padded_len::<V>(classes);
+        let row = lane * len..(lane + 1) * len;
         let [a, b, c] = &mut self.0;
-        let places = start..start + len;
-        Scratch([
-            &mut a[places.clone()],
-            &mut b[places.clone()],
-            &mut c[places],
-        ])
+        Scratch([&mut a[row.clone()], &mut b[row.clone()], &mut c[row]])
     }
 
     /// # Safety
-    /// These places are there.
+    /// The vector lies within the scratch.
     #[inline(always)]
-    pub(super) unsafe fn keep<V: Vector>(&mut self, which: usize, at: usize, values: V) {
+    pub(super) unsafe fn store<V: Vector>(&mut self, which: usize, at: usize, values: V) {
         debug_assert!(at + V::LANES <= self.0[which].len());
         // SAFETY: the caller's promise.
         unsafe { values.store(self.0[which].as_mut_ptr().add(at)) };
     }
 
-    /// What the stats sweep has made of a vector.
+    /// Stores what the sums have made of a vector.
     ///
     /// # Safety
-    /// These places are there.
+    /// The vector lies within the scratch.
     #[inline(always)]
-    pub(super) unsafe fn keep_exponentials<V: Vector>(
+    pub(super) unsafe fn store_exponentials<V: Vector>(
         &mut self,
         at: usize,
-        [e_s, e_t, raw]: [V; 3],
-        power: impl Raise,
+        [e_s, e_t, unit]: [V; 3],
+        by: impl UnitExp,
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            self.keep(0, at, e_s);
-            self.keep(1, at, e_t);
-            if power.is_apart() {
-                self.keep(2, at, raw);
+            self.store(0, at, e_s);
+            self.store(1, at, e_t);
+            if by.is_recomputed() {
+                self.store(2, at, unit);
             }
         }
     }
 
     /// # Safety
-    /// These places are there.
+    /// The vector lies within the scratch.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(&self, which: usize, at: usize) -> V {
         debug_assert!(at + V::LANES <= self.0[which].len());

@@ -1,25 +1,14 @@
-//! How rows lie in vectors: one row across many lanes, or one row per lane.
+//! What the row program asks of the memory that rows lie in.
 //!
-//! The row program is written once over both. What there is one of per class is a [`Layout::V`],
-//! what there is one of per row a [`Layout::R`].
-
-mod format;
-mod memory;
-mod tile;
-mod wide;
-
-pub(super) use memory::{
-    Any, Bf16s, Formats, Matrix, MatrixMut, RowGradient, Singles, Source, matrices,
-};
-pub(super) use tile::{TILE_CLASSES, Tile, TileGradient};
-pub(super) use wide::{Foresight, GROUP, NO_LABEL, Wide};
+//! The row program is written once over rows that lie across the lanes of vectors, and over rows side by
+//! side, one per lane. What there is one of per class is a [`Layout::V`], what there is one of per row a
+//! [`Layout::R`].
 
 use super::extremes::Extremes;
-use super::simd::Vector;
-use super::softmax::Softmax;
+use crate::cpu::simd::Vector;
 
-/// One row, or several side by side, as the row program goes over them.
-pub(super) trait Layout: Sized {
+/// One row, or several side by side.
+pub(crate) trait Layout: Sized {
     /// Values of classes.
     type V: Vector;
     /// Values of rows.
@@ -28,12 +17,6 @@ pub(super) trait Layout: Sized {
     type Class: Copy;
     /// Whether rows lie side by side, so that some of them are always special.
     const SIDE_BY_SIDE: bool;
-
-    /// The same for code that is compiled for all formats at once.
-    type General: Layout<V = Self::V, R = Self::R, Class = Self::Class>;
-
-    /// This row, or these, for such code.
-    fn general(&self) -> Self::General;
 
     /// A row's value for each of its classes.
     fn spread(row: Self::R) -> Self::V;
@@ -62,14 +45,6 @@ pub(super) trait Layout: Sized {
     /// The logits from class `at` on, with `z` at this class.
     fn with(at: usize, logits: Self::V, class: Self::Class, z: Self::V) -> Self::V;
 
-    /// Four softmaxes of each row, as [`Softmax::new`] makes them.
-    fn softmaxes(
-        k: [Self::R; 4],
-        shift: [Self::R; 4],
-        others: [Self::R; 4],
-        label: [Self::R; 4],
-    ) -> [Softmax<Self::R>; 4];
-
     /// Whether a class is that of the label.
     fn is_label(&self, class: Self::Class) -> <Self::R as Vector>::Mask;
 
@@ -77,21 +52,17 @@ pub(super) trait Layout: Sized {
     fn same(a: Self::Class, b: Self::Class) -> <Self::R as Vector>::Mask;
 }
 
-/// What is done to the logits from class `at` on; the label's class is [`Step::ABSENT`] in both.
-pub(super) trait Step<V: Vector> {
+/// What is done to the logits from class `at` on.
+pub(crate) trait Step<V: Vector> {
     /// What stands for the label and beyond the row's end, unless `MASKED`: then it is −∞.
     const ABSENT: f32 = f32::NEG_INFINITY;
 
-    /// `MASKED`: any of them may be −∞.
+    /// `MASKED`: any logit may be −∞.
     fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V);
 }
 
-/// A logit of a class without any probability, for sweeps over rows without masks: unlike −∞ it
-/// makes nothing but 0, whatever it meets.
-pub(super) const LOWEST: f32 = -1e30;
-
 /// `N` sums: what the classes from `at` on add to them.
-pub(super) trait Terms<V: Vector, const N: usize> {
+pub(crate) trait Terms<V: Vector, const N: usize> {
     /// As [`Step::ABSENT`].
     const ABSENT: f32 = f32::NEG_INFINITY;
 
@@ -99,12 +70,27 @@ pub(super) trait Terms<V: Vector, const N: usize> {
     fn add<const MASKED: bool>(&mut self, at: usize, s: V, t: V, sums: &mut [V; N]);
 }
 
-/// Where the gradient goes: the values from class `at` on, of the rows that `rows` names.
-pub(super) trait Sink<V: Vector, R: Vector> {
-    /// Whether anything is kept.
+/// Sums terms lane by lane.
+pub(crate) struct Summing<'k, V, K, const N: usize> {
+    pub(crate) terms: &'k mut K,
+    pub(crate) sums: [V; N],
+}
+
+impl<V: Vector, K: Terms<V, N>, const N: usize> Step<V> for Summing<'_, V, K, N> {
+    const ABSENT: f32 = K::ABSENT;
+
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
+        self.terms.add::<MASKED>(at, s, t, &mut self.sums);
+    }
+}
+
+/// Where the gradient goes.
+pub(crate) trait Sink<V: Vector, R: Vector> {
+    /// Whether there is room for a gradient.
     fn is_open(&self) -> bool;
-    /// Keeps them.
+    /// Writes the values from class `at` on, of these rows.
     fn put(&mut self, at: usize, values: V, rows: R::Mask);
-    /// Keeps the value of the label's class.
+    /// Writes the value of the label's class.
     fn put_label(&mut self, value: R, rows: R::Mask);
 }

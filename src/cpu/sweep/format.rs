@@ -1,0 +1,148 @@
+//! Formats as they are in memory, widened and narrowed on the way, and which of them code is compiled for.
+
+use crate::cpu::simd::Vector;
+use crate::spec::Format;
+use half::{bf16, f16};
+
+/// Which formats code is compiled for.
+pub(crate) trait Formats: Copy {
+    /// Whether it is one format alone.
+    const IS_KNOWN: bool;
+
+    /// The format, to the compiler as far as it is known.
+    fn resolve(format: Format) -> Format;
+}
+
+macro_rules! only {
+    ($($name:ident $format:ident)*) => {$(
+        /// The format of this name alone.
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+
+        impl Formats for $name {
+            const IS_KNOWN: bool = true;
+
+            #[inline(always)]
+            fn resolve(_: Format) -> Format {
+                Format::$format
+            }
+        }
+    )*};
+}
+
+only!(OnlyF32 F32 OnlyBf16 Bf16);
+
+/// Each of them, asked for at every access.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyFormat;
+
+impl Formats for AnyFormat {
+    const IS_KNOWN: bool = false;
+
+    #[inline(always)]
+    fn resolve(format: Format) -> Format {
+        format
+    }
+}
+
+/// Calls a vector's function of the format that a pointer has.
+macro_rules! by_format {
+    ($format:expr, $start:expr, $at:expr, |$values:ident| [$f32:expr, $f16:expr, $bf16:expr]) => {
+        match $format {
+            Format::F32 => {
+                let $values = $start.cast::<f32>().add($at);
+                $f32
+            }
+            Format::F16 => {
+                let $values = $start.cast::<f16>().add($at);
+                $f16
+            }
+            Format::Bf16 => {
+                let $values = $start.cast::<bf16>().add($at);
+                $bf16
+            }
+        }
+    };
+}
+
+impl Format {
+    /// # Safety
+    /// The value at `at` from `start` on is of this format and can be read.
+    #[inline(always)]
+    pub(super) unsafe fn get(self, start: *const u8, at: usize) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.load::<f32>(start, at) }
+    }
+
+    /// # Safety
+    /// `V::LANES` values of this format from the one at `at` on can be read.
+    #[inline(always)]
+    pub(super) unsafe fn load<V: Vector>(self, start: *const u8, at: usize) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            by_format!(self, start, at, |from| [
+                V::load(from),
+                V::load_f16(from),
+                V::load_bf16(from)
+            ])
+        }
+    }
+
+    /// The first `n` values from the one at `at` on, then `rest`.
+    ///
+    /// # Safety
+    /// `n` values of this format can be read there, fewer than `V::LANES`.
+    #[inline(always)]
+    pub(super) unsafe fn load_first<V: Vector>(
+        self,
+        start: *const u8,
+        at: usize,
+        n: usize,
+        rest: f32,
+    ) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            by_format!(self, start, at, |from| [
+                V::load_first(from, n, rest),
+                V::load_first_f16(from, n, rest),
+                V::load_first_bf16(from, n, rest)
+            ])
+        }
+    }
+
+    /// # Safety
+    /// `V::LANES` values of this format from the one at `at` on can be written.
+    #[inline(always)]
+    pub(super) unsafe fn store<V: Vector>(self, values: V, start: *mut u8, at: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            by_format!(self, start, at, |to| [
+                values.store(to),
+                values.store_f16(to),
+                values.store_bf16(to)
+            ])
+        }
+    }
+
+    /// Writes the first `n` values from the one at `at` on.
+    ///
+    /// # Safety
+    /// `n` values of this format can be written there, fewer than `V::LANES`.
+    #[inline(always)]
+    pub(super) unsafe fn store_first<V: Vector>(
+        self,
+        values: V,
+        start: *mut u8,
+        at: usize,
+        n: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            by_format!(self, start, at, |to| [
+                values.store_first(to, n),
+                values.store_first_f16(to, n),
+                values.store_first_bf16(to, n)
+            ])
+        }
+    }
+}
