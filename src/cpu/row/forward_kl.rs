@@ -103,8 +103,8 @@ fn textbook_value<R: Vector, C: Copy>(
     sums: &Sums<R>,
 ) -> (R, [R::Mask; 2]) {
     let (q, target) = (&gradient.student, &gradient.target);
-    let of_classes = target.beta * target.softmax.scale * sums.contrast * q.k;
-    let constant = q.log_norm - target.softmax.log_norm + target.log_beta;
+    let of_classes = target.softmax.scale * sums.contrast * q.k;
+    let constant = q.log_norm - target.softmax.log_norm;
     let of_constant = target.label.rest * constant;
     let (zero, p) = (R::splat(0.0), &target.label);
     let of_label = p.p * (p.log_p - q.y.log_p);
@@ -145,8 +145,8 @@ impl<R: Vector> StableKl<R> {
         Self {
             k: q.k,
             shift: [q.shift, p.shift],
-            scale: [q.scale, p.scale * target.beta],
-            offset: q.log_norm - p.log_norm + target.log_beta,
+            scale: [q.scale, p.scale],
+            offset: q.log_norm - p.log_norm,
         }
     }
 
@@ -213,7 +213,7 @@ impl<R: Vector> GradientFactors<R> {
         let (q, target) = (&gradient.student, &gradient.target);
         Self {
             student: kd * q.scale,
-            teacher: R::splat(0.0) - kd * target.beta * target.softmax.scale,
+            teacher: R::splat(0.0) - kd * target.softmax.scale,
             unit: gradient.factors.ce * gradient.unit.scale,
             label: kd * (q.y.p - target.label.p) + gradient.of_cross_entropy(),
         }

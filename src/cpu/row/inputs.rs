@@ -4,6 +4,7 @@
 use super::extremes::Extremes;
 use super::sums::Sums;
 use crate::cpu::simd::{MAX_LANES, Mask, Vector, map};
+use std::marker::PhantomData;
 
 /// What a row comes with besides its logits.
 #[derive(Clone, Copy)]
@@ -52,12 +53,13 @@ pub(crate) struct Outcome<R: Vector, C> {
     pub(crate) nonfinite: R::Mask,
 }
 
-/// The outcomes of rows that were side by side: all values of the lanes.
-pub(crate) struct Outcomes {
-    floats: [[f32; MAX_LANES]; 13],
-    tops: [[u32; MAX_LANES]; 2],
+/// The outcomes of rows that were side by side, to be taken row by row.
+pub(crate) struct Outcomes<V> {
+    /// The floats and both tops: row by row where a transposition makes them so, else lane by lane.
+    values: [[f32; MAX_LANES]; 16],
     /// Wrong, agree, infinite and nonfinite, as bits.
     flags: [u32; 4],
+    vectors: PhantomData<V>,
 }
 
 impl<V: Vector> Outcome<V, V> {
@@ -80,34 +82,43 @@ impl<V: Vector> Outcome<V, V> {
         }
     }
 
-    /// Row by row.
+    /// To be taken row by row.
     #[inline(always)]
-    pub(crate) fn by_row(&self) -> Outcomes {
-        let masks = [self.wrong, self.agree, self.infinite, self.nonfinite];
-        let mut tops = [[0; MAX_LANES]; 2];
-        for (classes, top) in tops.iter_mut().zip(self.tops) {
-            for (class, lane) in classes.iter_mut().zip(top.to_array()) {
-                // A float counts classes exactly, 2²⁴ of them.
-                *class = lane as u32;
-            }
+    pub(crate) fn by_row(&self) -> Outcomes<V> {
+        let mut values = [V::splat(0.0); 16];
+        values[..13].copy_from_slice(&self.floats);
+        values[13..15].copy_from_slice(&self.tops);
+        if Outcomes::<V>::ARE_ROWS {
+            V::transpose(&mut values);
         }
+        let masks = [self.wrong, self.agree, self.infinite, self.nonfinite];
         Outcomes {
-            floats: map(self.floats, V::to_array),
-            tops,
+            values: map(values, V::to_array),
             flags: map(masks, V::Mask::bits),
+            vectors: PhantomData,
         }
     }
 }
 
-impl Outcomes {
+impl<V: Vector> Outcomes<V> {
+    const ARE_ROWS: bool = V::LANES == 16;
+
     /// The row in this lane.
     #[inline(always)]
     pub(crate) fn row(&self, lane: usize) -> Outcome<f32, usize> {
+        // Not by a loop, of which compilers make slow gathers.
+        let row = if Self::ARE_ROWS {
+            self.values[lane]
+        } else {
+            self.values.each_ref().map(|lanes| lanes[lane])
+        };
+        let mut floats = [0.0; 13];
+        floats.copy_from_slice(&row[..13]);
         let flag = |i: usize| self.flags[i] >> lane & 1 == 1;
         Outcome {
-            // Not by a loop, of which compilers make slow gathers.
-            floats: self.floats.each_ref().map(|lanes| lanes[lane]),
-            tops: self.tops.each_ref().map(|lanes| lanes[lane] as usize),
+            floats,
+            // A float counts classes exactly, 2²⁴ of them.
+            tops: [row[13] as u32 as usize, row[14] as u32 as usize],
             wrong: flag(0),
             agree: flag(1),
             infinite: flag(2),

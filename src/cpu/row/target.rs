@@ -11,7 +11,8 @@ use crate::spec::Revision;
 /// [`Target::spread`], per class.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<V: Vector, C> {
-    /// The teacher's softmax, after probability shift if that is the revision.
+    /// The teacher's softmax, after probability shift if that is the revision; of the classes besides the
+    /// label β of label revision is part.
     pub(crate) softmax: Softmax<V>,
     /// The label's class and all others together, in p'.
     pub(crate) label: LabelShare<V>,
@@ -19,9 +20,8 @@ pub(crate) struct Target<V: Vector, C> {
     pub(crate) label_logit: V,
     /// The logit that probability shift gives the teacher's top class.
     shifted: Option<(C, V)>,
-    /// β of label revision, 1 elsewhere, and its logarithm.
+    /// β of label revision, 1 elsewhere.
     pub(crate) beta: V,
-    pub(crate) log_beta: V,
     /// Label smoothing: the rows, and the probability of an unmasked class besides the label.
     smoothed: Option<(V::Mask, V, V)>,
 }
@@ -36,7 +36,6 @@ impl<R: Vector, C: Copy> Target<R, C> {
             label_logit: teacher.label,
             shifted: None,
             beta: R::splat(1.0),
-            log_beta: R::splat(0.0),
             smoothed: None,
         }
     }
@@ -56,13 +55,18 @@ impl<R: Vector, C: Copy> Target<R, C> {
     /// `p' = β p + (1−β) e_y`, `β = η / (p_max − p_y + 1)`.
     #[inline(always)]
     fn label_revision(self, wrong: R::Mask, eta: f32) -> Self {
-        let (y, one) = (self.softmax.y, R::splat(1.0));
+        let (y, zero, one) = (self.softmax.y, R::splat(0.0), R::splat(1.0));
         let beta = R::splat(eta) / (self.softmax.confidence() - y.p + one);
         let beta = R::select(wrong, beta, one);
         let p = beta * y.p + (one - beta);
+        let log_beta = R::select(wrong, ln(beta), zero);
         Self {
+            softmax: Softmax {
+                scale: self.softmax.scale * beta,
+                log_norm: self.softmax.log_norm - log_beta,
+                ..self.softmax
+            },
             beta,
-            log_beta: R::select(wrong, ln(beta), R::splat(0.0)),
             label: LabelShare {
                 p,
                 log_p: R::select(wrong, ln(p), y.log_p),
@@ -132,7 +136,7 @@ impl<R: Vector, C: Copy> Target<R, C> {
     /// The logarithm of the probability of all classes besides the label together, in p'.
     #[inline(always)]
     pub(crate) fn log_rest(&self) -> R {
-        let own = self.log_beta + self.softmax.log_rest(self.label_logit);
+        let own = ln(self.beta) + self.softmax.log_rest(self.label_logit);
         match self.smoothed {
             Some((rows, ..)) => R::select(rows, ln(self.label.rest), own),
             None => own,
@@ -146,8 +150,6 @@ impl<R: Vector, C: Copy> Target<R, C> {
         let uniform = R::splat(1.0) / unmasked;
         Self {
             softmax: self.softmax.without_label(),
-            beta: R::splat(1.0),
-            log_beta: R::splat(0.0),
             smoothed: self.smoothed.map(|(rows, ..)| (rows, uniform, ln(uniform))),
             ..self
         }
@@ -167,7 +169,6 @@ impl<R: Vector, C: Copy> Target<R, C> {
             label_logit: L::spread(self.label_logit),
             shifted: self.shifted.map(|(class, z)| (class, L::spread(z))),
             beta: L::spread(self.beta),
-            log_beta: L::spread(self.log_beta),
             smoothed: self
                 .smoothed
                 .map(|(rows, p, log_p)| (spread_mask(rows), L::spread(p), L::spread(log_p))),
@@ -188,8 +189,7 @@ impl<V: Vector, C: Copy> Target<V, C> {
     /// `p'` and its logarithm at a class besides the label whose target logit is `t`.
     #[inline(always)]
     pub(crate) fn at(&self, t: V) -> (V, V) {
-        let (p, log_p) = self.softmax.at(t);
-        let own = (p * self.beta, log_p + self.log_beta);
+        let own = self.softmax.at(t);
         let Some((rows, p, log_p)) = self.smoothed else {
             return own;
         };
