@@ -2,6 +2,7 @@
 
 use super::number::is_number;
 use super::options::{CsvOptions, Header, LabelColumn};
+use super::text::excerpt;
 use crate::data::Layout;
 use crate::data::labels::is_missing;
 use csv::ByteRecord;
@@ -184,7 +185,7 @@ fn has(heading: &[String]) -> String {
     let shown: Vec<String> = heading
         .iter()
         .take(SHOWN)
-        .map(|name| format!("`{}`", super::excerpt(name.as_bytes())))
+        .map(|name| format!("`{}`", excerpt(name.as_bytes())))
         .collect();
     let more = if heading.len() > SHOWN { ", …" } else { "" };
     format!("the heading says {}{more}", shown.join(", "))

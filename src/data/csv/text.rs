@@ -169,3 +169,14 @@ fn count(line: &[u8], separator: Separator) -> usize {
     }
     count
 }
+
+/// A cell as an error may show it: a hostile one could be of any length.
+pub(super) fn excerpt(cell: &[u8]) -> String {
+    const LONGEST: usize = 40;
+    let shown = &cell[..cell.len().min(LONGEST)];
+    let mut text = String::from_utf8_lossy(shown).escape_debug().to_string();
+    if cell.len() > LONGEST {
+        text.push('…');
+    }
+    text
+}
