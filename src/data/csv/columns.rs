@@ -3,8 +3,8 @@
 use super::number::is_number;
 use super::options::{CsvOptions, Header, LabelColumn};
 use super::text::excerpt;
-use crate::data::Layout;
 use crate::data::labels::is_missing;
+use crate::data::layout::Layout;
 use csv::ByteRecord;
 use std::collections::{HashMap, HashSet};
 

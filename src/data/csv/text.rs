@@ -1,7 +1,7 @@
 //! The bytes of a table as lines that end in a newline, and what stands between their cells.
 
 use super::options::Separator;
-use crate::data::DataError;
+use crate::data::error::DataError;
 use std::io::{self, Chain, Cursor, Read};
 use std::path::Path;
 

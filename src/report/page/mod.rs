@@ -11,7 +11,7 @@ mod samples;
 mod similarity;
 mod table;
 
-use crate::report::Provenance;
+use crate::report::provenance::Provenance;
 use crate::train::Comparison;
 use maud::{DOCTYPE, PreEscaped, html};
 
