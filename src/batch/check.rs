@@ -1,6 +1,6 @@
 //! Refusals, all before anything is written.
 
-use super::Place;
+use super::builder::Place;
 use super::host::{Batch, FeatureBatch};
 use crate::spec::{ArgumentError, Dtd, IGNORE, LossSpec, StatsLevel, Temperature};
 

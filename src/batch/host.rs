@@ -1,7 +1,8 @@
 //! Batches in the host's memory, as slices.
 
+use super::builder::{Place, Upstream};
 use super::builder::{feature_batch, row_batch};
-use super::{Place, RowLogits, Upstream};
+use super::logits::RowLogits;
 use crate::spec::{ArgumentError, RowStats};
 
 row_batch! {

@@ -1,6 +1,6 @@
 //! The student's logits and where the gradient goes: nowhere, apart, or over the logits.
 
-use super::Element;
+use super::element::Element;
 
 /// Logits, and room for the gradient, of one row or of many.
 #[derive(Debug)]

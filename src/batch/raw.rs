@@ -1,8 +1,8 @@
 //! Batches by address: of the host's memory for the CPU engine, of a device's for CUDA. What other
 //! languages have of a batch is its addresses.
 
-use super::Element;
 use super::builder::{feature_batch, row_batch};
+use super::element::Element;
 use crate::spec::Format;
 
 /// An address of the host or of a device: a number, or a pointer.

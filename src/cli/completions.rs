@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::terminal;
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
 /// Print a script that completes this command line in your shell.
@@ -22,9 +22,9 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// Prints the script for `program`, the whole command line.
+pub(super) fn run(arguments: &Arguments, mut program: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    let mut command = super::Cli::command();
-    clap_complete::generate(arguments.shell, &mut command, "fused-kd", &mut script);
+    clap_complete::generate(arguments.shell, &mut program, "fused-kd", &mut script);
     terminal::print(String::from_utf8_lossy(&script).trim_end())
 }

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, failed};
 use super::terminal;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use miette::WrapErr;
 use std::path::{Path, PathBuf};
@@ -24,15 +24,16 @@ pub(super) struct Arguments {
     directory: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut command = super::Cli::command().disable_help_subcommand(true);
-    command.build();
+/// Writes the pages of `program`, the whole command line.
+pub(super) fn run(arguments: &Arguments, program: Command) -> Result<(), Failure> {
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
     match &arguments.directory {
         None => {
-            let page = page(command).map_err(|error| failed(error, "report this"))?;
+            let page = page(program).map_err(|error| failed(error, "report this"))?;
             terminal::print(page.trim_end())
         }
-        Some(directory) => Ok(write(&command, directory)
+        Some(directory) => Ok(write(&program, directory)
             .map_err(|error| failed(error, "check permissions and free space"))
             .wrap_err_with(|| format!("cannot write to `{}`", directory.display()))?),
     }

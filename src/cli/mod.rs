@@ -81,8 +81,8 @@ impl Command {
             Self::Presets(arguments) => presets::run(&arguments),
             Self::Devices(arguments) => devices::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
-            Self::Completions(arguments) => completions::run(&arguments),
-            Self::Manual(arguments) => manual::run(&arguments),
+            Self::Completions(arguments) => completions::run(&arguments, Cli::command()),
+            Self::Manual(arguments) => manual::run(&arguments, Cli::command()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::DataError;
+use super::error::DataError;
 use super::error::LimitReached;
 
 const MIB: u64 = 1 << 20;

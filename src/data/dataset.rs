@@ -1,7 +1,9 @@
 //! Labelled rows in memory.
 
+use super::error::DataError;
+use super::layout::Layout;
+use super::mixture::BayesAccuracy;
 use super::mixture::Mixture;
-use super::{BayesAccuracy, DataError, Layout};
 use crate::spec::IGNORE;
 
 /// Labelled rows of numbers, as they were read.

@@ -5,7 +5,9 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::csv::Table;
-use super::{CsvOptions, DataError, Dataset};
+use super::csv::options::CsvOptions;
+use super::dataset::Dataset;
+use super::error::DataError;
 
 const PACKED: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv.gz"));
 

@@ -10,8 +10,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::bounded;
+use super::dataset::Dataset;
+use super::error::DataError;
 use super::labels::Labels;
-use super::{DataError, Dataset};
 
 const MAGIC: u32 = 0x0800;
 

@@ -1,6 +1,6 @@
 //! Wrong labels on purpose.
 
-use super::DataError;
+use super::error::DataError;
 use crate::random::{Philox, stream};
 use crate::spec::IGNORE;
 

@@ -1,6 +1,6 @@
 //! Classes as files call them: whole numbers or names, numbered by those that occur.
 
-use crate::data::DataError;
+use crate::data::error::DataError;
 use crate::spec::IGNORE;
 use std::collections::{BTreeMap, HashMap};
 

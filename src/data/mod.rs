@@ -29,9 +29,9 @@ mod split;
 mod synthetic;
 mod teacher;
 pub(crate) mod tensors;
+mod text;
 
 pub(crate) use agreement::Agreement;
-pub(crate) use array::excerpt;
 #[cfg_attr(not(feature = "cli"), allow(unused_imports))]
 pub(crate) use array::{Array, ArrayError, ArrayPath};
 #[cfg(feature = "cli")]
@@ -49,3 +49,4 @@ pub use split::Split;
 pub use synthetic::Synthetic;
 pub(crate) use teacher::PerRow;
 pub use teacher::TeacherFiles;
+pub(crate) use text::excerpt;

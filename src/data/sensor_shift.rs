@@ -1,6 +1,6 @@
 //! The same rows as another sensor would see them.
 
-use super::DataError;
+use super::error::DataError;
 use crate::random::{Philox, stream};
 
 /// A factor's standard deviation at strength 1.

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::csv::options::{self, CsvOptions};
-use super::{DataError, Dataset, Layout, Synthetic, csv, digits, idx};
+use super::dataset::Dataset;
+use super::error::DataError;
+use super::layout::Layout;
+use super::synthetic::Synthetic;
+use super::{csv, digits, idx};
 
 /// Where a data set comes from.
 ///

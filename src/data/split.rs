@@ -1,6 +1,7 @@
 //! Which rows train, which choose and which judge.
 
-use super::{DataError, Dataset};
+use super::dataset::Dataset;
+use super::error::DataError;
 use crate::random::{Philox, stream};
 use crate::spec::IGNORE;
 

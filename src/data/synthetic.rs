@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::dataset::Dataset;
+use super::error::DataError;
 use super::mixture::Mixture;
-use super::{DataError, Dataset};
 use crate::memory;
 use crate::random::{Philox, stream};
 

@@ -1,6 +1,8 @@
 //! A teacher trained elsewhere: its logits, or probabilities, for the rows of a data set.
 
-use super::{ArrayError, ArrayPath, DataError, Dataset};
+use super::array::{ArrayError, ArrayPath};
+use super::dataset::Dataset;
+use super::error::DataError;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;

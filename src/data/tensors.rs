@@ -1,7 +1,7 @@
 //! The header of a safetensors file, in which every name may be there only once: of several tensors of
 //! one name, or entries of the metadata, [`Metadata`] would keep the last.
 
-use super::excerpt;
+use super::text::excerpt;
 use safetensors::tensor::Metadata;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor,

@@ -1,7 +1,7 @@
 //! The batch: what is refused, and how rows are counted.
 
-use super::row::Row;
-use super::softmax::top;
+use super::row::{Row, is_wrong};
+use super::softmax::has_finite_maximum;
 use crate::spec::{ArgumentError, IGNORE, LossSpec, Reduction, Temperature};
 
 /// One batch of B rows with V classes. Logits are widened to f64, exactly for f32, f16 and bf16.
@@ -168,20 +168,6 @@ pub fn counts(batch: &Batch) -> [u32; 2] {
 pub(super) fn group(teacher: &[f64], label: i32, weight: f64) -> usize {
     let legal = weight.is_finite() && weight >= 0.0 && has_finite_maximum(teacher);
     usize::from(legal && is_wrong(teacher, label))
-}
-
-/// Whether y is a class and the teacher has a larger logit than y's. −0 and +0 are equal.
-pub(super) fn is_wrong(teacher: &[f64], label: i32) -> bool {
-    let y = usize::try_from(label)
-        .ok()
-        .and_then(|y| teacher.get(y).copied());
-    y.is_some_and(|at_y| at_y < teacher[top(teacher)])
-}
-
-/// No NaN, no +∞, and not −∞ throughout.
-pub(super) fn has_finite_maximum(row: &[f64]) -> bool {
-    let legal = |&x: &f64| x < f64::INFINITY;
-    row.iter().all(legal) && row.iter().any(|x| x.is_finite())
 }
 
 /// `inv_n` of right and wrong rows; 0 for a group without rows.

@@ -1,7 +1,8 @@
 //! Decoupled knowledge distillation: the label against the rest, and the rest among itself.
 
-use super::divergence::{Term, kl, kl_of, largest};
+use super::kl::{kl, kl_of};
 use super::softmax::Distribution;
+use super::term::{Term, largest};
 
 /// A distribution as `b = (value at y, rest)` and `hat`, the rest renormalised.
 struct Split {

@@ -1,7 +1,11 @@
 //! The harness's operations in double precision, as loops that read like their formulas: training
 //! on the oracle checks the other engines' training.
 
-use super::{Batch, dtd_temperatures, features, influence, run};
+use super::batch::Batch;
+use super::feature::{self, features};
+use super::influence::influence;
+use super::run::run;
+use super::temperature::dtd_temperatures;
 use crate::engine::{
     AdamWStep, Engine, EngineError, FeatureBatch, Form, Product, RowBatch, SgdStep,
 };
@@ -298,7 +302,7 @@ impl Engine for Harness {
         let len = batch.rows * width;
         let narrow = |w: &Buf| w[..batch.rows].iter().map(|&w| w as f32).collect();
         let weight: Option<Vec<f32>> = batch.weight.map(narrow);
-        let rows = super::FeatureBatch {
+        let rows = feature::FeatureBatch {
             student: &batch.student[..len],
             target: &batch.target[..len],
             rows: batch.rows,

@@ -1,5 +1,6 @@
 //! Influence on a validation loss through the last layer.
 
+use super::softmax::{Distribution, has_finite_maximum};
 use super::sum::sum;
 use crate::spec::IGNORE;
 
@@ -12,13 +13,13 @@ use crate::spec::IGNORE;
 #[must_use]
 pub fn influence(student: &[f64], u: &[f64], label: i32) -> f64 {
     let legal = label == IGNORE || usize::try_from(label).is_ok_and(|y| y < student.len());
-    if !legal || !super::batch::has_finite_maximum(student) {
+    if !legal || !has_finite_maximum(student) {
         return f64::NAN;
     }
     let Some(&u_y) = usize::try_from(label).ok().and_then(|y| u.get(y)) else {
         return 0.0;
     };
-    let q = super::softmax::Distribution::softmax(student, 1.0).p;
+    let q = Distribution::softmax(student, 1.0).p;
     // Σ_c q_c = 1, so u_y can be taken from every class.
     sum(q
         .iter()

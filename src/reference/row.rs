@@ -1,12 +1,12 @@
 //! One row: its facts, its loss, its gradient, its record.
 
-use super::ReferenceStats;
-use super::batch::{has_finite_maximum, is_wrong};
-use super::divergence::{Term, divergence, mse_logits};
+use super::divergence::{divergence, mse_logits};
 use super::revise::revised;
 use super::scores;
-use super::softmax::{Distribution, top};
+use super::softmax::{Distribution, has_finite_maximum, top};
 use super::standardise::Standardised;
+use super::stats::ReferenceStats;
+use super::term::Term;
 use crate::spec::{Divergence, IGNORE, LossSpec, Revision, RowFlags, Temperature};
 
 /// The inputs of one row; what is absent from the batch is 1.
@@ -210,14 +210,31 @@ impl Row<'_> {
     }
 }
 
+/// Whether y is a class and the teacher has a larger logit than y's. −0 and +0 are equal.
+pub(super) fn is_wrong(teacher: &[f64], label: i32) -> bool {
+    let y = usize::try_from(label)
+        .ok()
+        .and_then(|y| teacher.get(y).copied());
+    y.is_some_and(|at_y| at_y < teacher[top(teacher)])
+}
+
+/// The revised target `p'[V]` of one row with teacher logits `t[V]` at temperature τ (after
+/// standardisation where the specification has it).
+///
+/// A row that is right or whose label is no class keeps `p' = p`. NaN throughout if the logits are
+/// not finite (NaN, +∞, or −∞ throughout) or τ is not finite and > 0.
+#[must_use]
+pub fn revise(spec: &LossSpec, teacher_row: &[f64], label: i32, tau: f64) -> Vec<f64> {
+    let legal = tau.is_finite() && tau > 0.0 && has_finite_maximum(teacher_row);
+    if !legal {
+        return vec![f64::NAN; teacher_row.len()];
+    }
+    target(spec, teacher_row, label, tau).0.p
+}
+
 /// p' of a row, and β: softmax of the (standardised) teacher logits over τ, revised if the row is
 /// wrong.
-pub(super) fn target(
-    spec: &LossSpec,
-    teacher: &[f64],
-    label: i32,
-    tau: f64,
-) -> (Distribution, f64) {
+fn target(spec: &LossSpec, teacher: &[f64], label: i32, tau: f64) -> (Distribution, f64) {
     let p = match spec.temperature() {
         Temperature::Standardised { .. } => {
             Distribution::softmax(&Standardised::new(teacher).z, tau)

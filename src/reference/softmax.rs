@@ -65,6 +65,12 @@ pub(super) fn top(row: &[f64]) -> usize {
     top
 }
 
+/// No NaN, no +∞, and not −∞ throughout.
+pub(super) fn has_finite_maximum(row: &[f64]) -> bool {
+    let legal = |&x: &f64| x < f64::INFINITY;
+    row.iter().all(legal) && row.iter().any(|x| x.is_finite())
+}
+
 /// `Σ_{c≠class} values_c`.
 pub(super) fn sum_without(values: &[f64], class: usize) -> f64 {
     sum(others(values, class))

@@ -1,6 +1,6 @@
 //! Dynamic temperature distillation: one τ per row from the whole batch.
 
-use super::Batch;
+use super::batch::Batch;
 use super::row::Row;
 use super::softmax::{sum_without, top};
 use super::sum::sum;

@@ -1,7 +1,7 @@
 //! A comparison as files: the page, and every number behind it as JSON and CSV.
 
-use super::Provenance;
 use super::page;
+use super::provenance::Provenance;
 use crate::spec::Relation;
 use crate::train::{Comparison, MethodResult, Paired, RevisedSample, Similarity, Spread};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What the records of several epochs add up to.
 
-use super::Score;
+use super::score::Score;
 use crate::spec::RowStats;
 
 /// Margins and forgetting events of the training samples, epoch by epoch.

@@ -1,6 +1,6 @@
 //! How scores become a choice.
 
-use super::Score;
+use super::score::Score;
 use std::cmp::Ordering;
 use std::fmt;
 

@@ -138,7 +138,7 @@ impl Divergence {
 mod repr {
     use super::super::error::refuse;
     use super::super::short::{Short, Shortened};
-    use super::super::tidy;
+    use super::super::tidy::tidy;
     use super::{Divergence, SpecError};
 
     /// `{ kind = "decoupled", alpha = 1, beta = 8 }`; absent parameters take their defaults.

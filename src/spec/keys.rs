@@ -1,6 +1,7 @@
 //! Dotted keys over a specification, the same in TOML and on the command line.
 
-use super::{LossSpec, SpecError};
+use super::error::SpecError;
+use super::loss::LossSpec;
 use toml::{Table, Value};
 
 /// Keys that stand for the same key of both sides.

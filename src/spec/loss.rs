@@ -1,7 +1,9 @@
 //! One loss, valid by construction.
 
+use super::divergence::Divergence;
 use super::error::{SpecError, SpecWarning, by_name, in_range};
-use super::{Divergence, Revision, Temperature};
+use super::revision::Revision;
+use super::temperature::Temperature;
 
 /// What rows of one group (teacher right, or teacher wrong) are trained on:
 /// `λ_kd · D + λ_ce · CE`.
@@ -15,10 +17,10 @@ pub struct Side {
     /// D.
     pub divergence: Divergence,
     /// λ_kd ≥ 0.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "super::as_tidy"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::tidy::as_tidy"))]
     pub lambda_kd: f32,
     /// λ_ce ≥ 0.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "super::as_tidy"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::tidy::as_tidy"))]
     pub lambda_ce: f32,
 }
 

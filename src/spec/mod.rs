@@ -30,6 +30,8 @@ mod revision;
 mod short;
 mod stats;
 mod temperature;
+#[cfg(feature = "serde")]
+mod tidy;
 
 pub use divergence::Divergence;
 pub use error::{ArgumentError, SpecError, SpecWarning};
@@ -41,27 +43,8 @@ pub use preset::Preset;
 pub use revision::Revision;
 pub use stats::{RowFlags, RowStats, StatsLevel};
 pub use temperature::{Dtd, Normalise, Omega, Temperature};
+#[cfg(feature = "train")]
+pub(crate) use tidy::{as_tidy, as_tidy_list, tidy};
 
 /// The label of a row without ground truth: no cross-entropy, no revision, counted as right.
 pub const IGNORE: i32 = -100;
-
-/// The shortest decimal that names an `f32`, as an `f64`: 0.8, not 0.800000011920929.
-#[cfg(feature = "serde")]
-pub(crate) fn tidy(value: f32) -> f64 {
-    value
-        .to_string()
-        .parse()
-        .expect("a float's own text is a float")
-}
-
-/// Serialises an `f32` as that decimal.
-#[cfg(feature = "serde")]
-pub(crate) fn as_tidy<S: serde::Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(tidy(*value))
-}
-
-/// Serialises several.
-#[cfg(feature = "train")]
-pub(crate) fn as_tidy_list<S: serde::Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(values.iter().map(|&value| tidy(value)))
-}

@@ -1,6 +1,9 @@
 //! The block of parameters that the GPU kernels share with the host, byte for byte.
 
-use super::{FeatureSpec, LossSpec, Normalise, Omega, StatsLevel, Temperature};
+use super::feature::FeatureSpec;
+use super::loss::LossSpec;
+use super::stats::StatsLevel;
+use super::temperature::{Normalise, Omega, Temperature};
 use bytemuck::{Pod, Zeroable};
 
 /// A [`LossSpec`] and the shape of one call, as kernels read it: 32 words of 4 bytes, little

@@ -1,9 +1,10 @@
 //! The published methods, as specifications.
 
+use super::divergence::Divergence;
 use super::error::{SpecError, by_name};
-use super::{
-    Divergence, Dtd, LossSpec, LossSpecBuilder, Omega, Reduction, Revision, Side, Temperature,
-};
+use super::loss::{LossSpec, LossSpecBuilder, Reduction, Side};
+use super::revision::Revision;
+use super::temperature::{Dtd, Omega, Temperature};
 
 /// A published method that needs one student and no features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -96,7 +96,7 @@ impl Revision {
 mod repr {
     use super::super::error::refuse;
     use super::super::short::{Short, Shortened};
-    use super::super::tidy;
+    use super::super::tidy::tidy;
     use super::{Revision, SpecError};
 
     /// `{ kind = "label-revision", eta = 0.8 }`; absent parameters take their defaults.

@@ -168,7 +168,7 @@ impl Normalise {
 mod repr {
     use super::super::error::{by_name, refuse};
     use super::super::short::{Short, Shortened};
-    use super::super::tidy;
+    use super::super::tidy::tidy;
     use super::{Dtd, NAMES, NORMALISATIONS, OMEGAS, Omega, SpecError, Temperature};
 
     /// `{ kind = "fixed", tau = 4 }`, `{ kind = "dtd", omega = "flsw", tau0 = 10, … }`.

@@ -2,7 +2,9 @@
 
 use super::comparison::{Comparison, Evidence};
 use super::data_check;
+use super::error::{Finished, Progress, TrainError};
 use super::given_teacher::GivenTeacher;
+use super::memory;
 use super::method::Method;
 use super::prepare::{Prepared, teach};
 use super::recipe::Learner;
@@ -10,7 +12,6 @@ use super::record::{StudentRun, TeacherRun};
 use super::setting::Setting;
 use super::student::learn;
 use super::student_setup::StudentSetup;
-use super::{Finished, Progress, TrainError, memory};
 use crate::engine::{Engine, Source};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};

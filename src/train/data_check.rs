@@ -1,7 +1,7 @@
 //! Whether data are fit to train on, and what is legal about them and yet probably not meant.
 
+use super::error::{Progress, TrainError};
 use super::setting::{Data, TrainSize};
-use super::{Progress, TrainError};
 use crate::data::{DataError, Dataset, ScalingRule, Source};
 use std::collections::HashSet;
 

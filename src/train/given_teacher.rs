@@ -1,6 +1,6 @@
 //! A teacher that was trained elsewhere, and what seems odd about it.
 
-use super::TrainError;
+use super::error::TrainError;
 use super::setting::{Data, SettingError};
 use crate::data::{Agreement, Dataset, PerRow};
 use crate::engine::top;

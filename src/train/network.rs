@@ -1,6 +1,6 @@
 //! A learner's network: new, or trained on labels alone.
 
-use super::TrainError;
+use super::error::TrainError;
 use super::fit::Fit;
 use super::memory::CAPACITY;
 use super::recipe::Learner;

@@ -1,11 +1,12 @@
 //! One seed's data and teacher: the same for every method, so that methods are paired.
 
+use super::error::{Progress, TrainError};
 use super::given_teacher::GivenTeacher;
 use super::network::trained;
 use super::record::TeacherRun;
 use super::samples::{self, HostSamples, Samples};
 use super::setting::{Data, Setting, SettingError, TrainSize};
-use super::{Progress, TrainError, inspect, metrics};
+use super::{inspect, metrics};
 use crate::data::{Dataset, PerRow, Scaling, Split, corrupt_labels, sensor_shift};
 use crate::engine::{Engine, Source};
 use crate::feature::{self, Centred};

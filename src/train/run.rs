@@ -1,7 +1,9 @@
 //! One run: a teacher, a student, and the network that comes out.
 
 use super::data_check;
+use super::error::{Finished, Progress, TrainError};
 use super::given_teacher::GivenTeacher;
+use super::memory;
 use super::model::{About, Columns, FORMAT, FORMULA, Model, Predictions};
 use super::prepare::teach;
 use super::record::{Curve, Selected};
@@ -10,7 +12,6 @@ use super::samples::{self, Samples};
 use super::setting::{Setting, SettingError};
 use super::student::learn;
 use super::student_setup::StudentSetup;
-use super::{Finished, Progress, TrainError, memory};
 use crate::data::Dataset;
 use crate::engine::{Engine, Source};
 

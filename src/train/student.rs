@@ -1,5 +1,6 @@
 //! One student: training under a method, and what is kept of the run.
 
+use super::error::{Progress, TrainError};
 use super::feature_probe::FeatureProbe;
 use super::fit::Fit;
 use super::network::{network, trained};
@@ -9,7 +10,6 @@ use super::record::StudentRun;
 use super::samples::{HostSamples, Samples, accuracies, is_finite};
 use super::selector::{self, Selector};
 use super::student_setup::StudentSetup;
-use super::{Progress, TrainError};
 use crate::engine::{Engine, Source};
 use crate::nn::Mlp;
 use crate::random::{Philox, stream};

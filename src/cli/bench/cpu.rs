@@ -2,7 +2,7 @@
 
 use super::cases::Case;
 use super::logits::Logits;
-use super::{Timing, median};
+use super::timing::{Timing, median};
 use crate::batch::{Batch, Element};
 use crate::cli::failure::{Failure, failed};
 use crate::cpu::{Isa, Options, Parallelism, Plan, copy_past_caches};

@@ -1,8 +1,9 @@
 //! The CUDA engine: the GPU's own times of graphs of calls, in turns with copies within its memory.
 
-use super::cases::{Case, Shape};
+use super::cases::Case;
 use super::logits::Logits;
-use super::{Timing, median};
+use super::shape::Shape;
+use super::timing::{Timing, median};
 use crate::batch::Element;
 use crate::cli::failure::failed;
 use crate::cuda::cudarc::driver::sys::{

@@ -1,6 +1,6 @@
 //! Logits and labels to measure with, the same every time.
 
-use super::cases::Shape;
+use super::shape::Shape;
 use crate::batch::Element;
 
 /// Student and teacher of as many rows, and labels that the teacher seldom predicts.

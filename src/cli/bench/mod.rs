@@ -6,8 +6,10 @@ mod cpu;
 mod cuda;
 mod logits;
 mod report;
+mod shape;
 mod step;
 mod table;
+mod timing;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
@@ -19,7 +21,7 @@ use crate::cpu::Isa;
 #[cfg(feature = "cuda")]
 use crate::cuda::Regime;
 use crate::spec::{self, LossSpec, Preset};
-use cases::{Case, FORMATS, Shapes, Stats, one_of};
+use cases::{Case, FORMATS, Stats, one_of};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Report;
@@ -27,7 +29,8 @@ use report::{Measured, Results};
 use serde::Serialize;
 use std::fmt::Display;
 use step::{Network, Steps};
-use table::TABLE;
+use table::{Shapes, TABLE};
+use timing::Timing;
 
 /// Measure the speed of the kernels, compared with a copy of the same bytes.
 #[derive(clap::Args)]
@@ -62,7 +65,7 @@ pub(super) struct Arguments {
     engine: EngineName,
     /// Measure this shape, rows x classes, or a list of shapes: cpu, latency, bandwidth, vision or
     /// language. Repeatable; the engine's usual shapes unless given.
-    #[arg(long = "shape", value_name = "BxV", value_delimiter = ',', value_parser = cases::shapes)]
+    #[arg(long = "shape", value_name = "BxV", value_delimiter = ',', value_parser = table::shapes)]
     shapes: Vec<Shapes>,
     /// Store student, teacher and gradient in this type; f32 and bf16 unless given.
     #[arg(long = "dtype", value_name = "TYPE", value_delimiter = ',',
@@ -155,14 +158,6 @@ enum Engine {
     Cuda(Box<cuda::Cuda>),
     #[cfg(feature = "wgpu")]
     Wgpu(Box<wgpu::Wgpu>),
-}
-
-/// One case's seconds per call, and bytes per second of the copy beside it.
-struct Timing {
-    call: f64,
-    copy: f64,
-    /// Which of the engine's kernels, where it has a choice.
-    regime: Option<&'static str>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -375,10 +370,4 @@ fn cases(arguments: &Arguments, engine: EngineName) -> Result<Vec<Case>, Failure
 fn progress(cases: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
     ProgressBar::new(cases as u64).with_style(style.expect("a constant"))
-}
-
-/// The middle one.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

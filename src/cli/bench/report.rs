@@ -1,7 +1,7 @@
 //! The results, for people and for programs.
 
-use super::Timing;
 use super::cases::Case;
+use super::timing::Timing;
 use crate::cli::layout;
 use serde::Serialize;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A training step of the harness: gather a batch, forward, row program, backward, update.
 
-use super::median;
 use super::report::time;
+use super::timing::median;
 use crate::auto::{self, Choice, Job};
 use crate::cli::layout;
 use crate::cpu::Isa;

@@ -1,6 +1,6 @@
 //! `benches/cases.json`, which the criterion benches and `benches/peers` read too.
 
-use super::cases::Shape;
+use super::shape::Shape;
 use super::step::Network;
 use crate::auto::EngineName;
 use serde::Deserialize;
@@ -30,6 +30,17 @@ impl Table {
         let lists = &self.usual[if on_gpu { "gpu" } else { "cpu" }];
         let shapes = lists.iter().flat_map(|name| &self.shapes[name]);
         shapes.copied().collect()
+    }
+}
+
+/// Shapes that are asked for by one name.
+pub(super) type Shapes = Vec<Shape>;
+
+/// Reads a shape, or the name of a list of the table.
+pub(super) fn shapes(given: &str) -> Result<Shapes, String> {
+    match TABLE.shapes.get(given) {
+        Some(shapes) => Ok(shapes.clone()),
+        None => Ok(vec![given.parse()?]),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The WGSL engine: recorded calls by the GPU's own clock where it has one, in turns with copies
 //! between buffers.
 
-use super::cases::{Case, Shape};
+use super::cases::Case;
 use super::logits::Logits;
-use super::{Timing, median};
+use super::shape::Shape;
+use super::timing::{Timing, median};
 use crate::batch::Element;
 use crate::cli::failure::failed;
 use crate::spec::{Format, RowStats, StatsLevel};

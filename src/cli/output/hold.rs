@@ -1,7 +1,7 @@
 //! Who may write to a place: one run at a time.
 
 use super::super::failure::failed;
-use super::{CHECK_DISK, name, parent};
+use super::located::{name, parent};
 use miette::{Report, WrapErr};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{process, thread};
 
+/// What to do about a place that cannot be written to.
+pub(super) const CHECK_DISK: &str = "check permissions and free space";
 /// How the hidden directories end that runs write to first.
 const SUFFIX: &str = ".fused-kd";
 const LOCK: &str = "lock";

@@ -3,19 +3,18 @@
 
 mod hold;
 mod inputs;
+mod located;
 mod manifest;
 mod place;
 
 use super::failure::failed;
 use super::provenance::Started;
-use hold::Hold;
+use hold::{CHECK_DISK, Hold};
+use located::{located, parent};
 use manifest::Manifest;
 use miette::{Report, WrapErr};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
-
-const CHECK_DISK: &str = "check permissions and free space";
+use std::{fs, io};
 
 /// A directory for one run's results.
 pub(super) struct OutputDirectory {
@@ -99,35 +98,6 @@ impl OutputDirectory {
             }
         })
     }
-}
-
-/// The path with a name of its own at its end, behind links.
-fn located(path: &Path) -> Result<PathBuf, Report> {
-    let Ok(at) = path.canonicalize() else {
-        let name = path.file_name();
-        let parent = parent(path);
-        return match (name, parent.canonicalize()) {
-            (Some(name), Ok(parent)) if parent.is_dir() => Ok(parent.join(name)),
-            _ => Err(failed(
-                format_args!(
-                    "`{}` is not a directory: no place for `{}`",
-                    parent.display(),
-                    path.display()
-                ),
-                "create it first, or choose another place",
-            )),
-        };
-    };
-    let is_here = env::current_dir()
-        .and_then(|here| here.canonicalize())
-        .is_ok_and(|here| here.starts_with(&at));
-    if is_here || at.file_name().is_none() {
-        return Err(failed(
-            format_args!("`{}` is the directory that you are in", path.display()),
-            "choose a new directory in it, such as `results`",
-        ));
-    }
-    Ok(at)
 }
 
 /// Whether there are results to replace; refuses what must not be replaced.
@@ -234,19 +204,6 @@ impl OutputFile {
     pub(super) fn is(&self, path: &Path) -> bool {
         located(path).is_ok_and(|at| at == self.at)
     }
-}
-
-/// The directory that a path is in.
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// The name of a path that [`located`] gave.
-fn name(at: &Path) -> &OsStr {
-    at.file_name().unwrap_or_default()
 }
 
 #[cfg(test)]

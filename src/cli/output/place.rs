@@ -1,6 +1,6 @@
 //! Moves results to their place in one step, after they are on the disk.
 
-use super::parent;
+use super::located::parent;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! What can be wrong with an array.
 
-use super::ArrayPath;
 use std::fmt::Display;
 use std::io;
 
@@ -39,7 +38,8 @@ impl Problem {
         Self::new(problem, DAMAGED)
     }
 
-    pub(super) fn at(self, path: &ArrayPath) -> ArrayError {
+    /// The error of the array at `path`, as it was given.
+    pub(super) fn at(self, path: impl Display) -> ArrayError {
         let Self { problem, remedy } = self;
         ArrayError {
             path: path.to_string(),

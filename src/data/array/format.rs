@@ -1,8 +1,9 @@
 //! What kind of file it is, by its first bytes: a name may say anything.
 
 use super::error::Problem;
+use super::found::Found;
 use super::shape::Available;
-use super::{Found, npy, npz, safetensors};
+use super::{npy, npz, safetensors};
 use crate::data::bounded::{Bounded, GZIP_MAGIC, unpacked_limit};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::{self, File};

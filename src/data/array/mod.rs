@@ -6,6 +6,7 @@
 mod dtype;
 mod error;
 mod format;
+mod found;
 pub(crate) mod npy;
 mod npz;
 mod order;
@@ -15,7 +16,6 @@ mod shape;
 mod source;
 #[cfg(test)]
 mod tests;
-mod text;
 mod value;
 mod zip;
 
@@ -23,29 +23,17 @@ pub(crate) use dtype::Kind;
 pub(crate) use error::ArrayError;
 pub(crate) use path::ArrayPath;
 pub(crate) use shape::Shape;
-pub(crate) use text::excerpt;
 pub(crate) use value::Value;
 
-use dtype::DType;
 use error::Problem;
+use found::Found;
 use half::{bf16, f16};
-use source::Source;
 use std::fmt::Display;
-use std::io;
 
 /// An array whose header fits its file; its values have not been read yet.
 pub(crate) struct Array {
     path: ArrayPath,
     found: Found,
-}
-
-/// What a format's reader finds.
-struct Found {
-    dtype: DType,
-    /// Whether the first index runs fastest.
-    fortran_order: bool,
-    shape: Vec<usize>,
-    values: Source,
 }
 
 impl ArrayPath {
@@ -181,20 +169,5 @@ impl Array {
         };
         let values = self.read::<f64>()?;
         values.into_iter().enumerate().map(single).collect()
-    }
-}
-
-impl Found {
-    fn read<T: Value>(mut self) -> io::Result<Vec<T>> {
-        debug_assert_eq!(T::SIZE, self.dtype.size);
-        let length = shape::product(&self.shape).unwrap_or(usize::MAX);
-        let is_stored = self.values.is_stored;
-        let big_endian = self.dtype.big_endian;
-        let values = value::read(&mut self.values, length, big_endian, is_stored)?;
-        self.values.expect_end()?;
-        match self.fortran_order {
-            true => Ok(order::last_index_fastest(&values, &self.shape)),
-            false => Ok(values),
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! An array of an npz file, which is a zip archive of npy files.
 
 use super::error::Problem;
+use super::found::Found;
+use super::npy;
 use super::zip::Archive;
-use super::{Found, npy, text};
+use crate::data::text;
 use std::fs::File;
 
 pub(super) fn open(file: File, length: u64, key: Option<&str>) -> Result<Found, Problem> {

@@ -1,7 +1,6 @@
 //! Where an array is.
 
-use super::ArrayError;
-use super::error::Problem;
+use super::error::{ArrayError, Problem};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -2,11 +2,11 @@
 
 use super::dtype::{DType, Kind};
 use super::error::Problem;
+use super::found::Found;
 use super::npz::choose;
 use super::shape::{self, Available};
 use super::source::{Source, read_exactly};
-use super::{Found, text};
-use crate::data::tensors;
+use crate::data::{tensors, text};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use std::fs::File;

@@ -2,8 +2,9 @@
 
 use super::number::is_number;
 use super::options::{CsvOptions, Header, LabelColumn};
-use crate::data::Layout;
+use super::text::excerpt;
 use crate::data::labels::is_missing;
+use crate::data::layout::Layout;
 use csv::ByteRecord;
 use std::collections::{HashMap, HashSet};
 
@@ -184,7 +185,7 @@ fn has(heading: &[String]) -> String {
     let shown: Vec<String> = heading
         .iter()
         .take(SHOWN)
-        .map(|name| format!("`{}`", super::excerpt(name.as_bytes())))
+        .map(|name| format!("`{}`", excerpt(name.as_bytes())))
         .collect();
     let more = if heading.len() > SHOWN { ", …" } else { "" };
     format!("the heading says {}{more}", shown.join(", "))

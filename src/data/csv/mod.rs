@@ -8,9 +8,12 @@ mod text;
 use self::columns::Columns;
 use self::number::Numbers;
 use self::options::{CsvOptions, Missing, Separator};
-use self::text::Text;
+use self::text::{Text, excerpt};
+use super::bounded;
+use super::dataset::Dataset;
+use super::error::DataError;
 use super::labels::Labels;
-use super::{DataError, Dataset, Layout, bounded};
+use super::layout::Layout;
 use ::csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator, Trim};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -372,15 +375,4 @@ impl Place<'_> {
             problem,
         }
     }
-}
-
-/// A cell as an error may show it: a hostile one could be of any length.
-fn excerpt(cell: &[u8]) -> String {
-    const LONGEST: usize = 40;
-    let shown = &cell[..cell.len().min(LONGEST)];
-    let mut text = String::from_utf8_lossy(shown).escape_debug().to_string();
-    if cell.len() > LONGEST {
-        text.push('…');
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! The bytes of a table as lines that end in a newline, and what stands between their cells.
 
 use super::options::Separator;
-use crate::data::DataError;
+use crate::data::error::DataError;
 use std::io::{self, Chain, Cursor, Read};
 use std::path::Path;
 
@@ -168,4 +168,15 @@ fn count(line: &[u8], separator: Separator) -> usize {
         last = byte;
     }
     count
+}
+
+/// A cell as an error may show it: a hostile one could be of any length.
+pub(super) fn excerpt(cell: &[u8]) -> String {
+    const LONGEST: usize = 40;
+    let shown = &cell[..cell.len().min(LONGEST)];
+    let mut text = String::from_utf8_lossy(shown).escape_debug().to_string();
+    if cell.len() > LONGEST {
+        text.push('…');
+    }
+    text
 }

@@ -1,5 +1,6 @@
 //! Accuracy against the share of rows that the teacher supervises, one line per score.
 
+use super::part::part;
 use crate::report::scale::{Scale, extent};
 use crate::report::svg::{Point, Svg};
 use crate::report::table::{accuracy, difference, leaves_out_zero};
@@ -34,7 +35,7 @@ pub(super) fn section(points: &[BudgetPoint]) -> Markup {
             }
         }
     };
-    super::section(
+    part(
         "How many rows need a teacher?",
         "Each line ranks the training rows by one score. The teacher supervises the share with the \
          highest ranks; the other rows have only their labels. The grey line ranks at random, ± one \

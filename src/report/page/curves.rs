@@ -1,5 +1,6 @@
 //! Learning curves as small multiples: one panel per method, with kd behind each.
 
+use super::part::part;
 use crate::report::scale::{Scale, extent};
 use crate::report::svg::{Point, Svg};
 use crate::train::{Curve, MethodResult, Spread};
@@ -60,7 +61,7 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
             (panels(methods, &LOSS))
         }
     };
-    super::section(
+    part(
         "Learning curves",
         "Blue: mean over seeds ± one standard deviation, at the learning rate that the method chose. \
          Grey: kd. The number is the value after the last epoch. All panels have the same scale, which \

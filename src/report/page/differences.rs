@@ -1,6 +1,6 @@
 //! Each method's difference to kd and to ce, with its interval.
 
-use super::minus;
+use super::part::{minus, part};
 use crate::report::scale::{Scale, extent};
 use crate::report::svg::Svg;
 use crate::report::table::{difference, leaves_out_zero};
@@ -41,7 +41,7 @@ pub(super) fn section(methods: &[MethodResult]) -> Markup {
             }
         }
     };
-    super::section(
+    part(
         "Gain in test accuracy, paired by seed",
         &reading(&plots[0].1),
         &["differences.csv", "results.json"],

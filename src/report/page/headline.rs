@@ -1,6 +1,6 @@
 //! What was compared on what, and how reliable the teacher is.
 
-use crate::report::Provenance;
+use crate::report::provenance::Provenance;
 use crate::report::table::{ceiling, known, seeds, student, teacher};
 use crate::train::{Comparison, Method, Setting};
 use maud::{Markup, html};

@@ -5,14 +5,15 @@ mod budget;
 mod curves;
 mod differences;
 mod headline;
+mod part;
 mod reliability;
 mod samples;
 mod similarity;
 mod table;
 
-use crate::report::Provenance;
+use crate::report::provenance::Provenance;
 use crate::train::Comparison;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, PreEscaped, html};
 
 /// What the page asks a browser for is nothing; this makes the browser hold it to that.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
@@ -51,27 +52,4 @@ pub fn html(comparison: &Comparison, provenance: &Provenance) -> String {
         }
     };
     page.into_string()
-}
-
-/// A part of the page: what it is, how it is read, where its numbers are.
-fn section(title: &str, reading: &str, files: &[&str], content: Markup) -> Markup {
-    html! {
-        section {
-            h2 { (title) }
-            p.reading { (reading) }
-            (content)
-            p.files {
-                "Numbers: "
-                @for (i, file) in files.iter().enumerate() {
-                    @if i > 0 { ", " }
-                    code { (file) }
-                }
-            }
-        }
-    }
-}
-
-/// The true minus sign, for numbers that are read and not parsed.
-fn minus(number: &str) -> String {
-    number.replace('-', "−")
 }

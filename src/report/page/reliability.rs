@@ -1,5 +1,6 @@
 //! The teachers' reliability diagram, and how many rows are behind each bin.
 
+use super::part::part;
 use crate::report::scale::{Scale, extent};
 use crate::report::svg::{Point, Svg};
 use crate::train::{Comparison, ReliabilityBin};
@@ -44,7 +45,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
         }
     };
-    super::section(
+    part(
         "Calibration of the teacher",
         "Test rows of all seeds, in 15 bins of the teacher’s confidence. On the dashed line its \
          accuracy equals its confidence; below the line it is overconfident, above underconfident. \

@@ -1,5 +1,6 @@
 //! Rows that the teacher gets wrong: the picture, and what each revision makes of the target.
 
+use super::part::part;
 use crate::report::svg::Svg;
 use crate::train::{Picture, RevisedSample};
 use maud::{Markup, html};
@@ -42,7 +43,7 @@ pub(super) fn section(samples: &[RevisedSample]) -> Markup {
             true => " Only the most probable classes are drawn.",
             false => "",
         };
-    super::section(
+    part(
         "How each revision changes the target",
         &reading,
         &["samples.csv", "samples.json"],

@@ -1,5 +1,6 @@
 //! How alike the halves of the student's features are to the teacher's, as a table.
 
+use super::part::part;
 use crate::report::table::{SIMILARITY_COLUMNS, similarity_rows};
 use crate::train::Comparison;
 use maud::{Markup, html};
@@ -25,7 +26,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
         }
     };
-    super::section(
+    part(
         "What do the halves learn?",
         "Values before → after training. CKA: linear centred kernel alignment, on the test rows, between \
          a half of the student's last hidden layer and the teacher's last hidden layer (for mutual \

@@ -1,6 +1,6 @@
 //! The table, as on the terminal but for the seconds.
 
-use super::minus;
+use super::part::{minus, part};
 use crate::report::table::{COLUMNS, leaves_out_zero, rows};
 use crate::train::{Comparison, MethodResult};
 use maud::{Markup, html};
@@ -26,7 +26,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
         }
     };
-    super::section(
+    part(
         "Results",
         "Test accuracy: after the last epoch, mean ± standard deviation over seeds. Gain over kd: in \
          points, paired by seed; bold where the 95 % confidence interval excludes 0. Best epoch: test \

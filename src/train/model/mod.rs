@@ -9,7 +9,7 @@ mod protobuf;
 pub use file::ModelError;
 pub use predictions::Predictions;
 
-use super::TrainError;
+use super::error::TrainError;
 use super::prepare::{NO_SHIFT, host_samples};
 use super::samples::{self, Samples};
 use super::setting::{LARGEST_BATCH, LARGEST_LAYER, MOST_LAYERS, MOST_PARAMETERS, parameter_count};

@@ -3,7 +3,7 @@
 use super::super::inputs::Inputs;
 use super::super::logits::Logits;
 use super::super::records::Records;
-use super::percent;
+use super::numbers::percent;
 use crate::reference::{self, Batch};
 use crate::spec::{LossSpec, LossSpecBuilder, Reduction, RowFlags, Temperature};
 use half::f16;

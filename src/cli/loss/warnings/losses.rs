@@ -1,7 +1,7 @@
 //! Losses that are NaN or infinite.
 
 use super::super::records::{Outcome, Records};
-use super::counted;
+use super::numbers::counted;
 use super::scan::{NAMED, Scan, Spoilt};
 use crate::spec::{LossSpec, RowFlags};
 

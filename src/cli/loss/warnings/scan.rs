@@ -1,7 +1,7 @@
 //! Logits that look like something else: masks, probabilities, no numbers.
 
 use super::super::logits::Logits;
-use super::counted;
+use super::numbers::counted;
 use std::fmt::Display;
 
 /// −1e4, the usual mask of half precision, is −9984 after bf16.

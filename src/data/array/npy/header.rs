@@ -4,9 +4,11 @@
 //! The reader takes nothing on trust: it accepts the dictionary of a plain array and nothing else, in
 //! one pass.
 
-use super::MAGIC;
-use crate::data::array::text::excerpt;
+use crate::data::text::excerpt;
 use std::io::{self, Read};
+
+/// What every npy file begins with.
+pub(in crate::data::array) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// What a header may be long: as much as version 1 of the format can say.
 const MAX_LENGTH: u32 = 65_535;

@@ -3,18 +3,17 @@
 mod header;
 mod write;
 
+pub(super) use header::MAGIC;
 pub(crate) use write::{write, write_as};
 
 use super::dtype::DType;
 use super::error::Problem;
+use super::found::Found;
 use super::shape::{self, Available};
 use super::source::Source;
-use super::{Found, text};
+use crate::data::text;
 use header::{Header, HeaderError};
 use std::io::Read;
-
-/// What every npy file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 const SAVE: &str = "save one array of plain numbers with numpy.save";
 

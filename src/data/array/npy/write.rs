@@ -1,7 +1,8 @@
 //! Writes npy files.
 
 use super::header;
-use crate::data::array::{Shape, Value};
+use crate::data::array::shape::Shape;
+use crate::data::array::value::Value;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

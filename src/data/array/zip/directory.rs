@@ -3,10 +3,13 @@
 use super::fields::Fields;
 use crate::data::array::error::Problem;
 use crate::data::array::source::read_exactly;
-use crate::data::array::text;
+use crate::data::text;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+
+/// What to do about an archive that is of no use.
+pub(super) const SAVE: &str = "save arrays with numpy.savez";
 
 /// The record that ends an archive has these bytes, and a comment.
 const END_LENGTH: u64 = 22;
@@ -64,7 +67,7 @@ impl Directory {
         if length > LARGEST_DIRECTORY {
             return Err(Problem::new(
                 format_args!("its directory has {length} bytes, more than {LARGEST_DIRECTORY}"),
-                super::SAVE,
+                SAVE,
             ));
         }
         file.seek(SeekFrom::Start(start))?;
@@ -91,7 +94,7 @@ fn check_distinct(entries: &[Entry]) -> Result<(), Problem> {
         None => Ok(()),
         Some(Entry { name, .. }) => Err(Problem::new(
             format_args!("it has {} twice", text::name(name)),
-            super::SAVE,
+            SAVE,
         )),
     }
 }
@@ -175,7 +178,7 @@ fn check_one_disk(disk: u32, directory_disk: u32, all_here: bool) -> Result<(), 
         (0, 0, true) => Ok(()),
         _ => Err(Problem::new(
             "it is one part of several of an archive",
-            super::SAVE,
+            SAVE,
         )),
     }
 }

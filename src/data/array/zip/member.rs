@@ -1,12 +1,12 @@
 //! The bytes of one member.
 
-use super::Entry;
+use super::directory::{Entry, SAVE};
 use super::fields::Fields;
 use crate::data::array::error::Problem;
 use crate::data::array::shape::Available;
 use crate::data::array::source::{invalid, read_exactly};
-use crate::data::array::text;
 use crate::data::bounded::unpacked_limit;
+use crate::data::text;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use std::fs::File;
@@ -56,7 +56,7 @@ fn check_readable(entry: &Entry) -> Result<(), Problem> {
     let Entry {
         packed, unpacked, ..
     } = *entry;
-    let refused = |problem: String| Err(Problem::new(problem, super::SAVE));
+    let refused = |problem: String| Err(Problem::new(problem, SAVE));
     if entry.flags & ENCRYPTED != 0 {
         return refused(format!("{name} is encrypted"));
     }

@@ -10,12 +10,10 @@ mod fields;
 mod member;
 
 use super::error::Problem;
-use super::text;
-use directory::{Directory, Entry};
+use crate::data::text;
+use directory::Directory;
 use member::Member;
 use std::fs::File;
-
-const SAVE: &str = "save arrays with numpy.savez";
 
 /// An archive whose directory has been read.
 pub(super) struct Archive {
