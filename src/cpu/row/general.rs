@@ -7,7 +7,7 @@ use super::masks::{MaskCounts, Masks};
 use super::revise::{Revised, Softmaxes};
 use super::rules::Rules;
 use super::standardise::Standardised;
-use super::sums::{AnyUnitExp, Exponentials, SumTerms, Sums};
+use super::sums::{ANY, Exponentials, SumTerms, Sums, UnitExp};
 use super::target::Target;
 use crate::cpu::math::PAD_LOGIT;
 use crate::cpu::simd::{Mask, Task, Vector, map};
@@ -50,7 +50,7 @@ impl<L: Layout, G: Sink<L::V, L::R>> Task for Row<'_, L, G> {
         let full = self.level == StatsLevel::Full;
         let mut terms = SumTerms {
             exponentials: Exponentials::<L::V>::new::<L>(shift, k),
-            unit: AnyUnitExp::by(spec),
+            unit: UnitExp::by(spec),
             full,
             hook: (),
         };
@@ -119,7 +119,7 @@ fn count_masks<L: Layout>(layout: &L, extremes: &Extremes<L::R, L::Class>) -> Ma
 }
 
 /// The sums of a row with masks.
-struct MaskedSums<'a, L: Layout>(SumTerms<L::V, AnyUnitExp, ()>, &'a L);
+struct MaskedSums<'a, L: Layout>(SumTerms<L::V, (), ANY>, &'a L);
 
 impl<L: Layout> Task for MaskedSums<'_, L> {
     type Output = Sums<L::R>;

@@ -91,14 +91,14 @@ impl<V: Vector> Terms<V, 6> for Count {
 /// Which classes are masked after revision.
 pub(crate) struct Masks<R: Vector> {
     /// Whether the label's class is unmasked in the student and in the target.
-    s_y: R::Mask,
-    p_y: R::Mask,
+    pub(crate) s_y: R::Mask,
+    pub(crate) p_y: R::Mask,
     /// Whether any other class is.
     pub(crate) s_others: R::Mask,
     pub(crate) p_others: R::Mask,
     /// Whether there are other classes that only one of the two masks.
-    student_only: R::Mask,
-    target_only: R::Mask,
+    pub(crate) student_only: R::Mask,
+    pub(crate) target_only: R::Mask,
 }
 
 impl<R: Vector> Masks<R> {

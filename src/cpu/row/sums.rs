@@ -21,82 +21,54 @@ pub(crate) struct Sums<R> {
     pub(crate) contrast: R,
 }
 
-/// How `exp(d)` comes from `exp(d/τ)`: known to the compiler, or asked at every class.
-pub(crate) trait UnitExp: Copy {
-    /// Whether `exp(d)` is no power of `exp(d/τ)`, and is worth keeping.
-    fn is_recomputed(self) -> bool;
-    /// `exp(d)` from `e = exp(d/τ)` or from `d`.
-    fn of<V: Vector>(self, e: V, d: V) -> V;
-}
-
-/// `exp(d/τ)` squared so many times: at τ = 1, 2 and 4.
+/// How `exp(d)` comes from `exp(d/τ)`: squared `N` times at τ = 1, 2 and 4, or computed anew; the compiler
+/// knows which, or for `N` = [`ANY`] it is asked at every class.
 #[derive(Clone, Copy)]
-pub(crate) struct BySquaring<const TIMES: usize>;
-
-impl<const TIMES: usize> UnitExp for BySquaring<TIMES> {
-    #[inline(always)]
-    fn is_recomputed(self) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    fn of<V: Vector>(self, mut e: V, _: V) -> V {
-        for _ in 0..TIMES {
-            e = e * e;
-        }
-        e
-    }
+pub(crate) struct UnitExp<const N: usize> {
+    squarings: usize,
 }
 
-/// An exponential of its own.
-#[derive(Clone, Copy)]
-pub(crate) struct Recompute;
+/// In place of a number of squarings: `exp(d)` is computed anew, and is worth keeping.
+pub(crate) const ANEW: usize = 3;
 
-impl UnitExp for Recompute {
-    #[inline(always)]
-    fn is_recomputed(self) -> bool {
-        true
-    }
+/// In place of a number of squarings: known when the loss is.
+pub(crate) const ANY: usize = 4;
 
-    #[inline(always)]
-    fn of<V: Vector>(self, _: V, d: V) -> V {
-        exp(d)
-    }
-}
-
-/// One of them, known when the loss is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnyUnitExp {
-    Squared0,
-    Squared1,
-    Squared2,
-    Recomputed,
-}
-
-impl AnyUnitExp {
+impl UnitExp<ANY> {
     pub(crate) fn by(spec: &LossSpec) -> Self {
-        match spec.temperature() {
-            Temperature::Fixed(1.0) => Self::Squared0,
-            Temperature::Fixed(2.0) => Self::Squared1,
-            Temperature::Fixed(4.0) => Self::Squared2,
-            _ => Self::Recomputed,
-        }
+        let squarings = match spec.temperature() {
+            Temperature::Fixed(1.0) => 0,
+            Temperature::Fixed(2.0) => 1,
+            Temperature::Fixed(4.0) => 2,
+            _ => ANEW,
+        };
+        Self { squarings }
     }
 }
 
-impl UnitExp for AnyUnitExp {
+impl<const N: usize> UnitExp<N> {
+    /// How many, or [`ANEW`].
     #[inline(always)]
-    fn is_recomputed(self) -> bool {
-        self == Self::Recomputed
+    pub(crate) fn squarings(self) -> usize {
+        if N == ANY { self.squarings } else { N }
     }
 
+    /// The same, known to the compiler.
     #[inline(always)]
-    fn of<V: Vector>(self, e: V, d: V) -> V {
-        match self {
-            Self::Squared0 => BySquaring::<0>.of(e, d),
-            Self::Squared1 => BySquaring::<1>.of(e, d),
-            Self::Squared2 => BySquaring::<2>.of(e, d),
-            Self::Recomputed => Recompute.of(e, d),
+    pub(crate) fn known<const M: usize>(self) -> UnitExp<M> {
+        UnitExp {
+            squarings: self.squarings,
+        }
+    }
+
+    /// `exp(d)` from `e = exp(d/τ)`, or from `d`.
+    #[inline(always)]
+    pub(crate) fn of<V: Vector>(self, e: V, d: V) -> V {
+        match self.squarings() {
+            0 => e,
+            1 => e * e,
+            2 => (e * e) * (e * e),
+            _ => exp(d),
         }
     }
 }
@@ -197,15 +169,15 @@ impl<V> SweepHook<V> for () {
 }
 
 /// The terms of [`Sums`].
-pub(crate) struct SumTerms<V, U, H> {
+pub(crate) struct SumTerms<V, H, const N: usize> {
     pub(crate) exponentials: Exponentials<V>,
-    pub(crate) unit: U,
+    pub(crate) unit: UnitExp<N>,
     /// Whether the record is full.
     pub(crate) full: bool,
     pub(crate) hook: H,
 }
 
-impl<V: Vector, U: UnitExp, H: SweepHook<V>> SumTerms<V, U, H> {
+impl<V: Vector, H: SweepHook<V>, const N: usize> SumTerms<V, H, N> {
     /// Sums over a row, or over rows side by side.
     #[inline(always)]
     pub(crate) fn over<const MASKED: bool, L: Layout<V = V>>(&mut self, layout: &L) -> Sums<L::R> {
@@ -248,7 +220,7 @@ impl<R: Copy> Sums<R> {
     }
 }
 
-impl<V: Vector, U: UnitExp, H: SweepHook<V>> Terms<V, 8> for SumTerms<V, U, H> {
+impl<V: Vector, H: SweepHook<V>, const N: usize> Terms<V, 8> for SumTerms<V, H, N> {
     const ABSENT: f32 = PAD_LOGIT;
 
     #[inline(always)]

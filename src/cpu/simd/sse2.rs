@@ -340,7 +340,7 @@ mod tests {
             let n = if n.is_nan() { 0.0 } else { n };
             n.clamp(-4e6, 127.0).round()
         }));
-        let (mantissa, exponent) = positive.split();
+        let (mantissa, exponent) = positive.frexp();
         let mut words = [0; LANES];
         for (word, x) in words.iter_mut().zip(a) {
             *word = (x.to_bits() >> 16) as u16 ^ x.to_bits() as u16;

@@ -45,26 +45,6 @@ impl Formats for AnyFormat {
     }
 }
 
-/// Calls a vector's function of the format that a pointer has.
-macro_rules! by_format {
-    ($format:expr, $start:expr, $at:expr, |$values:ident| [$f32:expr, $f16:expr, $bf16:expr]) => {
-        match $format {
-            Format::F32 => {
-                let $values = $start.cast::<f32>().add($at);
-                $f32
-            }
-            Format::F16 => {
-                let $values = $start.cast::<f16>().add($at);
-                $f16
-            }
-            Format::Bf16 => {
-                let $values = $start.cast::<bf16>().add($at);
-                $bf16
-            }
-        }
-    };
-}
-
 impl Format {
     /// # Safety
     /// The value at `at` from `start` on is of this format and can be read.
@@ -80,11 +60,11 @@ impl Format {
     pub(super) unsafe fn load<V: Vector>(self, start: *const u8, at: usize) -> V {
         // SAFETY: the caller's promise.
         unsafe {
-            by_format!(self, start, at, |from| [
-                V::load(from),
-                V::load_f16(from),
-                V::load_bf16(from)
-            ])
+            match self {
+                Self::F32 => V::load(start.cast::<f32>().add(at)),
+                Self::F16 => V::load_f16(start.cast::<f16>().add(at)),
+                Self::Bf16 => V::load_bf16(start.cast::<bf16>().add(at)),
+            }
         }
     }
 
@@ -102,25 +82,11 @@ impl Format {
     ) -> V {
         // SAFETY: the caller's promise.
         unsafe {
-            by_format!(self, start, at, |from| [
-                V::load_first(from, n, rest),
-                V::load_first_f16(from, n, rest),
-                V::load_first_bf16(from, n, rest)
-            ])
-        }
-    }
-
-    /// # Safety
-    /// `V::LANES` values of this format from the one at `at` on can be written.
-    #[inline(always)]
-    pub(super) unsafe fn store<V: Vector>(self, values: V, start: *mut u8, at: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            by_format!(self, start, at, |to| [
-                values.store(to),
-                values.store_f16(to),
-                values.store_bf16(to)
-            ])
+            match self {
+                Self::F32 => V::load_first(start.cast::<f32>().add(at), n, rest),
+                Self::F16 => V::load_first_f16(start.cast::<f16>().add(at), n, rest),
+                Self::Bf16 => V::load_first_bf16(start.cast::<bf16>().add(at), n, rest),
+            }
         }
     }
 
@@ -138,11 +104,25 @@ impl Format {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            by_format!(self, start, at, |to| [
-                values.store_first(to, n),
-                values.store_first_f16(to, n),
-                values.store_first_bf16(to, n)
-            ])
+            match self {
+                Self::F32 => values.store_first(start.cast::<f32>().add(at), n),
+                Self::F16 => values.store_first_f16(start.cast::<f16>().add(at), n),
+                Self::Bf16 => values.store_first_bf16(start.cast::<bf16>().add(at), n),
+            }
+        }
+    }
+
+    /// # Safety
+    /// `V::LANES` values of this format from the one at `at` on can be written.
+    #[inline(always)]
+    pub(super) unsafe fn store<V: Vector>(self, values: V, start: *mut u8, at: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::F32 => values.store(start.cast::<f32>().add(at)),
+                Self::F16 => values.store_f16(start.cast::<f16>().add(at)),
+                Self::Bf16 => values.store_bf16(start.cast::<bf16>().add(at)),
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::pending::InFlight;
 use super::rows::Rows;
 use super::scratch::Scratch;
+use crate::cpu::row::sums::UnitExp;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Rows that are swept together, and what their sweep works with.
-pub(crate) struct Group<'a, 'b, 'c, V, F, U> {
+pub(crate) struct Group<'a, 'b, 'c, V, F, const N: usize> {
     pub(crate) rows: &'a mut Rows<'b>,
     /// Which of them: at most as many as a vector has lanes.
     pub(crate) range: Range<usize>,
@@ -17,6 +18,6 @@ pub(crate) struct Group<'a, 'b, 'c, V, F, U> {
     pub(crate) full: bool,
     pub(crate) scratch: &'a mut Scratch<'c>,
     pub(crate) in_flight: &'a mut InFlight,
-    pub(crate) unit: U,
+    pub(crate) unit: UnitExp<N>,
     pub(crate) formats: PhantomData<F>,
 }

@@ -7,7 +7,7 @@ use super::scratch::Scratch;
 use super::vectors::RowGradient;
 use crate::cpu::row::extremes::Extremes;
 use crate::cpu::row::forward_kl::GradientFactors;
-use crate::cpu::row::sums::UnitExp;
+use crate::cpu::row::sums::{ANEW, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Vector};
 
 /// What one group of rows leaves to the next, by lane.
@@ -35,15 +35,15 @@ pub(crate) struct PendingGradient {
 impl InFlight {
     /// Writes the gradients that are left.
     #[inline(always)]
-    pub(crate) fn write_all<V: Vector, F: Formats>(
+    pub(crate) fn write_all<V: Vector, F: Formats, const N: usize>(
         &self,
         rows: &mut Rows,
         scratch: &mut Scratch,
-        unit: impl UnitExp,
+        unit: UnitExp<N>,
     ) {
         let classes = rows.classes;
         for (lane, pending) in self.gradients.iter().enumerate() {
-            if let Some(mut writer) = GradientWriter::<V, F, _>::new(rows, *pending, unit) {
+            if let Some(mut writer) = GradientWriter::<V, F, N>::new(rows, *pending, unit) {
                 let kept = scratch.row::<V>(lane, classes);
                 for at in (0..classes).step_by(V::LANES) {
                     // SAFETY: the row's scratch holds each of its vectors.
@@ -56,20 +56,20 @@ impl InFlight {
 }
 
 /// Writes the gradient of one row, vector by vector, from its exponentials in the scratch.
-pub(super) struct GradientWriter<'a, V, F, U> {
-    unit: U,
+pub(super) struct GradientWriter<'a, V, F, const N: usize> {
+    unit: UnitExp<N>,
     factors: GradientFactors<V>,
     at_label: f32,
     row: RowGradient<'a, F>,
 }
 
-impl<'a, V: Vector, F: Formats, U: UnitExp> GradientWriter<'a, V, F, U> {
+impl<'a, V: Vector, F: Formats, const N: usize> GradientWriter<'a, V, F, N> {
     /// Nothing where no gradient is pending.
     #[inline(always)]
     pub(super) fn new(
         rows: &'a mut Rows,
         pending: Option<PendingGradient>,
-        unit: U,
+        unit: UnitExp<N>,
     ) -> Option<Self> {
         let PendingGradient { row, factors } = pending?;
         Some(Self {
@@ -89,7 +89,7 @@ impl<'a, V: Vector, F: Formats, U: UnitExp> GradientWriter<'a, V, F, U> {
         // SAFETY: the caller's promise.
         let load = |which| unsafe { kept.load::<V>(which, at) };
         let (e_s, e_t) = (load(0), load(1));
-        let unit = if self.unit.is_recomputed() {
+        let unit = if self.unit.squarings() == ANEW {
             load(2)
         } else {
             self.unit.of(e_s, e_s)

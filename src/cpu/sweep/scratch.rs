@@ -1,7 +1,7 @@
 //! Scratch for the exponentials that one sweep leaves to the next: the caller's, or what a thread keeps.
 
 use crate::cpu::regime::GROUP_CLASSES;
-use crate::cpu::row::sums::UnitExp;
+use crate::cpu::row::sums::{ANEW, UnitExp};
 use crate::cpu::simd::Vector;
 use crate::spec::ArgumentError;
 use bytemuck::{Pod, Zeroable};
@@ -176,17 +176,17 @@ impl Scratch<'_> {
     /// # Safety
     /// The vector lies within the scratch.
     #[inline(always)]
-    pub(super) unsafe fn store_exponentials<V: Vector>(
+    pub(super) unsafe fn store_exponentials<V: Vector, const N: usize>(
         &mut self,
         at: usize,
         [e_s, e_t, unit]: [V; 3],
-        by: impl UnitExp,
+        by: UnitExp<N>,
     ) {
         // SAFETY: the caller's promise.
         unsafe {
             self.store(0, at, e_s);
             self.store(1, at, e_t);
-            if by.is_recomputed() {
+            if by.squarings() == ANEW {
                 self.store(2, at, unit);
             }
         }

@@ -17,9 +17,9 @@ use crate::cpu::simd::{LANE_NUMBERS, MAX_LANES, Task, Vector, map};
 
 /// The sweeps over a group of rows. Where the exponentials of the row before in a lane are, the row's logits
 /// come as that row's gradient is written, and then its own exponentials.
-pub(crate) struct Staged<'a, 'b, 'c, V, F, U>(pub(crate) Group<'a, 'b, 'c, V, F, U>);
+pub(crate) struct Staged<'a, 'b, 'c, V, F, const N: usize>(pub(crate) Group<'a, 'b, 'c, V, F, N>);
 
-impl<V: Vector, F: Formats, U: UnitExp> Task for Staged<'_, '_, '_, V, F, U> {
+impl<V: Vector, F: Formats, const N: usize> Task for Staged<'_, '_, '_, V, F, N> {
     type Output = Facts<V, V>;
 
     #[inline(always)]
@@ -40,7 +40,9 @@ impl<V: Vector, F: Formats, U: UnitExp> Task for Staged<'_, '_, '_, V, F, U> {
 
 /// Copies the rows; returns their labels' logits.
 #[inline(always)]
-fn copy<V: Vector, F: Formats, U: UnitExp>(group: &mut Group<V, F, U>) -> [[f32; MAX_LANES]; 2] {
+fn copy<V: Vector, F: Formats, const N: usize>(
+    group: &mut Group<V, F, N>,
+) -> [[f32; MAX_LANES]; 2] {
     let Group {
         rows,
         scratch,
@@ -53,7 +55,7 @@ fn copy<V: Vector, F: Formats, U: UnitExp>(group: &mut Group<V, F, U>) -> [[f32;
     for (lane, i) in group.range.clone().enumerate() {
         let (row, y) = (rows.wide::<V, F>(i), label_class(rows.labels[i]));
         let pending = in_flight.gradients[lane].take();
-        let mut pending = GradientWriter::<V, F, U>::new(rows, pending, *unit);
+        let mut pending = GradientWriter::<V, F, N>::new(rows, pending, *unit);
         let mut copy = scratch.row::<V>(lane, classes);
         for at in (0..classes).step_by(V::LANES) {
             let [s, t] = row.vectors(at, PAD_LOGIT);
@@ -115,14 +117,14 @@ fn side<V: Vector>(rows: &[f32], len: usize, label: [f32; MAX_LANES], y: V) -> S
 }
 
 /// A row's scratch: its logits until its exponentials replace them.
-struct Replace<'a, U> {
+struct Replace<'a, const N: usize> {
     scratch: Scratch<'a>,
     /// Whether there is a gradient.
     keeps: bool,
-    unit: U,
+    unit: UnitExp<N>,
 }
 
-impl<V: Vector, U: UnitExp> SweepHook<V> for Replace<'_, U> {
+impl<V: Vector, const N: usize> SweepHook<V> for Replace<'_, N> {
     #[inline(always)]
     fn vector(&mut self, at: usize, exponentials: [V; 3]) {
         if self.keeps {
@@ -134,8 +136,8 @@ impl<V: Vector, U: UnitExp> SweepHook<V> for Replace<'_, U> {
 
 /// The rows' sums, one row per lane.
 #[inline(always)]
-fn sums<V: Vector, F: Formats, U: UnitExp>(
-    group: Group<V, F, U>,
+fn sums<V: Vector, F: Formats, const N: usize>(
+    group: Group<V, F, N>,
     max: [[f32; MAX_LANES]; 2],
 ) -> Sums<V> {
     let Group {

@@ -15,9 +15,9 @@ use crate::cpu::row::sums::{Exponentials, SumTerms, Sums, SweepHook, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Task, Vector, map};
 
 /// The sweeps over a group of rows.
-pub(crate) struct Streamed<'a, 'b, 'c, V, F, U>(pub(crate) Group<'a, 'b, 'c, V, F, U>);
+pub(crate) struct Streamed<'a, 'b, 'c, V, F, const N: usize>(pub(crate) Group<'a, 'b, 'c, V, F, N>);
 
-impl<V: Vector, F: Formats, U: UnitExp> Task for Streamed<'_, '_, '_, V, F, U> {
+impl<V: Vector, F: Formats, const N: usize> Task for Streamed<'_, '_, '_, V, F, N> {
     type Output = Facts<V, V>;
 
     #[inline(always)]
@@ -79,16 +79,16 @@ impl<V: Vector, F: Formats, U: UnitExp> Task for Streamed<'_, '_, '_, V, F, U> {
 }
 
 /// What is done during the sums of a row.
-struct Hook<'a, V, F, U> {
+struct Hook<'a, V, F, const N: usize> {
     next: Option<ExtremesScan<'a, V, F>>,
     /// Where the row's exponentials go, if there is a gradient.
     kept: Option<Scratch<'a>>,
     /// The row whose exponentials are there now.
-    pending: Option<GradientWriter<'a, V, F, U>>,
-    unit: U,
+    pending: Option<GradientWriter<'a, V, F, N>>,
+    unit: UnitExp<N>,
 }
 
-impl<V: Vector, F: Formats, U: UnitExp> SweepHook<V> for Hook<'_, V, F, U> {
+impl<V: Vector, F: Formats, const N: usize> SweepHook<V> for Hook<'_, V, F, N> {
     #[inline(always)]
     fn vector(&mut self, at: usize, exponentials: [V; 3]) {
         if let Some(next) = &mut self.next {

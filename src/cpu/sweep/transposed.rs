@@ -5,7 +5,7 @@ use crate::cpu::regime::TILE_CLASSES;
 use crate::cpu::row::forward_kl::{GradientFactors, StableKl, SumStableKl};
 use crate::cpu::row::inputs::Facts;
 use crate::cpu::row::layout::Layout;
-use crate::cpu::row::sums::{AnyUnitExp, Exponentials, SumTerms, SweepHook};
+use crate::cpu::row::sums::{ANY, Exponentials, SumTerms, SweepHook, UnitExp};
 use crate::cpu::simd::{LANE_NUMBERS, Task, Vector};
 
 /// `e_s`, `e_t` and the student's at τ = 1, class by class.
@@ -17,7 +17,7 @@ pub(crate) struct Transposed<'a, 'b, V: Vector> {
     pub(crate) rows: usize,
     pub(crate) tile: &'a Tile<'b, V>,
     pub(crate) tau: V,
-    pub(crate) unit: AnyUnitExp,
+    pub(crate) unit: UnitExp<ANY>,
     /// Whether the record is full.
     pub(crate) full: bool,
     pub(crate) kept: &'a mut Kept<V>,

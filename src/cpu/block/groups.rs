@@ -1,0 +1,152 @@
+//! Rows across the lanes whose exponentials are kept: one group after the other.
+
+use super::leaves::by_leaves;
+use super::rows::RowBlock;
+use crate::cpu::regime::{Regime, group_rows};
+use crate::cpu::row::forward_kl::{Finish, Finished};
+use crate::cpu::row::sums::{ANEW, ANY, UnitExp};
+use crate::cpu::simd::{Mask, Task, Vector, outline};
+use crate::cpu::sweep::Formats;
+use crate::cpu::sweep::group::Group;
+use crate::cpu::sweep::pending::{InFlight, PendingGradient};
+use crate::cpu::sweep::rows::Again;
+use crate::cpu::sweep::scratch::{Scratch, lines, padded_len, with_scratch};
+use crate::cpu::sweep::staged::Staged;
+use crate::cpu::sweep::streamed::Streamed;
+use crate::spec::StatsLevel;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+impl RowBlock<'_> {
+    /// Groups of rows across the lanes, whose exponentials are kept.
+    #[inline(always)]
+    pub(super) fn in_groups<V: Vector, F: Formats>(&mut self, regime: Regime) -> f64 {
+        // Without a gradient nothing is kept, and streamed rows are not copied either.
+        let keeps = self.rows.gradient.is_some() || regime == Regime::Staged;
+        let lines = if keeps { lines(self.rows.classes) } else { 0 };
+        // SAFETY: one thread works on this block, and has done with it before it takes another one.
+        let given = self.scratch.and_then(|pieces| unsafe { pieces.mine() });
+        with_scratch(given, lines, |scratch| match scratch {
+            None => self.general::<V>(),
+            Some(scratch) => {
+                let unit = UnitExp::by(self.spec);
+                match unit.squarings() {
+                    // What is slower anyway is compiled once.
+                    _ if !F::IS_KNOWN || !V::BY_POWER => {
+                        self.groups::<V, F, ANY>(regime, scratch, unit)
+                    }
+                    0 => self.groups::<V, F, 0>(regime, scratch, unit.known()),
+                    1 => self.groups::<V, F, 1>(regime, scratch, unit.known()),
+                    2 => self.groups::<V, F, 2>(regime, scratch, unit.known()),
+                    _ => self.groups::<V, F, ANEW>(regime, scratch, unit.known()),
+                }
+            }
+        })
+    }
+
+    /// The groups, with the exponential at τ = 1 known to the compiler.
+    #[inline(always)]
+    fn groups<V: Vector, F: Formats, const N: usize>(
+        &mut self,
+        regime: Regime,
+        scratch: &mut Scratch,
+        unit: UnitExp<N>,
+    ) -> f64 {
+        V::vectorize(Groups {
+            block: self,
+            regime,
+            scratch,
+            unit,
+            kinds: PhantomData::<(V, F)>,
+        })
+    }
+
+    /// At most as many rows across the lanes as there are lanes; those that are special one by one.
+    #[inline(always)]
+    fn group<V: Vector, F: Formats, const N: usize>(
+        &mut self,
+        range: Range<usize>,
+        regime: Regime,
+        scratch: &mut Scratch,
+        in_flight: &mut InFlight,
+        unit: UnitExp<N>,
+        total: f64,
+    ) -> f64 {
+        let inputs = self.lane_inputs::<V>(range.clone());
+        let full = self.level == StatsLevel::Full;
+        let group = Group {
+            rows: &mut self.rows,
+            range: range.clone(),
+            labels: inputs.label,
+            full,
+            scratch,
+            in_flight,
+            unit,
+            formats: PhantomData::<F>,
+        };
+        let facts = if regime == Regime::Staged {
+            outline::<V, _>(Staged(group))
+        } else {
+            outline::<V, _>(Streamed(group))
+        };
+        let Finished {
+            rows: done,
+            outcome,
+            gradient,
+        } = V::vectorize(Finish {
+            spec: self.spec,
+            classes: self.rows.classes,
+            full,
+            inputs: &inputs,
+            facts: &facts,
+            stable: &Again {
+                rows: &self.rows,
+                first: range.start,
+                formats: PhantomData::<F>,
+            },
+        });
+        let (done, outcomes, factors) = (done.bits(), outcome.by_row(), gradient.map(V::to_array));
+        range.enumerate().fold(total, |total, (lane, i)| {
+            if done >> lane & 1 == 0 {
+                return self.one::<V>(i, total);
+            }
+            if self.rows.gradient.is_some() {
+                in_flight.gradients[lane] = Some(PendingGradient {
+                    row: i,
+                    factors: factors.map(|lanes| lanes[lane]),
+                });
+            }
+            self.finish(i, &outcomes.row(lane), total)
+        })
+    }
+}
+
+/// All rows, group by group.
+struct Groups<'a, 'b, 'c, V, F, const N: usize> {
+    block: &'a mut RowBlock<'b>,
+    regime: Regime,
+    scratch: &'a mut Scratch<'c>,
+    unit: UnitExp<N>,
+    kinds: PhantomData<(V, F)>,
+}
+
+impl<V: Vector, F: Formats, const N: usize> Task for Groups<'_, '_, '_, V, F, N> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let (block, scratch, regime, unit) = (self.block, self.scratch, self.regime, self.unit);
+        let mut in_flight = InFlight::default();
+        let together = group_rows(padded_len::<V>(block.rows.classes), V::LANES);
+        let total = by_leaves(0..block.rows.len(), block.leaf, |rows| {
+            let mut total = 0.0;
+            for first in rows.clone().step_by(together) {
+                let range = first..rows.end.min(first + together);
+                total = block.group::<V, F, N>(range, regime, scratch, &mut in_flight, unit, total);
+            }
+            total
+        });
+        in_flight.write_all::<V, F, N>(&mut block.rows, scratch, unit);
+        total
+    }
+}
