@@ -4,7 +4,7 @@ use super::leaves::by_leaves;
 use super::rows::RowBlock;
 use crate::cpu::regime::{Regime, group_rows};
 use crate::cpu::row::forward_kl::{Finish, Finished};
-use crate::cpu::row::sums::{ANEW, ANY, UnitExp};
+use crate::cpu::row::sums::{ANY, Power, UnitExp};
 use crate::cpu::simd::{Mask, Task, Vector, outline};
 use crate::cpu::sweep::Formats;
 use crate::cpu::sweep::group::Group;
@@ -30,15 +30,15 @@ impl RowBlock<'_> {
             None => self.general::<V>(),
             Some(scratch) => {
                 let unit = UnitExp::by(self.spec);
-                match unit.squarings() {
+                match unit.power() {
                     // What is slower anyway is compiled once.
                     _ if !F::IS_KNOWN || !V::BY_POWER => {
                         self.groups::<V, F, ANY>(regime, scratch, unit)
                     }
-                    0 => self.groups::<V, F, 0>(regime, scratch, unit.known()),
-                    1 => self.groups::<V, F, 1>(regime, scratch, unit.known()),
-                    2 => self.groups::<V, F, 2>(regime, scratch, unit.known()),
-                    _ => self.groups::<V, F, ANEW>(regime, scratch, unit.known()),
+                    Power::First => self.groups::<V, F, 0>(regime, scratch, unit.known()),
+                    Power::Second => self.groups::<V, F, 1>(regime, scratch, unit.known()),
+                    Power::Fourth => self.groups::<V, F, 2>(regime, scratch, unit.known()),
+                    Power::Other => self.groups::<V, F, 3>(regime, scratch, unit.known()),
                 }
             }
         })
@@ -46,11 +46,11 @@ impl RowBlock<'_> {
 
     /// The groups, with the exponential at τ = 1 known to the compiler.
     #[inline(always)]
-    fn groups<V: Vector, F: Formats, const N: usize>(
+    fn groups<V: Vector, F: Formats, const P: usize>(
         &mut self,
         regime: Regime,
         scratch: &mut Scratch,
-        unit: UnitExp<N>,
+        unit: UnitExp<P>,
     ) -> f64 {
         V::vectorize(Groups {
             block: self,
@@ -63,13 +63,13 @@ impl RowBlock<'_> {
 
     /// At most as many rows across the lanes as there are lanes; those that are special one by one.
     #[inline(always)]
-    fn group<V: Vector, F: Formats, const N: usize>(
+    fn group<V: Vector, F: Formats, const P: usize>(
         &mut self,
         range: Range<usize>,
         regime: Regime,
         scratch: &mut Scratch,
         in_flight: &mut InFlight,
-        unit: UnitExp<N>,
+        unit: UnitExp<P>,
         total: f64,
     ) -> f64 {
         let inputs = self.lane_inputs::<V>(range.clone());
@@ -122,15 +122,15 @@ impl RowBlock<'_> {
 }
 
 /// All rows, group by group.
-struct Groups<'a, 'b, 'c, V, F, const N: usize> {
+struct Groups<'a, 'b, 'c, V, F, const P: usize> {
     block: &'a mut RowBlock<'b>,
     regime: Regime,
     scratch: &'a mut Scratch<'c>,
-    unit: UnitExp<N>,
+    unit: UnitExp<P>,
     kinds: PhantomData<(V, F)>,
 }
 
-impl<V: Vector, F: Formats, const N: usize> Task for Groups<'_, '_, '_, V, F, N> {
+impl<V: Vector, F: Formats, const P: usize> Task for Groups<'_, '_, '_, V, F, P> {
     type Output = f64;
 
     #[inline(always)]
@@ -142,11 +142,11 @@ impl<V: Vector, F: Formats, const N: usize> Task for Groups<'_, '_, '_, V, F, N>
             let mut total = 0.0;
             for first in rows.clone().step_by(together) {
                 let range = first..rows.end.min(first + together);
-                total = block.group::<V, F, N>(range, regime, scratch, &mut in_flight, unit, total);
+                total = block.group::<V, F, P>(range, regime, scratch, &mut in_flight, unit, total);
             }
             total
         });
-        in_flight.write_all::<V, F, N>(&mut block.rows, scratch, unit);
+        in_flight.write_all::<V, F, P>(&mut block.rows, scratch, unit);
         total
     }
 }

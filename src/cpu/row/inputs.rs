@@ -3,8 +3,7 @@
 
 use super::extremes::Extremes;
 use super::sums::Sums;
-use crate::cpu::simd::{MAX_LANES, Mask, Vector, map};
-use std::marker::PhantomData;
+use crate::cpu::simd::{Mask, Vector};
 
 /// What a row comes with besides its logits.
 #[derive(Clone, Copy)]
@@ -54,12 +53,10 @@ pub(crate) struct Outcome<R: Vector, C> {
 }
 
 /// The outcomes of rows that were side by side, to be taken row by row.
-pub(crate) struct Outcomes<V> {
-    /// The floats and both tops: row by row where a transposition makes them so, else lane by lane.
-    values: [[f32; MAX_LANES]; 16],
-    /// Wrong, agree, infinite and nonfinite, as bits.
-    flags: [u32; 4],
-    vectors: PhantomData<V>,
+pub(crate) struct Outcomes<'a, V: Vector> {
+    lanes: &'a Outcome<V, V>,
+    /// The floats and both tops, a row per vector: where vectors can be transposed.
+    rows: Option<[V; 16]>,
 }
 
 impl<V: Vector> Outcome<V, V> {
@@ -84,45 +81,43 @@ impl<V: Vector> Outcome<V, V> {
 
     /// To be taken row by row.
     #[inline(always)]
-    pub(crate) fn by_row(&self) -> Outcomes<V> {
-        let mut values = [V::splat(0.0); 16];
-        values[..13].copy_from_slice(&self.floats);
-        values[13..15].copy_from_slice(&self.tops);
-        if Outcomes::<V>::ARE_ROWS {
+    pub(crate) fn by_row(&self) -> Outcomes<'_, V> {
+        let mut rows = None;
+        if V::LANES == 16 {
+            let mut values = [V::splat(0.0); 16];
+            values[..13].copy_from_slice(&self.floats);
+            values[13..15].copy_from_slice(&self.tops);
             V::transpose(&mut values);
+            rows = Some(values);
         }
-        let masks = [self.wrong, self.agree, self.infinite, self.nonfinite];
-        Outcomes {
-            values: map(values, V::to_array),
-            flags: map(masks, V::Mask::bits),
-            vectors: PhantomData,
-        }
+        Outcomes { lanes: self, rows }
     }
 }
 
-impl<V: Vector> Outcomes<V> {
-    const ARE_ROWS: bool = V::LANES == 16;
-
+impl<V: Vector> Outcomes<'_, V> {
     /// The row in this lane.
     #[inline(always)]
     pub(crate) fn row(&self, lane: usize) -> Outcome<f32, usize> {
-        // Not by a loop, of which compilers make slow gathers.
-        let row = if Self::ARE_ROWS {
-            self.values[lane]
+        let lanes = self.lanes;
+        let (mut floats, mut tops) = ([0.0; 13], [0.0; 2]);
+        if let Some(rows) = &self.rows {
+            let row = rows[lane].to_array();
+            floats.copy_from_slice(&row[..13]);
+            tops.copy_from_slice(&row[13..15]);
         } else {
-            self.values.each_ref().map(|lanes| lanes[lane])
-        };
-        let mut floats = [0.0; 13];
-        floats.copy_from_slice(&row[..13]);
-        let flag = |i: usize| self.flags[i] >> lane & 1 == 1;
+            // Not by a loop, of which compilers make slow gathers.
+            floats = lanes.floats.each_ref().map(|float| float.lane(lane));
+            tops = lanes.tops.each_ref().map(|top| top.lane(lane));
+        }
+        let flag = |mask: V::Mask| mask.bits() >> lane & 1 == 1;
         Outcome {
             floats,
             // A float counts classes exactly, 2²⁴ of them.
-            tops: [row[13] as u32 as usize, row[14] as u32 as usize],
-            wrong: flag(0),
-            agree: flag(1),
-            infinite: flag(2),
-            nonfinite: flag(3),
+            tops: tops.map(|top| top as u32 as usize),
+            wrong: flag(lanes.wrong),
+            agree: flag(lanes.agree),
+            infinite: flag(lanes.infinite),
+            nonfinite: flag(lanes.nonfinite),
         }
     }
 }

@@ -21,54 +21,61 @@ pub(crate) struct Sums<R> {
     pub(crate) contrast: R,
 }
 
-/// How `exp(d)` comes from `exp(d/τ)`: squared `N` times at τ = 1, 2 and 4, or computed anew; the compiler
-/// knows which, or for `N` = [`ANY`] it is asked at every class.
-#[derive(Clone, Copy)]
-pub(crate) struct UnitExp<const N: usize> {
-    squarings: usize,
+/// How `exp(d)` comes from `exp(d/τ)`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// At τ = 1, 2 and 4.
+    First,
+    Second,
+    Fourth,
+    /// By an exponential of its own, which is worth keeping.
+    Other,
 }
 
-/// In place of a number of squarings: `exp(d)` is computed anew, and is worth keeping.
-pub(crate) const ANEW: usize = 3;
+/// The [`Power`] as the compiler knows it, by its number; or asked at every class, for [`ANY`].
+#[derive(Clone, Copy)]
+pub(crate) struct UnitExp<const POWER: usize>(Power);
 
-/// In place of a number of squarings: known when the loss is.
-pub(crate) const ANY: usize = 4;
+/// A power that the compiler does not know.
+pub(crate) const ANY: usize = usize::MAX;
 
 impl UnitExp<ANY> {
     pub(crate) fn by(spec: &LossSpec) -> Self {
-        let squarings = match spec.temperature() {
-            Temperature::Fixed(1.0) => 0,
-            Temperature::Fixed(2.0) => 1,
-            Temperature::Fixed(4.0) => 2,
-            _ => ANEW,
-        };
-        Self { squarings }
-    }
-}
-
-impl<const N: usize> UnitExp<N> {
-    /// How many, or [`ANEW`].
-    #[inline(always)]
-    pub(crate) fn squarings(self) -> usize {
-        if N == ANY { self.squarings } else { N }
+        Self(match spec.temperature() {
+            Temperature::Fixed(1.0) => Power::First,
+            Temperature::Fixed(2.0) => Power::Second,
+            Temperature::Fixed(4.0) => Power::Fourth,
+            _ => Power::Other,
+        })
     }
 
     /// The same, known to the compiler.
     #[inline(always)]
-    pub(crate) fn known<const M: usize>(self) -> UnitExp<M> {
-        UnitExp {
-            squarings: self.squarings,
+    pub(crate) fn known<const POWER: usize>(self) -> UnitExp<POWER> {
+        UnitExp(self.0)
+    }
+}
+
+impl<const POWER: usize> UnitExp<POWER> {
+    #[inline(always)]
+    pub(crate) fn power(self) -> Power {
+        match POWER {
+            0 => Power::First,
+            1 => Power::Second,
+            2 => Power::Fourth,
+            3 => Power::Other,
+            _ => self.0,
         }
     }
 
     /// `exp(d)` from `e = exp(d/τ)`, or from `d`.
     #[inline(always)]
     pub(crate) fn of<V: Vector>(self, e: V, d: V) -> V {
-        match self.squarings() {
-            0 => e,
-            1 => e * e,
-            2 => (e * e) * (e * e),
-            _ => exp(d),
+        match self.power() {
+            Power::First => e,
+            Power::Second => e * e,
+            Power::Fourth => (e * e) * (e * e),
+            Power::Other => exp(d),
         }
     }
 }
@@ -169,15 +176,15 @@ impl<V> SweepHook<V> for () {
 }
 
 /// The terms of [`Sums`].
-pub(crate) struct SumTerms<V, H, const N: usize> {
+pub(crate) struct SumTerms<V, H, const P: usize> {
     pub(crate) exponentials: Exponentials<V>,
-    pub(crate) unit: UnitExp<N>,
+    pub(crate) unit: UnitExp<P>,
     /// Whether the record is full.
     pub(crate) full: bool,
     pub(crate) hook: H,
 }
 
-impl<V: Vector, H: SweepHook<V>, const N: usize> SumTerms<V, H, N> {
+impl<V: Vector, H: SweepHook<V>, const P: usize> SumTerms<V, H, P> {
     /// Sums over a row, or over rows side by side.
     #[inline(always)]
     pub(crate) fn over<const MASKED: bool, L: Layout<V = V>>(&mut self, layout: &L) -> Sums<L::R> {
@@ -220,7 +227,7 @@ impl<R: Copy> Sums<R> {
     }
 }
 
-impl<V: Vector, H: SweepHook<V>, const N: usize> Terms<V, 8> for SumTerms<V, H, N> {
+impl<V: Vector, H: SweepHook<V>, const P: usize> Terms<V, 8> for SumTerms<V, H, P> {
     const ABSENT: f32 = PAD_LOGIT;
 
     #[inline(always)]

@@ -214,6 +214,14 @@ pub(crate) trait Vector:
     /// `LANES` values can be written.
     unsafe fn store_bf16(self, to: *mut bf16);
 
+    /// One lane, from memory.
+    #[inline(always)]
+    fn lane(&self, lane: usize) -> f32 {
+        assert!(lane < Self::LANES);
+        // SAFETY: a vector is its lanes, and this is one of them.
+        unsafe { std::ptr::from_ref(self).cast::<f32>().add(lane).read() }
+    }
+
     /// All lanes, then zeros.
     #[inline(always)]
     fn to_array(self) -> [f32; MAX_LANES] {

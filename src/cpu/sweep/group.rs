@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Rows that are swept together, and what their sweep works with.
-pub(crate) struct Group<'a, 'b, 'c, V, F, const N: usize> {
+pub(crate) struct Group<'a, 'b, 'c, V, F, const P: usize> {
     pub(crate) rows: &'a mut Rows<'b>,
     /// Which of them: at most as many as a vector has lanes.
     pub(crate) range: Range<usize>,
@@ -18,6 +18,6 @@ pub(crate) struct Group<'a, 'b, 'c, V, F, const N: usize> {
     pub(crate) full: bool,
     pub(crate) scratch: &'a mut Scratch<'c>,
     pub(crate) in_flight: &'a mut InFlight,
-    pub(crate) unit: UnitExp<N>,
+    pub(crate) unit: UnitExp<P>,
     pub(crate) formats: PhantomData<F>,
 }

@@ -7,7 +7,7 @@ use super::scratch::Scratch;
 use super::vectors::RowGradient;
 use crate::cpu::row::extremes::Extremes;
 use crate::cpu::row::forward_kl::GradientFactors;
-use crate::cpu::row::sums::{ANEW, UnitExp};
+use crate::cpu::row::sums::{Power, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Vector};
 
 /// What one group of rows leaves to the next, by lane.
@@ -35,15 +35,15 @@ pub(crate) struct PendingGradient {
 impl InFlight {
     /// Writes the gradients that are left.
     #[inline(always)]
-    pub(crate) fn write_all<V: Vector, F: Formats, const N: usize>(
+    pub(crate) fn write_all<V: Vector, F: Formats, const P: usize>(
         &self,
         rows: &mut Rows,
         scratch: &mut Scratch,
-        unit: UnitExp<N>,
+        unit: UnitExp<P>,
     ) {
         let classes = rows.classes;
         for (lane, pending) in self.gradients.iter().enumerate() {
-            if let Some(mut writer) = GradientWriter::<V, F, N>::new(rows, *pending, unit) {
+            if let Some(mut writer) = GradientWriter::<V, F, P>::new(rows, *pending, unit) {
                 let kept = scratch.row::<V>(lane, classes);
                 for at in (0..classes).step_by(V::LANES) {
                     // SAFETY: the row's scratch holds each of its vectors.
@@ -56,20 +56,20 @@ impl InFlight {
 }
 
 /// Writes the gradient of one row, vector by vector, from its exponentials in the scratch.
-pub(super) struct GradientWriter<'a, V, F, const N: usize> {
-    unit: UnitExp<N>,
+pub(super) struct GradientWriter<'a, V, F, const P: usize> {
+    unit: UnitExp<P>,
     factors: GradientFactors<V>,
     at_label: f32,
     row: RowGradient<'a, F>,
 }
 
-impl<'a, V: Vector, F: Formats, const N: usize> GradientWriter<'a, V, F, N> {
+impl<'a, V: Vector, F: Formats, const P: usize> GradientWriter<'a, V, F, P> {
     /// Nothing where no gradient is pending.
     #[inline(always)]
     pub(super) fn new(
         rows: &'a mut Rows,
         pending: Option<PendingGradient>,
-        unit: UnitExp<N>,
+        unit: UnitExp<P>,
     ) -> Option<Self> {
         let PendingGradient { row, factors } = pending?;
         Some(Self {
@@ -89,7 +89,7 @@ impl<'a, V: Vector, F: Formats, const N: usize> GradientWriter<'a, V, F, N> {
         // SAFETY: the caller's promise.
         let load = |which| unsafe { kept.load::<V>(which, at) };
         let (e_s, e_t) = (load(0), load(1));
-        let unit = if self.unit.squarings() == ANEW {
+        let unit = if self.unit.power() == Power::Other {
             load(2)
         } else {
             self.unit.of(e_s, e_s)

@@ -1,7 +1,7 @@
 //! Scratch for the exponentials that one sweep leaves to the next: the caller's, or what a thread keeps.
 
 use crate::cpu::regime::GROUP_CLASSES;
-use crate::cpu::row::sums::{ANEW, UnitExp};
+use crate::cpu::row::sums::{Power, UnitExp};
 use crate::cpu::simd::Vector;
 use crate::spec::ArgumentError;
 use bytemuck::{Pod, Zeroable};
@@ -176,17 +176,17 @@ impl Scratch<'_> {
     /// # Safety
     /// The vector lies within the scratch.
     #[inline(always)]
-    pub(super) unsafe fn store_exponentials<V: Vector, const N: usize>(
+    pub(super) unsafe fn store_exponentials<V: Vector, const P: usize>(
         &mut self,
         at: usize,
         [e_s, e_t, unit]: [V; 3],
-        by: UnitExp<N>,
+        by: UnitExp<P>,
     ) {
         // SAFETY: the caller's promise.
         unsafe {
             self.store(0, at, e_s);
             self.store(1, at, e_t);
-            if by.squarings() == ANEW {
+            if by.power() == Power::Other {
                 self.store(2, at, unit);
             }
         }

@@ -4,7 +4,8 @@
 
 use super::format::Formats;
 use super::group::Group;
-use super::pending::GradientWriter;
+use super::pending::{GradientWriter, InFlight};
+use super::rows::Rows;
 use super::scratch::{Scratch, padded_len};
 use super::vectors::label_class;
 use super::wide::Wide;
@@ -14,48 +15,55 @@ use crate::cpu::row::inputs::Facts;
 use crate::cpu::row::layout::Terms;
 use crate::cpu::row::sums::{Exponentials, SumTerms, Sums, SweepHook, UnitExp};
 use crate::cpu::simd::{LANE_NUMBERS, MAX_LANES, Task, Vector, map};
+use std::ops::Range;
 
 /// The sweeps over a group of rows. Where the exponentials of the row before in a lane are, the row's logits
 /// come as that row's gradient is written, and then its own exponentials.
-pub(crate) struct Staged<'a, 'b, 'c, V, F, const N: usize>(pub(crate) Group<'a, 'b, 'c, V, F, N>);
+pub(crate) struct Staged<'a, 'b, 'c, V, F, const P: usize>(pub(crate) Group<'a, 'b, 'c, V, F, P>);
 
-impl<V: Vector, F: Formats, const N: usize> Task for Staged<'_, '_, '_, V, F, N> {
+impl<V: Vector, F: Formats, const P: usize> Task for Staged<'_, '_, '_, V, F, P> {
     type Output = Facts<V, V>;
 
     #[inline(always)]
     fn run(self) -> Facts<V, V> {
-        let mut group = self.0;
-        let label = copy(&mut group);
-        let (y, len) = (group.labels, padded_len::<V>(group.rows.classes));
-        let all = group.range.len() * len;
+        let Group {
+            rows,
+            range,
+            labels,
+            full,
+            scratch,
+            in_flight,
+            unit,
+            ..
+        } = self.0;
+        let (count, len) = (range.len(), padded_len::<V>(rows.classes));
+        let label = copy::<V, F, P>(rows, range.clone(), scratch, in_flight, unit);
         let extremes = Extremes {
-            student: side(&group.scratch.floats(0)[..all], len, label[0], y),
-            teacher: side(&group.scratch.floats(1)[..all], len, label[1], y),
+            student: side(&scratch.floats(0)[..count * len], len, label[0], labels),
+            teacher: side(&scratch.floats(1)[..count * len], len, label[1], labels),
         };
         let max = [extremes.student.max, extremes.teacher.max];
-        let sums = sums(group, map(max, V::to_array));
+        let max = map(max, V::to_array);
+        let sums = sums::<V, F, P>(rows, range, scratch, unit, full, max);
         Facts::unmasked(extremes, sums)
     }
 }
 
 /// Copies the rows; returns their labels' logits.
 #[inline(always)]
-fn copy<V: Vector, F: Formats, const N: usize>(
-    group: &mut Group<V, F, N>,
+fn copy<V: Vector, F: Formats, const P: usize>(
+    rows: &mut Rows,
+    range: Range<usize>,
+    scratch: &mut Scratch,
+    in_flight: &mut InFlight,
+    unit: UnitExp<P>,
 ) -> [[f32; MAX_LANES]; 2] {
-    let Group {
-        rows,
-        scratch,
-        in_flight,
-        unit,
-        ..
-    } = group;
     let classes = rows.classes;
     let mut label = [[f32::NEG_INFINITY; MAX_LANES]; 2];
-    for (lane, i) in group.range.clone().enumerate() {
+    for (lane, i) in range.enumerate() {
         let (row, y) = (rows.wide::<V, F>(i), label_class(rows.labels[i]));
         let pending = in_flight.gradients[lane].take();
-        let mut pending = GradientWriter::<V, F, N>::new(rows, pending, *unit);
+        let mut pending = GradientWriter::<V, F, P>::new(rows, pending, unit);
         let mut copy = scratch.row::<V>(lane, classes);
         for at in (0..classes).step_by(V::LANES) {
             let [s, t] = row.vectors(at, PAD_LOGIT);
@@ -117,14 +125,14 @@ fn side<V: Vector>(rows: &[f32], len: usize, label: [f32; MAX_LANES], y: V) -> S
 }
 
 /// A row's scratch: its logits until its exponentials replace them.
-struct Replace<'a, const N: usize> {
+struct Replace<'a, const P: usize> {
     scratch: Scratch<'a>,
     /// Whether there is a gradient.
     keeps: bool,
-    unit: UnitExp<N>,
+    unit: UnitExp<P>,
 }
 
-impl<V: Vector, const N: usize> SweepHook<V> for Replace<'_, N> {
+impl<V: Vector, const P: usize> SweepHook<V> for Replace<'_, P> {
     #[inline(always)]
     fn vector(&mut self, at: usize, exponentials: [V; 3]) {
         if self.keeps {
@@ -136,18 +144,14 @@ impl<V: Vector, const N: usize> SweepHook<V> for Replace<'_, N> {
 
 /// The rows' sums, one row per lane.
 #[inline(always)]
-fn sums<V: Vector, F: Formats, const N: usize>(
-    group: Group<V, F, N>,
+fn sums<V: Vector, F: Formats, const P: usize>(
+    rows: &Rows,
+    range: Range<usize>,
+    scratch: &mut Scratch,
+    unit: UnitExp<P>,
+    full: bool,
     max: [[f32; MAX_LANES]; 2],
 ) -> Sums<V> {
-    let Group {
-        rows,
-        range,
-        scratch,
-        unit,
-        full,
-        ..
-    } = group;
     let (classes, keeps, together) = (rows.classes, rows.gradient.is_some(), range.len());
     // What is taken logarithms of, and divided by, even where there is no row.
     let mut sums = [[V::splat(1.0); MAX_LANES]; 8];

@@ -15,9 +15,9 @@ use crate::cpu::row::sums::{Exponentials, SumTerms, Sums, SweepHook, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Task, Vector, map};
 
 /// The sweeps over a group of rows.
-pub(crate) struct Streamed<'a, 'b, 'c, V, F, const N: usize>(pub(crate) Group<'a, 'b, 'c, V, F, N>);
+pub(crate) struct Streamed<'a, 'b, 'c, V, F, const P: usize>(pub(crate) Group<'a, 'b, 'c, V, F, P>);
 
-impl<V: Vector, F: Formats, const N: usize> Task for Streamed<'_, '_, '_, V, F, N> {
+impl<V: Vector, F: Formats, const P: usize> Task for Streamed<'_, '_, '_, V, F, P> {
     type Output = Facts<V, V>;
 
     #[inline(always)]
@@ -79,16 +79,16 @@ impl<V: Vector, F: Formats, const N: usize> Task for Streamed<'_, '_, '_, V, F, 
 }
 
 /// What is done during the sums of a row.
-struct Hook<'a, V, F, const N: usize> {
+struct Hook<'a, V, F, const P: usize> {
     next: Option<ExtremesScan<'a, V, F>>,
     /// Where the row's exponentials go, if there is a gradient.
     kept: Option<Scratch<'a>>,
     /// The row whose exponentials are there now.
-    pending: Option<GradientWriter<'a, V, F, N>>,
-    unit: UnitExp<N>,
+    pending: Option<GradientWriter<'a, V, F, P>>,
+    unit: UnitExp<P>,
 }
 
-impl<V: Vector, F: Formats, const N: usize> SweepHook<V> for Hook<'_, V, F, N> {
+impl<V: Vector, F: Formats, const P: usize> SweepHook<V> for Hook<'_, V, F, P> {
     #[inline(always)]
     fn vector(&mut self, at: usize, exponentials: [V; 3]) {
         if let Some(next) = &mut self.next {
