@@ -20,6 +20,10 @@ pub(super) const GROUP_CLASSES: usize = 4096;
 /// Vectors whose maximum is found before the next ones are looked at.
 pub(super) const BLOCK_VECTORS: usize = 16;
 
+/// Classes that are widened to f32 at a time where the format is not known to the compiler: they stay in the L1
+/// cache.
+pub(super) const WIDENED_CLASSES: usize = 256;
+
 /// How many classes ahead of a sweep memory is prefetched.
 pub(super) const PREFETCH_CLASSES: usize = 256;
 
@@ -89,6 +93,13 @@ impl Regime {
 #[inline(always)]
 pub(super) fn scans_ahead(classes: usize, lanes: usize) -> bool {
     lanes >= 16 || classes >= 4096
+}
+
+/// Whether rows whose format the compiler does not know are widened part by part. With AVX-512, which loads every
+/// format in one instruction or two, asking for the format at each vector is faster.
+#[inline(always)]
+pub(super) fn widens(lanes: usize) -> bool {
+    lanes < 16
 }
 
 /// How many rows go together, given the length of one in scratch and a vector's lanes.

@@ -30,7 +30,7 @@ macro_rules! only {
     )*};
 }
 
-only!(OnlyF32 F32 OnlyBf16 Bf16);
+only!(OnlyF32 F32 OnlyF16 F16 OnlyBf16 Bf16);
 
 /// Each of them, asked for at every access.
 #[derive(Clone, Copy)]

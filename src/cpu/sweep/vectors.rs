@@ -1,11 +1,12 @@
 //! One row's logits and gradient, vector by vector.
 
-use super::format::Formats;
-use crate::cpu::regime::PREFETCH_CLASSES;
+use super::format::{Formats, OnlyBf16, OnlyF16, OnlyF32};
+use crate::cpu::regime::{PREFETCH_CLASSES, WIDENED_CLASSES};
 use crate::cpu::row::layout::Sink;
-use crate::cpu::simd::Vector;
+use crate::cpu::simd::{Task, Vector, outline};
 use crate::spec::{Format, IGNORE};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// Where the label's class is if there is no label: outside every row.
 pub(crate) const NO_LABEL: usize = usize::MAX;
@@ -90,6 +91,64 @@ impl<'a, F: Formats> Source<'a, F> {
         let n = self.len - at;
         // SAFETY: these are what is left of the row, fewer than LANES.
         unsafe { F::resolve(self.format).load_first(self.start, at, n, absent) }
+    }
+}
+
+/// Room for a part of a row as f32.
+pub(super) type Widened = MaybeUninit<[f32; WIDENED_CLASSES]>;
+
+impl<F: Formats> Source<'_, F> {
+    /// At most [`WIDENED_CLASSES`] logits of the row: where they are, or widened into the room.
+    #[inline(always)]
+    pub(super) fn widened<'b, V: Vector>(
+        &'b self,
+        from: usize,
+        to: usize,
+        room: &'b mut Widened,
+    ) -> Source<'b, OnlyF32> {
+        assert!(from <= to && to <= self.len && to - from <= WIDENED_CLASSES);
+        let bytes = F::resolve(self.format).bytes();
+        // SAFETY: the part is within the row.
+        let start = unsafe { self.start.add(from * bytes) };
+        let part = Part {
+            start,
+            len: to - from,
+            room: room.as_mut_ptr().cast(),
+        };
+        let start = match F::resolve(self.format) {
+            Format::F32 => start,
+            Format::F16 => outline::<V, _>(Widen::<V, OnlyF16>(part, PhantomData)),
+            Format::Bf16 => outline::<V, _>(Widen::<V, OnlyBf16>(part, PhantomData)),
+        };
+        // SAFETY: the part as it lies in the row, or as it was written to the room.
+        unsafe { Source::new(start, Format::F32, to - from) }
+    }
+}
+
+/// A part of a row, and where it is widened to.
+struct Part {
+    start: *const u8,
+    len: usize,
+    room: *mut f32,
+}
+
+/// Widens a part of a row of this format; returns where to.
+struct Widen<V, F>(Part, PhantomData<(V, F)>);
+
+impl<V: Vector, F: Formats> Task for Widen<V, F> {
+    type Output = *const u8;
+
+    #[inline(always)]
+    fn run(self) -> *const u8 {
+        let Part { start, len, room } = self.0;
+        // SAFETY: a part of a row, and room for the vectors that it needs, whose lanes divide the room's.
+        unsafe {
+            let part = Source::<F>::new(start, F::resolve(Format::F32), len);
+            for at in (0..len).step_by(V::LANES) {
+                part.load_rest::<V>(at, 0.0).store(room.add(at));
+            }
+        }
+        room.cast()
     }
 }
 

@@ -1,8 +1,8 @@
 //! One row across many lanes.
 
-use super::format::Formats;
-use super::vectors::Source;
-use crate::cpu::regime::{BLOCK_VECTORS, CHAIN_CLASSES};
+use super::format::{Formats, OnlyF32};
+use super::vectors::{Source, Widened};
+use crate::cpu::regime::{BLOCK_VECTORS, CHAIN_CLASSES, WIDENED_CLASSES, widens};
 use crate::cpu::row::extremes::{Extremes, Side};
 use crate::cpu::row::layout::{Layout, Step, Summing, Terms};
 use crate::cpu::simd::{MAX_LANES, Mask, Vector, map};
@@ -51,6 +51,22 @@ impl<'a, V: Vector, F: Formats> Wide<'a, V, F> {
     /// Goes over the classes `from..to`; `from` is where a vector starts.
     #[inline(always)]
     fn range<const MASKED: bool, K: Step<V>>(&self, from: usize, to: usize, step: &mut K) {
+        if F::IS_KNOWN || !widens(V::LANES) {
+            return self.vectors_of::<MASKED, K>(from, to, step);
+        }
+        // As f32, so that sweeps are compiled for one format.
+        let (mut s, mut t) = (Widened::uninit(), Widened::uninit());
+        for by in (from..to).step_by(WIDENED_CLASSES) {
+            let end = to.min(by + WIDENED_CLASSES);
+            let s = self.s.widened::<V>(by, end, &mut s);
+            let t = self.t.widened::<V>(by, end, &mut t);
+            let part = Wide::<V, OnlyF32>::new(s, t, self.y.wrapping_sub(by));
+            part.vectors_of::<MASKED, _>(0, end - by, &mut Shifted { step, by });
+        }
+    }
+
+    #[inline(always)]
+    fn vectors_of<const MASKED: bool, K: Step<V>>(&self, from: usize, to: usize, step: &mut K) {
         let absent = if MASKED { f32::NEG_INFINITY } else { K::ABSENT };
         let full = from + (to - from) / V::LANES * V::LANES;
         let mut at = from;
@@ -221,6 +237,21 @@ impl<V: Vector, F: Formats> Layout for Wide<'_, V, F> {
     #[inline(always)]
     fn same(a: usize, b: usize) -> bool {
         a == b
+    }
+}
+
+/// Steps over a part of a row, which begins at class `by`.
+struct Shifted<'k, K> {
+    step: &'k mut K,
+    by: usize,
+}
+
+impl<V: Vector, K: Step<V>> Step<V> for Shifted<'_, K> {
+    const ABSENT: f32 = K::ABSENT;
+
+    #[inline(always)]
+    fn step<const MASKED: bool>(&mut self, at: usize, s: V, t: V) {
+        self.step.step::<MASKED>(self.by + at, s, t);
     }
 }
 
