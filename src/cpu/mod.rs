@@ -25,22 +25,24 @@
 //! which long rows fall short of it. The same input gives the same bits with the same instructions
 //! ([`Isa`]), whatever the number of threads.
 
-mod block;
-mod copy;
-mod feature;
+// The map. Imports run down: harness, raw → plan → prologue, block → sweep → row → math → simd; regime is below
+// all that ask it.
+mod block; // a thread's rows: the path of each, and the end of all
+mod copy; // a copy that tells a machine's bandwidth
+mod feature; // distances of features
 #[cfg(feature = "train")]
-mod harness;
-mod influence;
-mod math;
-mod options;
-mod plan;
-mod prologue;
-mod raw;
-mod regime;
-mod row;
-mod simd;
-mod sweep;
-mod tree;
+mod harness; // the harness's operations on this engine
+mod influence; // influence of each row on a validation loss
+mod math; // exp, ln, terms of KL
+mod options; // records and instructions of a plan
+mod plan; // one loss: checks a batch, shares it between threads
+mod prologue; // counts and temperatures of a whole batch
+mod raw; // batches by address
+mod regime; // choice: every threshold
+mod row; // mathematics: from logits to a record and a gradient
+mod simd; // vectors, and the instruction set that runs
+mod sweep; // memory: layouts, formats, scratch, the order of reads and writes
+mod tree; // pairwise sums
 
 pub use crate::batch::{
     Address, Batch, Counts, Element, FeatureBatch, RawBatch, RawFeatureBatch, TypedAddress,
