@@ -192,6 +192,10 @@ fn main() {
                             .args(["--once", &isa, rows, classes, &element, &preset])
                             .output()
                             .expect("this program runs");
+                        if !run.status.success() {
+                            eprintln!("{}", String::from_utf8_lossy(&run.stderr));
+                            std::process::exit(1);
+                        }
                         let text = String::from_utf8(run.stdout).expect("numbers");
                         let number = |x: &str| x.parse::<f64>().expect("a number");
                         times.extend(text.lines().filter_map(|line| {
@@ -200,6 +204,7 @@ fn main() {
                         }));
                     }
                     if times.is_empty() {
+                        eprintln!("SKIP {isa}: this processor lacks its instructions");
                         continue;
                     }
                     let [old, ..] = summary(times.iter().map(|(old, _)| old * 1e6).collect());

@@ -137,7 +137,10 @@ impl Plan {
         let threads = self.threads(batch.rows, parallelism);
         let upstream = batch.upstream.value();
         let inverse = self.inverse_counts(&batch, strides);
-        let level = batch.stats.as_ref().map(|_| self.level);
+        let level = batch
+            .stats
+            .as_ref()
+            .map_or(StatsLevel::None, |_| self.level);
         let scratch = Pieces::of(batch.workspace, self.lines(), threads, batch.rows)?;
         let mut student = batch.student.with(batch.gradient);
         let (student, gradient) = matrices(&mut student, batch.rows, self.classes, strides);
@@ -154,7 +157,7 @@ impl Plan {
             },
             // A power of two, so that batches of as many rows are halved evenly.
             leaf: 1 << (LEAF_LOGITS / self.classes).max(1).ilog2(),
-            level: level.unwrap_or(StatsLevel::None),
+            level,
             weight: batch.weight,
             kd_weight: batch.kd_weight,
             scale: inverse.map(|n| n * upstream),
@@ -225,14 +228,14 @@ impl Plan {
 
     /// The batch's part of the total. Not generic, so that little code is compiled for each type.
     fn total(&self, batch: RowBlock, threads: usize) -> f64 {
-        #[cfg(feature = "rayon")]
-        if self.is_shared(batch.rows.len()) && threads > 1 {
-            let most = batch.rows.len() / (BLOCKS_PER_THREAD * threads) + batch.leaf;
-            return self.shared(batch, most);
+        match threads {
+            #[cfg(feature = "rayon")]
+            2.. => {
+                let most = batch.rows.len() / (BLOCKS_PER_THREAD * threads) + batch.leaf;
+                self.shared(batch, most)
+            }
+            _ => block::run(self.isa, batch),
         }
-        #[cfg(not(feature = "rayon"))]
-        let _ = threads;
-        block::run(self.isa, batch)
     }
 
     /// Its part of the total, shared between threads by halves of more than `most` rows.

@@ -3,13 +3,13 @@
 use super::leaves::by_leaves;
 use super::rows::RowBlock;
 use crate::cpu::regime::{Regime, group_rows};
-use crate::cpu::row::forward_kl::{Finish, Finished};
-use crate::cpu::row::sums::{ANY, Power, UnitExp};
+use crate::cpu::row::forward_kl::{ReviseLanes, RevisedLanes};
+use crate::cpu::row::sums::{ANY, FIRST, FOURTH, OTHER, Power, SECOND, UnitExp};
 use crate::cpu::simd::{Mask, Task, Vector, outline};
 use crate::cpu::sweep::Formats;
 use crate::cpu::sweep::group::Group;
 use crate::cpu::sweep::pending::{InFlight, PendingGradient};
-use crate::cpu::sweep::rows::Again;
+use crate::cpu::sweep::rows::ReadAgain;
 use crate::cpu::sweep::scratch::{Scratch, lines, padded_len, with_scratch};
 use crate::cpu::sweep::staged::Staged;
 use crate::cpu::sweep::streamed::Streamed;
@@ -32,13 +32,11 @@ impl RowBlock<'_> {
                 let unit = UnitExp::by(self.spec);
                 match unit.power() {
                     // What is slower anyway is compiled once.
-                    _ if !F::IS_KNOWN || !V::BY_POWER => {
-                        self.groups::<V, F, ANY>(regime, scratch, unit)
-                    }
-                    Power::First => self.groups::<V, F, 0>(regime, scratch, unit.known()),
-                    Power::Second => self.groups::<V, F, 1>(regime, scratch, unit.known()),
-                    Power::Fourth => self.groups::<V, F, 2>(regime, scratch, unit.known()),
-                    Power::Other => self.groups::<V, F, 3>(regime, scratch, unit.known()),
+                    _ if !F::IS_KNOWN => self.groups::<V, F, ANY>(regime, scratch, unit),
+                    Power::First => self.groups::<V, F, FIRST>(regime, scratch, unit),
+                    Power::Second => self.groups::<V, F, SECOND>(regime, scratch, unit),
+                    Power::Fourth => self.groups::<V, F, FOURTH>(regime, scratch, unit),
+                    Power::Other => self.groups::<V, F, OTHER>(regime, scratch, unit),
                 }
             }
         })
@@ -50,13 +48,13 @@ impl RowBlock<'_> {
         &mut self,
         regime: Regime,
         scratch: &mut Scratch,
-        unit: UnitExp<P>,
+        unit: UnitExp<ANY>,
     ) -> f64 {
         V::vectorize(Groups {
             block: self,
             regime,
             scratch,
-            unit,
+            unit: unit.known::<P>(),
             kinds: PhantomData::<(V, F)>,
         })
     }
@@ -89,17 +87,17 @@ impl RowBlock<'_> {
         } else {
             outline::<V, _>(Streamed(group))
         };
-        let Finished {
+        let RevisedLanes {
             rows: done,
             outcome,
             gradient,
-        } = V::vectorize(Finish {
+        } = V::vectorize(ReviseLanes {
             spec: self.spec,
             classes: self.rows.classes,
             full,
             inputs: &inputs,
             facts: &facts,
-            stable: &Again {
+            stable: &ReadAgain {
                 rows: &self.rows,
                 first: range.start,
                 formats: PhantomData::<F>,

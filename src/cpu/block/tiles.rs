@@ -3,7 +3,7 @@
 use super::leaves::by_leaves;
 use super::rows::RowBlock;
 use crate::cpu::regime::{TILE_CLASSES, is_forward_throughout};
-use crate::cpu::row::forward_kl::{Finish, Finished};
+use crate::cpu::row::forward_kl::{ReviseLanes, RevisedLanes};
 use crate::cpu::row::general::Row;
 use crate::cpu::row::inputs::{Inputs, Outcome};
 use crate::cpu::row::layout::Layout;
@@ -69,7 +69,7 @@ impl RowBlock<'_> {
         inputs: &Inputs<V>,
         tile: &mut TileScratch<V>,
     ) -> Outcome<V, V> {
-        let Finished {
+        let RevisedLanes {
             rows: done,
             outcome,
             gradient,
@@ -170,13 +170,13 @@ struct ForwardTile<'a, 'b, V: Vector> {
 }
 
 impl<V: Vector> Task for ForwardTile<'_, '_, V> {
-    type Output = Finished<V>;
+    type Output = RevisedLanes<V>;
 
     #[inline(always)]
-    fn run(self) -> Finished<V> {
+    fn run(self) -> RevisedLanes<V> {
         let (tile, full) = (self.sweep.tile, self.sweep.full);
         let facts = self.sweep.run();
-        let finish = Finish {
+        let revise = ReviseLanes {
             spec: self.spec,
             classes: tile.classes(),
             full,
@@ -184,6 +184,6 @@ impl<V: Vector> Task for ForwardTile<'_, '_, V> {
             facts: &facts,
             stable: tile,
         };
-        finish.run()
+        revise.run()
     }
 }

@@ -14,7 +14,7 @@ use crate::cpu::simd::{Mask, Task, Vector, map};
 use crate::spec::{Divergence, LossSpec, Revision};
 
 /// Everything that is done once per row, for as many rows as there are lanes.
-pub(crate) struct Finish<'a, V: Vector, K> {
+pub(crate) struct ReviseLanes<'a, V: Vector, K> {
     pub(crate) spec: &'a LossSpec,
     pub(crate) classes: usize,
     /// Whether the record is full.
@@ -25,7 +25,7 @@ pub(crate) struct Finish<'a, V: Vector, K> {
 }
 
 /// What comes of the rows.
-pub(crate) struct Finished<V: Vector> {
+pub(crate) struct RevisedLanes<V: Vector> {
     /// The rows that this holds for: the others' revision or divergence is another one, or their logits
     /// are not all finite.
     pub(crate) rows: V::Mask,
@@ -48,11 +48,11 @@ pub(crate) trait SumStableKl<V> {
     fn sum(&self, terms: &StableKl<V>, rows: u32) -> V;
 }
 
-impl<V: Vector, K: SumStableKl<V>> Task for Finish<'_, V, K> {
-    type Output = Finished<V>;
+impl<V: Vector, K: SumStableKl<V>> Task for ReviseLanes<'_, V, K> {
+    type Output = RevisedLanes<V>;
 
     #[inline(always)]
-    fn run(self) -> Finished<V> {
+    fn run(self) -> RevisedLanes<V> {
         let (spec, classes, facts) = (self.spec, self.classes, self.facts);
         let (inputs, extremes, sums) = (self.inputs, &facts.extremes, &facts.sums);
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
@@ -82,7 +82,7 @@ impl<V: Vector, K: SumStableKl<V>> Task for Finish<'_, V, K> {
         }
         let (value_factor, slope) = factors(spec, Divergence::ForwardKl, inputs.tau, classes);
         let agree = extremes.student.top.eq(extremes.teacher.top);
-        Finished {
+        RevisedLanes {
             rows: forward & facts.valid & (exact | near),
             outcome: revised.outcome(value_factor * value, self.full, classes, facts, agree),
             gradient: GradientFactors::new(gradient, revised.factor * slope),
@@ -92,7 +92,7 @@ impl<V: Vector, K: SumStableKl<V>> Task for Finish<'_, V, K> {
 
 /// Where the textbook's sum `Σ p' (log p' − log q)` is less than this part of its terms, it cancels too much,
 /// and [`kl_term`] has to be summed instead.
-const LEAST_CANCELLED: f32 = 1.0 / 16.0;
+const CANCELS_BELOW: f32 = 1.0 / 16.0;
 
 /// `D` without its factor by the textbook's sum, where that is exact enough, and where it is not, but
 /// the row's terms are finite. The target is proportional to the teacher's softmax at every class
@@ -112,7 +112,7 @@ fn textbook_value<R: Vector, C: Copy>(
     let value = of_classes + of_constant + of_label;
     let size = of_classes.abs() + of_constant.abs() + of_label.abs();
     let (least, finite) = (
-        R::splat(LEAST_CANCELLED) * size.max(R::splat(1.0)),
+        R::splat(CANCELS_BELOW) * size.max(R::splat(1.0)),
         size.lt(R::splat(f32::INFINITY)),
     );
     let exact = least.lt(value);
@@ -192,13 +192,13 @@ impl<V: Vector> Terms<V, 1> for StableKlTerms<V> {
     #[inline(always)]
     fn add<const MASKED: bool>(&mut self, _: usize, s: V, t: V, sums: &mut [V; 1]) {
         let (of_s, of_t) = (self.exponentials.below(0, s), self.exponentials.below(1, t));
-        let p = self.exponentials.power(1, of_t) * self.scale[1];
+        let p = self.exponentials.exp(1, of_t) * self.scale[1];
         let delta = (of_t - of_s).mul_add(self.k, self.offset);
         let near = is_near(delta);
         let mut term = kl_near(p, delta);
         // Most vectors have no other classes.
         if (!near).any() {
-            let q = self.exponentials.power(0, of_s) * self.scale[0];
+            let q = self.exponentials.exp(0, of_s) * self.scale[0];
             let far = V::select(p.eq(V::splat(0.0)), q, kl_far(p, delta, q));
             term = V::select(near, term, far);
         }

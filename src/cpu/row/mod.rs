@@ -26,7 +26,7 @@
 //! | Jensen–Shannon β | `q (h − Σ q h)`, `h = (1−β)(log q − log m)`, `m = βp' + (1−β)q` |
 //! | total variation | `q (h − Σ q h)`, `h = ½ sign(q − p')` |
 //! | MSE of probabilities | `q (h − Σ q h)`, `h = q − p'` |
-//! | MSE of logits | `s − t` |
+//! | MSE of logits | `s − t`, of s itself |
 //! | decoupled α, β | label: `α (q_y − p'_y)`; others: `β (q̂ − p̂') − α (q_y − p'_y) q̂`, renormalised without y |
 //!
 //! - [`general`] runs all steps for any loss and any row, with [`rules`] for 6 and 7.

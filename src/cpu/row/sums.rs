@@ -36,6 +36,10 @@ pub(crate) enum Power {
 #[derive(Clone, Copy)]
 pub(crate) struct UnitExp<const POWER: usize>(Power);
 
+pub(crate) const FIRST: usize = Power::First as usize;
+pub(crate) const SECOND: usize = Power::Second as usize;
+pub(crate) const FOURTH: usize = Power::Fourth as usize;
+pub(crate) const OTHER: usize = Power::Other as usize;
 /// A power that the compiler does not know.
 pub(crate) const ANY: usize = usize::MAX;
 
@@ -60,10 +64,10 @@ impl<const POWER: usize> UnitExp<POWER> {
     #[inline(always)]
     pub(crate) fn power(self) -> Power {
         match POWER {
-            0 => Power::First,
-            1 => Power::Second,
-            2 => Power::Fourth,
-            3 => Power::Other,
+            FIRST => Power::First,
+            SECOND => Power::Second,
+            FOURTH => Power::Fourth,
+            OTHER => Power::Other,
             _ => self.0,
         }
     }
@@ -100,6 +104,7 @@ pub(crate) struct Both<V> {
 }
 
 impl<V: Vector> Exponentials<V> {
+    /// By the shifts and the inverse temperatures of student and teacher.
     #[inline(always)]
     pub(crate) fn new<L: Layout<V = V>>(shift: [L::R; 2], k: [L::R; 2]) -> Self {
         let (log2_e, least) = (L::R::splat(LOG2_E), L::R::splat(MIN_EXPONENT));
@@ -125,6 +130,7 @@ impl<V: Vector> Exponentials<V> {
         }
     }
 
+    /// At the logits of one class.
     #[inline(always)]
     pub(crate) fn at<const MASKED: bool>(&self, s: V, t: V) -> Both<V> {
         // A masked class keeps numbers, so that 0 times them is 0; NaN stays.
@@ -136,7 +142,7 @@ impl<V: Vector> Exponentials<V> {
             }
         };
         let d = [bounded(s - self.shift[0]), bounded(t - self.shift[1])];
-        let e = [self.power(0, d[0]), self.power(1, d[1])];
+        let e = [self.exp(0, d[0]), self.exp(1, d[1])];
         Both { d, e }
     }
 
@@ -148,7 +154,7 @@ impl<V: Vector> Exponentials<V> {
 
     /// `exp(k d)`.
     #[inline(always)]
-    pub(crate) fn power(&self, which: usize, d: V) -> V {
+    pub(crate) fn exp(&self, which: usize, d: V) -> V {
         d.exp2_times(self.rate[which], self.floor[which])
     }
 

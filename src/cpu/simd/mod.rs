@@ -97,8 +97,6 @@ pub(crate) trait Vector:
 {
     /// How many floats.
     const LANES: usize;
-    /// Whether sweeps are compiled once for each power that temperatures 1, 2 and 4 make of an exponential.
-    const BY_POWER: bool = true;
     /// What comparisons give.
     type Mask: Mask;
 

@@ -90,7 +90,6 @@ impl F32x8 {
 impl Vector for F32x8 {
     const LANES: usize = LANES;
     // Four times the code, for a few per cent of short rows' time.
-    const BY_POWER: bool = true;
     type Mask = M32x8;
 
     #[inline(always)]

@@ -30,28 +30,25 @@ impl<'a> Rows<'a> {
     /// The first rows, and the others.
     #[cfg(feature = "rayon")]
     pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
-        let (labels, tau) = (
-            self.labels.split_at(rows),
-            self.tau.map(|tau| tau.split_at(rows)),
-        );
+        let labels = self.labels.split_at(rows);
+        let tau = self.tau.map(|tau| tau.split_at(rows)).unzip();
         let (student, teacher) = (self.student.split_at(rows), self.teacher.split_at(rows));
-        let gradient = self.gradient.map(|gradient| gradient.split_at(rows));
-        let (first, others) = gradient.unzip();
+        let gradient = self.gradient.map(|g| g.split_at(rows)).unzip();
         (
             Self {
                 labels: labels.0,
-                tau: tau.map(|tau| tau.0),
+                tau: tau.0,
                 student: student.0,
                 teacher: teacher.0,
-                gradient: first,
+                gradient: gradient.0,
                 ..self
             },
             Self {
                 labels: labels.1,
-                tau: tau.map(|tau| tau.1),
+                tau: tau.1,
                 student: student.1,
                 teacher: teacher.1,
-                gradient: others,
+                gradient: gradient.1,
                 ..self
             },
         )
@@ -84,14 +81,14 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Rows across the lanes, from the first on, whose terms of `D` are summed once more.
-pub(crate) struct Again<'a, 'b, F> {
+/// Rows across the lanes, from the first on, which are read again for the terms of `D`.
+pub(crate) struct ReadAgain<'a, 'b, F> {
     pub(crate) rows: &'a Rows<'b>,
     pub(crate) first: usize,
     pub(crate) formats: PhantomData<F>,
 }
 
-impl<V: Vector, F: Formats> SumStableKl<V> for Again<'_, '_, F> {
+impl<V: Vector, F: Formats> SumStableKl<V> for ReadAgain<'_, '_, F> {
     #[inline(always)]
     fn sum(&self, terms: &StableKl<V>, rows: u32) -> V {
         let terms = terms.map(V::to_array);

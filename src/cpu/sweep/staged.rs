@@ -64,16 +64,16 @@ fn copy<V: Vector, F: Formats, const P: usize>(
         let (row, y) = (rows.wide::<V, F>(i), label_class(rows.labels[i]));
         let pending = in_flight.gradients[lane].take();
         let mut pending = GradientWriter::<V, F, P>::new(rows, pending, unit);
-        let mut copy = scratch.row::<V>(lane, classes);
+        let mut staged = scratch.row::<V>(lane, classes);
         for at in (0..classes).step_by(V::LANES) {
             let [s, t] = row.vectors(at, PAD_LOGIT);
             // SAFETY: the row's scratch holds each of its vectors, and rows are of one length.
             unsafe {
                 if let Some(pending) = &mut pending {
-                    pending.put(at, &copy);
+                    pending.put(at, &staged);
                 }
-                copy.store(0, at, s);
-                copy.store(1, at, t);
+                staged.store(0, at, s);
+                staged.store(1, at, t);
             }
         }
         if let Some(pending) = pending {
@@ -82,7 +82,7 @@ fn copy<V: Vector, F: Formats, const P: usize>(
         if let [Some(s), Some(t)] = row.labels() {
             for (which, logit) in [s, t].into_iter().enumerate() {
                 label[which][lane] = logit;
-                copy.floats(which)[y] = PAD_LOGIT;
+                staged.floats(which)[y] = PAD_LOGIT;
             }
         }
     }

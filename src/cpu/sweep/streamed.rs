@@ -1,6 +1,6 @@
-//! Rows of many classes: one after the other, each read twice. While the sums of a row are made, its
-//! exponentials go to scratch; the gradient of the row that left its own there is written, and the extremes
-//! of the row after are found. So the next sweep over the row, and a sweep for the gradient, never happen.
+//! Rows of many classes, one after the other. One sweep does three things: it sums a row and keeps its
+//! exponentials in scratch, writes the pending gradient of the row whose exponentials lie there, and finds the
+//! extremes of a later row. So memory is busy while there is arithmetic to do, and no row is read a third time.
 
 use super::format::Formats;
 use super::group::Group;

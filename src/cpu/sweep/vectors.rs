@@ -143,6 +143,7 @@ impl<V: Vector, F: Formats> Task for Widen<V, F> {
         let Part { start, len, room } = self.0;
         // SAFETY: a part of a row, and room for the vectors that it needs, whose lanes divide the room's.
         unsafe {
+            // The format is `F`'s own, whatever is asked.
             let part = Source::<F>::new(start, F::resolve(Format::F32), len);
             for at in (0..len).step_by(V::LANES) {
                 part.load_rest::<V>(at, 0.0).store(room.add(at));
