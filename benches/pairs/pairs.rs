@@ -33,7 +33,7 @@ macro_rules! engine {
     ($name:ident $module:ident) => {
         mod $module {
             use $name::cpu::{Batch, Element, Isa, Options, Parallelism, Plan};
-            use $name::spec::{Preset, RowStats};
+            use $name::spec::{LossSpec, Preset, Revision, RowStats, Temperature};
 
             pub struct Engine(Plan, Vec<RowStats>);
 
@@ -42,7 +42,15 @@ macro_rules! engine {
                 pub fn new(isa: &str, preset: &str, rows: usize, classes: usize) -> Option<Self> {
                     let isa = Isa::ALL.into_iter().find(|known| known.name() == isa);
                     let options = Options::default().isa(isa.expect("no such instruction set"));
-                    let spec = Preset::from_name(preset).expect("a preset").spec();
+                    let spec = match preset.split_once('@') {
+                        None => Preset::from_name(preset).expect("a preset").spec(),
+                        Some((_, tau)) => LossSpec::builder()
+                            .revision(Revision::LabelRevision { eta: 0.8 })
+                            .temperature(Temperature::Fixed(tau.parse().expect("lr@TAU")))
+                            .weights(0.9, 0.1)
+                            .build()
+                            .expect("a loss"),
+                    };
                     let plan = Plan::new(&spec, classes, options).ok()?;
                     Some(Self(plan, vec![RowStats::default(); rows]))
                 }

@@ -2,8 +2,10 @@
 
 use super::Parallelism;
 use super::regime::LEAF_FEATURES;
-use crate::batch::check::{self, Strides};
-use crate::batch::{Element, FeatureBatch, RowLogits, weighted, written};
+use super::sweep::matrix::{Matrix, MatrixMut, matrices};
+use super::sweep::vectors::{NO_LABEL, RowGradient, Source};
+use super::sweep::{Formats, with_formats};
+use crate::batch::{Element, FeatureBatch, check, weighted, written};
 use crate::spec::{ArgumentError, Distance, FeatureSpec, SpecError};
 
 /// A feature loss over rows of `D` features: checked once, run often.
@@ -31,8 +33,6 @@ pub struct FeaturePlan {
 
 /// Features per block. Loops over a block have no branches, so the compiler makes vectors of them.
 const LANES: usize = 16;
-
-type Block = [f32; LANES];
 
 impl FeaturePlan {
     /// A plan for rows of `width` features.
@@ -80,92 +80,96 @@ impl FeaturePlan {
         let strides = check::features(self.width, &batch)?;
         let upstream = self.spec.relation.sign() * batch.upstream.value();
         let count = || weighted(batch.rows, batch.weight);
-        let call = Call {
-            plan: *self,
-            target: batch.target,
-            weight: batch.weight,
-            strides,
-            scale: match batch.counted.unwrap_or_else(count) {
-                0 => 0.0,
-                n => upstream / n as f32,
-            },
-            parallelism,
+        let scale = match batch.counted.unwrap_or_else(count) {
+            0 => 0.0,
+            n => upstream / n as f32,
         };
-        let (student, distances) = (
-            batch.student.with(batch.gradient),
-            batch.distances.unwrap_or_default(),
-        );
-        let total = call.total(0, batch.rows, student, distances) as f32;
+        let mut student = batch.student.with(batch.gradient);
+        let (student, gradient) = matrices(&mut student, batch.rows, self.width, strides);
+        let rows = FeatureRows {
+            len: batch.rows,
+            student,
+            gradient,
+            target: Matrix::new(batch.target, strides.teacher, batch.rows, self.width),
+            weight: batch.weight,
+            distances: batch.distances.unwrap_or_default(),
+        };
+        let total = self.total(rows, scale, parallelism) as f32;
         Ok(written(total, batch.total))
     }
-}
 
-/// One call, as all its parts share it.
-struct Call<'a, T> {
-    plan: FeaturePlan,
-    target: &'a [T],
-    weight: Option<&'a [f32]>,
-    strides: Strides,
-    /// `± upstream/N`.
-    scale: f32,
-    parallelism: Parallelism,
-}
-
-impl<T: Element> Call<'_, T> {
-    /// The part of the total of `count` rows from `first` on, which `place` and `distances` hold.
-    /// Halved at places that depend on the shape alone, so that threads change nothing.
-    fn total<S: Element>(
-        &self,
-        first: usize,
-        count: usize,
-        place: RowLogits<S>,
-        distances: &mut [f32],
-    ) -> f64 {
-        let rows = (LEAF_FEATURES / self.plan.width).max(1);
-        if count <= rows {
-            return self.rows(first, count, place, distances);
+    /// The rows' part of the total, with `scale` = `± upstream/N`. Halved at places that depend on the shape
+    /// alone, so that threads change nothing. Not generic, so that it is compiled once.
+    fn total(&self, rows: FeatureRows, scale: f32, parallelism: Parallelism) -> f64 {
+        let leaf = (LEAF_FEATURES / self.width).max(1);
+        if rows.len <= leaf {
+            let formats = [rows.student.format(), rows.target.format()];
+            return with_formats!(formats, F => rows.run::<F>(self.spec.distance, scale));
         }
-        let middle = (count / 2).next_multiple_of(rows);
-        let Strides {
-            student, gradient, ..
-        } = self.strides;
-        let (a, b) = place.split(middle * student, middle * gradient);
-        let (da, db) = distances.split_at_mut(middle.min(distances.len()));
-        let before = || self.total(first, middle, a, da);
-        let after = || self.total(first + middle, count - middle, b, db);
-        let (a, b) = match self.parallelism {
+        let middle = (rows.len / 2).next_multiple_of(leaf);
+        let (a, b) = rows.split_at(middle);
+        let before = || self.total(a, scale, parallelism);
+        let after = || self.total(b, scale, parallelism);
+        let (a, b) = match parallelism {
             Parallelism::Serial => (before(), after()),
             #[cfg(feature = "rayon")]
             Parallelism::Rayon => rayon::join(before, after),
         };
         a + b
     }
+}
+
+/// Rows of features that one thread works on.
+struct FeatureRows<'a> {
+    len: usize,
+    student: Matrix<'a>,
+    gradient: Option<MatrixMut<'a>>,
+    target: Matrix<'a>,
+    weight: Option<&'a [f32]>,
+    distances: &'a mut [f32],
+}
+
+impl FeatureRows<'_> {
+    /// The first rows, and the others.
+    fn split_at(self, rows: usize) -> (Self, Self) {
+        let (student, target) = (self.student.split_at(rows), self.target.split_at(rows));
+        let gradient = self.gradient.map(|g| g.split_at(rows)).unzip();
+        let weight = self.weight.map(|w| w.split_at(rows)).unzip();
+        let distances = self.distances.split_at_mut(rows.min(self.distances.len()));
+        let part = |len, student, gradient, target, weight, distances| FeatureRows {
+            len,
+            student,
+            gradient,
+            target,
+            weight,
+            distances,
+        };
+        (
+            part(rows, student.0, gradient.0, target.0, weight.0, distances.0),
+            part(
+                self.len - rows,
+                student.1,
+                gradient.1,
+                target.1,
+                weight.1,
+                distances.1,
+            ),
+        )
+    }
 
     /// Row by row.
-    fn rows<S: Element>(
-        &self,
-        first: usize,
-        count: usize,
-        mut place: RowLogits<S>,
-        distances: &mut [f32],
-    ) -> f64 {
-        let (width, strides) = (self.plan.width, self.strides);
+    fn run<F: Formats>(mut self, distance: Distance, scale: f32) -> f64 {
         let mut total = 0.0;
-        for i in 0..count {
-            let weight = self.weight.map_or(1.0, |w| w[first + i]);
-            let y = &self.target[(first + i) * strides.teacher..][..width];
-            let place = place.row(i * strides.student, i * strides.gradient, width);
-            let distance = row(
-                self.plan.spec.distance,
-                place,
-                y,
-                self.scale * weight,
-                weight,
-            );
+        for i in 0..self.len {
+            let weight = self.weight.map_or(1.0, |w| w[i]);
+            let scale = scale * weight;
+            let gradient = self.gradient.as_mut().map(|g| g.row(i, NO_LABEL));
+            let (x, y) = (self.student.row(i), self.target.row(i));
+            let distance = row::<F>(distance, x, y, gradient, scale, weight);
             if weight != 0.0 {
-                total += f64::from(self.scale * weight) * f64::from(distance);
+                total += f64::from(scale) * f64::from(distance);
             }
-            if let Some(out) = distances.get_mut(i) {
+            if let Some(out) = self.distances.get_mut(i) {
                 *out = distance;
             }
         }
@@ -174,26 +178,27 @@ impl<T: Element> Call<'_, T> {
 }
 
 /// The distance of one row; writes its gradient, which is that of the distance times `scale`.
-fn row<S: Element, T: Element>(
+fn row<F: Formats>(
     distance: Distance,
-    mut place: RowLogits<S>,
-    y: &[T],
+    x: Source<F>,
+    y: Source<F>,
+    gradient: Option<RowGradient<F>>,
     scale: f32,
     weight: f32,
 ) -> f32 {
-    let x = place.read();
-    let (of_x, of_y) = (Norm::of(x), Norm::of(y));
-    if !(of_x.finite && of_y.finite) {
-        place.fill(if weight == 0.0 { 0.0 } else { f32::NAN });
+    let norms = [Norm::of(&x), Norm::of(&y)];
+    let finite = norms[0].finite && norms[1].finite;
+    let sums = Sums::of(distance, &x, &y, norms);
+    match gradient {
+        Some(mut gradient) if weight == 0.0 => gradient.fill(0.0),
+        Some(mut gradient) if !finite => gradient.fill(f32::NAN),
+        Some(gradient) => write(distance, &x, &y, gradient, norms, sums.along, scale),
+        None => {}
+    }
+    if !finite {
         return f32::NAN;
     }
-    let sums = Sums::of(distance, x, y, of_x, of_y);
-    if weight == 0.0 {
-        place.fill(0.0);
-    } else {
-        gradient(distance, &mut place, y, [of_x, of_y], sums.along, scale);
-    }
-    sums.distance(distance, y.len(), of_x, of_y)
+    sums.distance(distance, y.len(), norms)
 }
 
 /// `1/‖x‖` as a power of two and a factor near 1, so that neither leaves the range of f32.
@@ -208,10 +213,10 @@ struct Norm {
 impl Norm {
     /// In double precision no square of an f32 overflows or underflows, and no sum of them loses what
     /// a bound of 2e-6 would see.
-    fn of<E: Element>(x: &[E]) -> Self {
+    fn of<F: Formats>(x: &Source<F>) -> Self {
         let mut lanes = [0.0_f64; LANES];
         for start in (0..x.len()).step_by(LANES) {
-            for (lane, x) in lanes.iter_mut().zip(load(x, start)) {
+            for (lane, x) in lanes.iter_mut().zip(x.block::<LANES>(start)) {
                 *lane += f64::from(x) * f64::from(x);
             }
         }
@@ -248,21 +253,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn of<S: Element, T: Element>(
-        distance: Distance,
-        x: &[S],
-        y: &[T],
-        of_x: Norm,
-        of_y: Norm,
-    ) -> Self {
+    fn of<F: Formats>(distance: Distance, x: &Source<F>, y: &Source<F>, norms: [Norm; 2]) -> Self {
         let [apart, along] = match distance {
-            Distance::L1 => sums(x, y, of_x, of_y, f32::abs, sign),
-            _ => sums(x, y, of_x, of_y, |d| d * d, |d| d),
+            Distance::L1 => sums(x, y, norms, f32::abs, sign),
+            _ => sums(x, y, norms, |d| d * d, |d| d),
         };
         Self { apart, along }
     }
 
-    fn distance(&self, distance: Distance, width: usize, of_x: Norm, of_y: Norm) -> f32 {
+    fn distance(&self, distance: Distance, width: usize, [of_x, of_y]: [Norm; 2]) -> f32 {
         match distance {
             Distance::L1 | Distance::SquaredL2 => self.apart / width as f32,
             // 1 − ⟨x̂, ŷ⟩ without the cancellation.
@@ -274,17 +273,16 @@ impl Sums {
 
 /// `[Σ measure(d), Σ slope(d) x̂]` with `d = x̂ − ŷ`.
 #[inline(always)]
-fn sums<S: Element, T: Element>(
-    x: &[S],
-    y: &[T],
-    of_x: Norm,
-    of_y: Norm,
+fn sums<F: Formats>(
+    x: &Source<F>,
+    y: &Source<F>,
+    [of_x, of_y]: [Norm; 2],
     measure: impl Fn(f32) -> f32,
     slope: impl Fn(f32) -> f32,
 ) -> [f32; 2] {
     let [mut apart, mut along] = [[0.0_f64; LANES]; 2];
     for start in (0..x.len()).step_by(LANES) {
-        let (x, y) = (load(x, start), load(y, start));
+        let (x, y) = (x.block::<LANES>(start), y.block::<LANES>(start));
         for i in 0..LANES {
             let unit = of_x.unit(x[i]);
             let d = unit - of_y.unit(y[i]);
@@ -295,12 +293,13 @@ fn sums<S: Element, T: Element>(
     [apart, along].map(|lanes| lanes.iter().sum::<f64>() as f32)
 }
 
-/// `scale · a (slope(d) − x̂ along)/‖x‖` over the features, where there is room for it.
-fn gradient<S: Element, T: Element>(
+/// Writes the gradient, `scale · a (slope(d) − x̂ along)/‖x‖`.
+fn write<F: Formats>(
     distance: Distance,
-    place: &mut RowLogits<S>,
-    y: &[T],
-    [of_x, of_y]: [Norm; 2],
+    x: &Source<F>,
+    y: &Source<F>,
+    gradient: RowGradient<F>,
+    norms: [Norm; 2],
     along: f32,
     scale: f32,
 ) {
@@ -309,25 +308,25 @@ fn gradient<S: Element, T: Element>(
         Distance::SquaredL2 => 2.0 / y.len() as f32,
         Distance::Cosine => 1.0,
     };
-    let factor = scale * a * of_x.inverse;
+    let factor = scale * a * norms[0].inverse;
     match distance {
-        Distance::L1 => write(place, y, [of_x, of_y], along, factor, sign),
-        _ => write(place, y, [of_x, of_y], along, factor, |d| d),
+        Distance::L1 => write_by(x, y, gradient, norms, along, factor, sign),
+        _ => write_by(x, y, gradient, norms, along, factor, |d| d),
     }
 }
 
 #[inline(always)]
-fn write<S: Element, T: Element>(
-    place: &mut RowLogits<S>,
-    y: &[T],
+fn write_by<F: Formats>(
+    x: &Source<F>,
+    y: &Source<F>,
+    mut gradient: RowGradient<F>,
     [of_x, of_y]: [Norm; 2],
     along: f32,
     factor: f32,
     slope: impl Fn(f32) -> f32,
 ) {
     for start in (0..y.len()).step_by(LANES) {
-        let (x, y) = (load(place.read(), start), load(y, start));
-        let Some(out) = place.write() else { return };
+        let (x, y) = (x.block::<LANES>(start), y.block::<LANES>(start));
         let mut block = [0.0; LANES];
         for i in 0..LANES {
             let unit = of_x.unit(x[i]);
@@ -335,9 +334,7 @@ fn write<S: Element, T: Element>(
             // The power comes last: a tiny ‖x‖ may have a gradient beyond the range of f32.
             block[i] = projected * factor * of_x.power;
         }
-        for (value, lane) in out[start..].iter_mut().zip(block) {
-            *value = S::from_f32(lane);
-        }
+        gradient.store_block(start, block);
     }
 }
 
@@ -345,14 +342,4 @@ fn write<S: Element, T: Element>(
 #[inline(always)]
 fn sign(d: f32) -> f32 {
     f32::from(i8::from(d > 0.0) - i8::from(d < 0.0))
-}
-
-/// The block of `row` that starts at `start`, filled with 0, which contributes nothing anywhere.
-#[inline(always)]
-fn load<E: Element>(row: &[E], start: usize) -> Block {
-    let mut block = [0.0; LANES];
-    for (lane, value) in block.iter_mut().zip(&row[start..]) {
-        *lane = value.to_f32();
-    }
-    block
 }

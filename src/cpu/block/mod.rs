@@ -13,8 +13,6 @@ pub(super) use rows::RowBlock;
 
 use super::regime::Regime;
 use super::simd::{Isa, Kernel, Vector};
-use super::sweep::{AnyFormat, OnlyBf16, OnlyF32};
-use crate::spec::Format;
 
 /// Runs a block; returns its part of the total. Not generic, so that no code for vectors is compiled in the
 /// caller's crate.
@@ -30,11 +28,7 @@ impl Kernel for RowBlock<'_> {
         match Regime::choose(self.spec, self.rows.classes) {
             Regime::Transposed => self.transposed::<V>(),
             Regime::General => self.general::<V>(),
-            regime => match [self.rows.student.format(), self.rows.teacher.format()] {
-                [Format::F32, Format::F32] => self.in_groups::<V, OnlyF32>(regime),
-                [Format::Bf16, Format::Bf16] => self.in_groups::<V, OnlyBf16>(regime),
-                _ => self.in_groups::<V, AnyFormat>(regime),
-            },
+            regime => self.in_groups::<V>(regime),
         }
     }
 }

@@ -97,6 +97,9 @@ pub(crate) trait Vector:
 {
     /// How many floats.
     const LANES: usize;
+    /// Whether sweeps are compiled for each temperature whose exponentials are powers of each other, or
+    /// only for τ = 4, which most presets have.
+    const KNOWS_POWERS: bool = true;
     /// What comparisons give.
     type Mask: Mask;
 

@@ -32,6 +32,27 @@ macro_rules! only {
 
 only!(OnlyF32 F32 OnlyF16 F16 OnlyBf16 Bf16);
 
+/// Names as `$F` the formats that student and teacher have, as far as code is compiled for them alone.
+macro_rules! with_formats {
+    ($formats:expr, $F:ident => $body:expr) => {
+        match $formats {
+            [$crate::spec::Format::F32, $crate::spec::Format::F32] => {
+                type $F = $crate::cpu::sweep::OnlyF32;
+                $body
+            }
+            [$crate::spec::Format::Bf16, $crate::spec::Format::Bf16] => {
+                type $F = $crate::cpu::sweep::OnlyBf16;
+                $body
+            }
+            _ => {
+                type $F = $crate::cpu::sweep::AnyFormat;
+                $body
+            }
+        }
+    };
+}
+pub(in crate::cpu) use with_formats;
+
 /// Each of them, asked for at every access.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyFormat;

@@ -3,12 +3,11 @@
 use super::pending::InFlight;
 use super::rows::Rows;
 use super::scratch::Scratch;
-use crate::cpu::row::sums::UnitExp;
-use std::marker::PhantomData;
+use crate::cpu::row::sums::{ANY, UnitExp};
 use std::ops::Range;
 
 /// Rows that are swept together, and what their sweep works with.
-pub(crate) struct Group<'a, 'b, 'c, V, F, const P: usize> {
+pub(crate) struct Group<'a, 'b, 'c, V> {
     pub(crate) rows: &'a mut Rows<'b>,
     /// Which of them: at most as many as a vector has lanes.
     pub(crate) range: Range<usize>,
@@ -18,6 +17,5 @@ pub(crate) struct Group<'a, 'b, 'c, V, F, const P: usize> {
     pub(crate) full: bool,
     pub(crate) scratch: &'a mut Scratch<'c>,
     pub(crate) in_flight: &'a mut InFlight,
-    pub(crate) unit: UnitExp<P>,
-    pub(crate) formats: PhantomData<F>,
+    pub(crate) unit: UnitExp<ANY>,
 }

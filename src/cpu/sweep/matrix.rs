@@ -70,7 +70,6 @@ impl<'a> Matrix<'a> {
     }
 
     /// The first rows, and the others.
-    #[cfg(feature = "rayon")]
     pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
         assert!(rows <= self.rows);
         let start = self
@@ -160,7 +159,6 @@ pub(crate) fn matrices<'a, S: Element>(
 
 impl<'a> MatrixMut<'a> {
     /// The first rows, and the others.
-    #[cfg(feature = "rayon")]
     pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
         let (a, b) = self.of.split_at(rows);
         (

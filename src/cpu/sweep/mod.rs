@@ -20,4 +20,4 @@ pub(super) mod transposed;
 pub(super) mod vectors;
 pub(super) mod wide;
 
-pub(super) use format::{AnyFormat, Formats, OnlyBf16, OnlyF32};
+pub(super) use format::{AnyFormat, Formats, OnlyBf16, OnlyF32, with_formats};

@@ -1,13 +1,13 @@
 //! What a group of rows leaves to the next: gradients that are still to be written, and the extremes of rows
 //! to come. Both are done during a later sweep, so that memory is busy while there is arithmetic to do.
 
-use super::format::Formats;
+use super::format::{AnyFormat, Formats};
 use super::rows::Rows;
 use super::scratch::Scratch;
 use super::vectors::RowGradient;
 use crate::cpu::row::extremes::Extremes;
 use crate::cpu::row::forward_kl::GradientFactors;
-use crate::cpu::row::sums::{Power, UnitExp};
+use crate::cpu::row::sums::{ANY, Power, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Vector};
 
 /// What one group of rows leaves to the next, by lane.
@@ -35,15 +35,16 @@ pub(crate) struct PendingGradient {
 impl InFlight {
     /// Writes the gradients that are left.
     #[inline(always)]
-    pub(crate) fn write_all<V: Vector, F: Formats, const P: usize>(
+    pub(crate) fn write_all<V: Vector>(
         &self,
         rows: &mut Rows,
         scratch: &mut Scratch,
-        unit: UnitExp<P>,
+        unit: UnitExp<ANY>,
     ) {
         let classes = rows.classes;
         for (lane, pending) in self.gradients.iter().enumerate() {
-            if let Some(mut writer) = GradientWriter::<V, F, P>::new(rows, *pending, unit) {
+            if let Some(mut writer) = GradientWriter::<V, AnyFormat, ANY>::new(rows, *pending, unit)
+            {
                 let kept = scratch.row::<V>(lane, classes);
                 for at in (0..classes).step_by(V::LANES) {
                     // SAFETY: the row's scratch holds each of its vectors.

@@ -1,12 +1,12 @@
 //! A block's rows as the sweeps see them.
 
-use super::format::Formats;
+use super::format::{Formats, with_formats};
 use super::matrix::{Matrix, MatrixMut};
 use super::vectors::{RowGradient, label_class};
 use super::wide::{ExtremesScan, Wide};
 use crate::cpu::row::forward_kl::{StableKl, SumStableKl};
-use crate::cpu::simd::{MAX_LANES, Vector};
-use std::marker::PhantomData;
+use crate::cpu::simd::{MAX_LANES, Task, Vector, outline};
+use crate::spec::Format;
 
 /// Rows that one thread works on.
 pub(crate) struct Rows<'a> {
@@ -74,6 +74,12 @@ impl<'a> Rows<'a> {
         self.gradient.as_mut().map(|gradient| gradient.row(i, y))
     }
 
+    /// The formats of student and teacher.
+    #[inline(always)]
+    pub(crate) fn formats(&self) -> [Format; 2] {
+        [self.student.format(), self.teacher.format()]
+    }
+
     /// A scan for a row's extremes, if there is such a row.
     #[inline(always)]
     pub(super) fn scan<V: Vector, F: Formats>(&self, i: usize) -> Option<ExtremesScan<'a, V, F>> {
@@ -82,23 +88,37 @@ impl<'a> Rows<'a> {
 }
 
 /// Rows across the lanes, from the first on, which are read again for the terms of `D`.
-pub(crate) struct ReadAgain<'a, 'b, F> {
+pub(crate) struct ReadAgain<'a, 'b> {
     pub(crate) rows: &'a Rows<'b>,
     pub(crate) first: usize,
-    pub(crate) formats: PhantomData<F>,
 }
 
-impl<V: Vector, F: Formats> SumStableKl<V> for ReadAgain<'_, '_, F> {
+impl<V: Vector> SumStableKl<V> for ReadAgain<'_, '_> {
     #[inline(always)]
     fn sum(&self, terms: &StableKl<V>, rows: u32) -> V {
         let terms = terms.map(V::to_array);
         let mut values = [0.0; MAX_LANES];
         for (lane, value) in values[..V::LANES].iter_mut().enumerate() {
             if rows >> lane & 1 == 1 {
-                let row = self.rows.wide::<V, F>(self.first + lane);
-                *value = terms.map(|lanes| lanes[lane]).of(&row);
+                let terms = terms.map(|lanes| lanes[lane]);
+                let i = self.first + lane;
+                *value = with_formats!(self.rows.formats(), F => {
+                    outline::<V, _>(StableKlOfRow(terms, self.rows.wide::<V, F>(i)))
+                });
             }
         }
         V::from_array(&values)
+    }
+}
+
+/// The terms of one row.
+struct StableKlOfRow<'a, V, F>(StableKl<f32>, Wide<'a, V, F>);
+
+impl<V: Vector, F: Formats> Task for StableKlOfRow<'_, V, F> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        self.0.of(&self.1)
     }
 }

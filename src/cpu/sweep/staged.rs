@@ -15,11 +15,15 @@ use crate::cpu::row::inputs::Facts;
 use crate::cpu::row::layout::Terms;
 use crate::cpu::row::sums::{Exponentials, SumTerms, Sums, SweepHook, UnitExp};
 use crate::cpu::simd::{LANE_NUMBERS, MAX_LANES, Task, Vector, map};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// The sweeps over a group of rows. Where the exponentials of the row before in a lane are, the row's logits
 /// come as that row's gradient is written, and then its own exponentials.
-pub(crate) struct Staged<'a, 'b, 'c, V, F, const P: usize>(pub(crate) Group<'a, 'b, 'c, V, F, P>);
+pub(crate) struct Staged<'a, 'b, 'c, V, F, const P: usize>(
+    pub(crate) Group<'a, 'b, 'c, V>,
+    pub(crate) PhantomData<F>,
+);
 
 impl<V: Vector, F: Formats, const P: usize> Task for Staged<'_, '_, '_, V, F, P> {
     type Output = Facts<V, V>;
@@ -34,8 +38,8 @@ impl<V: Vector, F: Formats, const P: usize> Task for Staged<'_, '_, '_, V, F, P>
             scratch,
             in_flight,
             unit,
-            ..
         } = self.0;
+        let unit = unit.known::<P>();
         let (count, len) = (range.len(), padded_len::<V>(rows.classes));
         let label = copy::<V, F, P>(rows, range.clone(), scratch, in_flight, unit);
         let extremes = Extremes {

@@ -13,9 +13,13 @@ use crate::cpu::row::inputs::Facts;
 use crate::cpu::row::layout::Layout;
 use crate::cpu::row::sums::{Exponentials, SumTerms, Sums, SweepHook, UnitExp};
 use crate::cpu::simd::{MAX_LANES, Task, Vector, map};
+use std::marker::PhantomData;
 
 /// The sweeps over a group of rows.
-pub(crate) struct Streamed<'a, 'b, 'c, V, F, const P: usize>(pub(crate) Group<'a, 'b, 'c, V, F, P>);
+pub(crate) struct Streamed<'a, 'b, 'c, V, F, const P: usize>(
+    pub(crate) Group<'a, 'b, 'c, V>,
+    pub(crate) PhantomData<F>,
+);
 
 impl<V: Vector, F: Formats, const P: usize> Task for Streamed<'_, '_, '_, V, F, P> {
     type Output = Facts<V, V>;
@@ -30,8 +34,8 @@ impl<V: Vector, F: Formats, const P: usize> Task for Streamed<'_, '_, '_, V, F, 
             in_flight,
             unit,
             labels,
-            ..
         } = self.0;
+        let unit = unit.known::<P>();
         let classes = rows.classes;
         let scans = scans_ahead(classes, V::LANES);
         let keeps = rows.gradient.is_some();
