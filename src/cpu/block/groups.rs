@@ -6,7 +6,7 @@ use crate::cpu::regime::{Regime, group_rows};
 use crate::cpu::row::forward_kl::{ReviseLanes, RevisedLanes};
 use crate::cpu::row::inputs::Facts;
 use crate::cpu::row::sums::{ANY, FIRST, FOURTH, OTHER, Power, SECOND, UnitExp};
-use crate::cpu::simd::{Mask, Task, Vector, outline};
+use crate::cpu::simd::{Mask, Task, Vector};
 use crate::cpu::sweep::group::Group;
 use crate::cpu::sweep::pending::{InFlight, PendingGradient};
 use crate::cpu::sweep::rows::ReadAgain;
@@ -140,8 +140,8 @@ fn swept<V: Vector, F: Formats>(regime: Regime, group: Group<V>) -> Facts<V, V> 
 #[inline(always)]
 fn swept_by<V: Vector, F: Formats, const P: usize>(regime: Regime, group: Group<V>) -> Facts<V, V> {
     if regime == Regime::Staged {
-        outline::<V, _>(Staged::<V, F, P>(group, PhantomData))
+        V::outline(Staged::<V, F, P>(group, PhantomData))
     } else {
-        outline::<V, _>(Streamed::<V, F, P>(group, PhantomData))
+        V::outline(Streamed::<V, F, P>(group, PhantomData))
     }
 }

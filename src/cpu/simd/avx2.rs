@@ -25,6 +25,14 @@ fn run<T: Task>(task: T) -> T::Output {
     task.run()
 }
 
+mod outlined {
+    #[inline(never)]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn run<T: super::Task>(task: T) -> T::Output {
+        task.run()
+    }
+}
+
 /// All bits of the first `n` lanes, of at most 8.
 #[inline(always)]
 fn first(n: usize) -> __m256i {
@@ -314,6 +322,12 @@ impl Vector for F32x8 {
     fn vectorize<T: Task>(task: T) -> T::Output {
         // SAFETY: the type is named only after `is_available` said yes.
         unsafe { run(task) }
+    }
+
+    #[inline(always)]
+    fn outline<T: Task>(task: T) -> T::Output {
+        // SAFETY: as above.
+        unsafe { outlined::run(task) }
     }
 
     #[inline(always)]

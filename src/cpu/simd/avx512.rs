@@ -77,6 +77,14 @@ fn run<T: Task>(task: T) -> T::Output {
     task.run()
 }
 
+mod outlined {
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+    pub(super) fn run<T: super::Task>(task: T) -> T::Output {
+        task.run()
+    }
+}
+
 /// Operators as instructions.
 macro_rules! operators {
     ($($name:ident $function:ident $instruction:ident)*) => {$(
@@ -366,6 +374,12 @@ impl Vector for F32x16 {
     fn vectorize<T: Task>(task: T) -> T::Output {
         // SAFETY: the type is named only after `is_available` said yes.
         unsafe { run(task) }
+    }
+
+    #[inline(always)]
+    fn outline<T: Task>(task: T) -> T::Output {
+        // SAFETY: as above.
+        unsafe { outlined::run(task) }
     }
 
     #[inline(always)]

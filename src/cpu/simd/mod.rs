@@ -63,12 +63,6 @@ pub(crate) trait Task {
     fn run(self) -> Self::Output;
 }
 
-/// Runs a task as a function of its own, which no caller's values keep from its registers.
-#[inline(never)]
-pub(crate) fn outline<V: Vector, T: Task>(task: T) -> T::Output {
-    V::vectorize(task)
-}
-
 /// Some lanes yes, others no.
 pub(crate) trait Mask:
     Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self>
@@ -183,6 +177,12 @@ pub(crate) trait Vector:
 
     /// Runs a task with these instructions.
     fn vectorize<T: Task>(task: T) -> T::Output;
+    /// Runs a task as a function of its own, which no caller's values keep from its registers. The functions
+    /// stand in a module of their own, because the compiler shares its work between threads by modules.
+    #[inline(always)]
+    fn outline<T: Task>(task: T) -> T::Output {
+        Self::vectorize(task)
+    }
 
     /// # Safety
     /// `LANES` values can be read.

@@ -14,6 +14,13 @@ pub(crate) struct F32x8([__m128; 2]);
 #[derive(Clone, Copy)]
 pub(crate) struct M32x8([__m128; 2]);
 
+mod outlined {
+    #[inline(never)]
+    pub(super) fn run<T: super::Task>(task: T) -> T::Output {
+        task.run()
+    }
+}
+
 /// A function of the lower halves, and of the upper ones.
 macro_rules! halves {
     ($($half:ident = $whole:expr),+ => $result:expr) => {
@@ -192,6 +199,11 @@ impl Vector for F32x8 {
     #[inline(never)]
     fn vectorize<T: Task>(task: T) -> T::Output {
         task.run()
+    }
+
+    #[inline(always)]
+    fn outline<T: Task>(task: T) -> T::Output {
+        outlined::run(task)
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use super::matrix::{Matrix, MatrixMut};
 use super::vectors::{RowGradient, label_class};
 use super::wide::{ExtremesScan, Wide};
 use crate::cpu::row::forward_kl::{StableKl, SumStableKl};
-use crate::cpu::simd::{MAX_LANES, Task, Vector, outline};
+use crate::cpu::simd::{MAX_LANES, Task, Vector};
 use crate::spec::Format;
 
 /// Rows that one thread works on.
@@ -103,7 +103,7 @@ impl<V: Vector> SumStableKl<V> for ReadAgain<'_, '_> {
                 let terms = terms.map(|lanes| lanes[lane]);
                 let i = self.first + lane;
                 *value = with_formats!(self.rows.formats(), F => {
-                    outline::<V, _>(StableKlOfRow(terms, self.rows.wide::<V, F>(i)))
+                    V::outline(StableKlOfRow(terms, self.rows.wide::<V, F>(i)))
                 });
             }
         }

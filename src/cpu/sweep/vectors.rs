@@ -4,7 +4,7 @@ use super::format::{Formats, OnlyBf16, OnlyF16, OnlyF32};
 use crate::batch::Element;
 use crate::cpu::regime::{PREFETCH_CLASSES, WIDENED_CLASSES};
 use crate::cpu::row::layout::Sink;
-use crate::cpu::simd::{Task, Vector, outline};
+use crate::cpu::simd::{Task, Vector};
 use crate::spec::{Format, IGNORE};
 use half::{bf16, f16};
 use std::marker::PhantomData;
@@ -162,8 +162,8 @@ impl<F: Formats> Source<'_, F> {
         };
         let start = match F::resolve(self.format) {
             Format::F32 => start,
-            Format::F16 => outline::<V, _>(Widen::<V, OnlyF16>(part, PhantomData)),
-            Format::Bf16 => outline::<V, _>(Widen::<V, OnlyBf16>(part, PhantomData)),
+            Format::F16 => V::outline(Widen::<V, OnlyF16>(part, PhantomData)),
+            Format::Bf16 => V::outline(Widen::<V, OnlyBf16>(part, PhantomData)),
         };
         // SAFETY: the part as it lies in the row, or as it was written to the room.
         unsafe { Source::new(start, Format::F32, to - from) }
