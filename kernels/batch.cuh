@@ -2,8 +2,8 @@
 // what a mean divides by, each row's temperature, the total. Sums are in double precision and in an
 // order that never changes.
 #pragma once
-#include "any_span.cuh"
-#include "row.cuh"
+#include "span/any.cuh"
+#include "row/row.cuh"
 
 template <int K>
 struct Doubles {

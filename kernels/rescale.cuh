@@ -1,7 +1,7 @@
 // A gradient times a number that is known only after it, such as PyTorch's grad_output.
 #pragma once
-#include "logits.cuh"
-#include "params.cuh"
+#include "span/logits.cuh"
+#include "machine/params.cuh"
 
 // Threads of a block that share a row: a power of two, as many as it has vectors.
 DEVICE unsigned threads_of_row(unsigned vectors) {

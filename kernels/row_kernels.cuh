@@ -1,10 +1,10 @@
 // From kernels to rows: which rows a group of lanes, a block or a cluster takes. The kernels stand in
 // rows.cu, features.cu and batch.cu.
 #pragma once
-#include "any_span.cuh"
-#include "ring.cuh"
-#include "row.cuh"
-#include "split.cuh"
+#include "span/any.cuh"
+#include "span/ring.cuh"
+#include "row/row.cuh"
+#include "span/split.cuh"
 
 template <class Span>
 DEVICE void rows_of_groups(const RowParams& params, const Buffers& buffers) {

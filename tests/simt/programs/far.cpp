@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "span.cuh"
+#include "span/span.cuh"
 
 namespace {
 

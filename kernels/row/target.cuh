@@ -1,6 +1,6 @@
 // Revise: the teacher's tempered softmax becomes the target p'.
 #pragma once
-#include "softmax.cuh"
+#include "row/softmax.cuh"
 
 // The target of one row, as a function of a class's logit. Probability shift is an exchange of two
 // logits, which the span has made before: here it is no revision.

@@ -2,7 +2,7 @@
 // shared memory; each thread keeps 2×4 sums in registers, and the next tile's values while it works on
 // this one's. Small tiles, because the layers are small: 128×256 outputs are 32 blocks.
 #pragma once
-#include "train.cuh"
+#include "train/operation.cuh"
 
 constexpr unsigned TILE = 32;
 constexpr unsigned MULTIPLY_THREADS = 128;

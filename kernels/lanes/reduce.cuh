@@ -1,7 +1,7 @@
 // Reductions over the lanes that share a row, in an order that never changes. Every lane gets the
 // result, with the same bits.
 #pragma once
-#include "math.cuh"
+#include "machine/math.cuh"
 
 struct Sum {
   template <class T>

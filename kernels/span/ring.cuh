@@ -8,8 +8,8 @@
 // A row that is too long for one block is kept by the blocks of a cluster, each with the chunks of its
 // own lanes; all else is the same.
 #pragma once
-#include "cluster.cuh"
-#include "span.cuh"
+#include "lanes/cluster.cuh"
+#include "span/span.cuh"
 
 // Lanes of a block, or of a cluster, with room for a pair of rows.
 template <class E, class Together>

@@ -1,7 +1,7 @@
 // Rows by their indices, and what is asked of rows of logits besides the row program.
 #pragma once
-#include "params.cuh"
-#include "train.cuh"
+#include "machine/params.cuh"
+#include "train/operation.cuh"
 
 // out row i = row indices[first + i] of a[inner, columns], where `first` varies. Labels are words of 32
 // bits as well. An index beyond the rows leaves NaN, which as a label is no class.

@@ -1,6 +1,6 @@
 // Chunks of a row's logits: vectors of 16 bytes wherever they lie, also where the row is not aligned.
 #pragma once
-#include "element.cuh"
+#include "machine/element.cuh"
 
 // One row of a matrix in memory.
 template <class E>

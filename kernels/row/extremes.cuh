@@ -1,7 +1,7 @@
 // The first sweep: maxima, arg-maxima and masks of a pair of rows, with the label's class kept apart.
 // All of it on logits, before any temperature.
 #pragma once
-#include "span.cuh"
+#include "span/span.cuh"
 
 constexpr unsigned NO_TOP = 0xffffffffu;
 

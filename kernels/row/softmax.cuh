@@ -1,6 +1,6 @@
 // A row's softmax, with the label's class kept apart from the others.
 #pragma once
-#include "extremes.cuh"
+#include "row/extremes.cuh"
 
 // The probability of one class and of all the others together, and their logarithms.
 struct Class {

@@ -1,7 +1,7 @@
 // The second sweep: every sum over the classes besides the label that the softmaxes and the scores
 // at τ = 1 are made of.
 #pragma once
-#include "softmax.cuh"
+#include "row/softmax.cuh"
 
 // Over c ≠ y, with x = z − shift: Σ e¹ˣ, Σ x e¹ˣ, Σ (e¹ˣ)², and Σ e^{k x} at the row's temperature.
 struct SideSums {

@@ -4,7 +4,7 @@
 // over NaN; and a − ε·b, with an ε so small that it is −∞ only where a is (for b below +∞), and NaN where b
 // is −∞ too.
 #pragma once
-#include "device.cuh"
+#include "machine/device.cuh"
 
 struct F32 {
   using Bits = unsigned;

@@ -1,6 +1,6 @@
 // The few functions that the row program needs beside arithmetic.
 #pragma once
-#include "device.cuh"
+#include "machine/device.cuh"
 
 constexpr float LOG2_E = 1.44269504f;
 

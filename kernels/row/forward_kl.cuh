@@ -1,8 +1,8 @@
 // Forward KL the short way, for rows whose student and target do not nearly agree: D comes with the
 // sums of the second sweep, and the gradient is a sum of exponentials.
 #pragma once
-#include "gradient.cuh"
-#include "scores.cuh"
+#include "row/gradient.cuh"
+#include "row/scores.cuh"
 
 // D = Σ p' (log p' − log q) as it stands in textbooks, from Σ e_t (x_t − x_s).
 struct Textbook {

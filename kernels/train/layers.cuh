@@ -1,6 +1,6 @@
 // What a layer does beside its products, the optimisers' steps, and the mean absolute error.
 #pragma once
-#include "train.cuh"
+#include "train/operation.cuh"
 
 // out[first + i] = numbers[i] for i < rows: what varies, before a step that is recorded.
 DEVICE void vary(const Operation& o) {

@@ -6,9 +6,9 @@
 // a student and a teacher of the same type, whose chunks start at vector boundaries of the student's row;
 // ring.cuh and any_span.cuh have the others.
 #pragma once
-#include "logits.cuh"
-#include "params.cuh"
-#include "reduce.cuh"
+#include "span/logits.cuh"
+#include "machine/params.cuh"
+#include "lanes/reduce.cuh"
 
 // Packed as in memory: whoever looks at an element widens it.
 template <class E, int N>

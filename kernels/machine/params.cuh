@@ -1,7 +1,7 @@
 // What the host passes to every kernel, and the record that comes back. The same bytes stand in
 // src/spec/params.rs, src/spec/stats.rs and src/cuda/arguments.rs, where they are documented.
 #pragma once
-#include "device.cuh"
+#include "machine/device.cuh"
 
 struct RowParams {
   unsigned rows, classes, student_stride, teacher_stride, gradient_stride, present;

@@ -6,7 +6,7 @@
 // same bits. Nobody reads another block's memory, and what is written to a block is there before the
 // barrier that it waits at: after its last reduction a block may leave when it likes.
 #pragma once
-#include "reduce.cuh"
+#include "lanes/reduce.cuh"
 
 struct Cluster : Block {
   static constexpr unsigned MOST_BLOCKS = 8;

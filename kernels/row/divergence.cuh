@@ -1,7 +1,7 @@
 // The divergences, class by class: what one class adds to D and to ∂D/∂s. Constant factors (τ², 1/V,
 // …) stand outside, in `factors`.
 #pragma once
-#include "target.cuh"
+#include "row/target.cuh"
 
 // One class: its logits after revision, the student's probability and the revised target's.
 struct At {

@@ -5,7 +5,7 @@
 // own phase does. So every block knows what it needs of the whole row, from the same parts in the same
 // order, and no block ever waits for another.
 #pragma once
-#include "span.cuh"
+#include "span/span.cuh"
 
 // Of forward KL without probability shift.
 enum Phase : unsigned { OF_EXTREMES, OF_SUMS, OF_GRADIENT, OF_RECORD };

@@ -1,6 +1,6 @@
 // Logit standardisation: z = (x−μ)/(σ + 1e-7) over a row's unmasked classes.
 #pragma once
-#include "extremes.cuh"
+#include "row/extremes.cuh"
 
 // What keeps a constant row from a division by 0.
 constexpr float EPSILON = 1e-7f;

@@ -1,7 +1,7 @@
 // The last sweeps: the divergence's value and the row's gradient, for any rule.
 #pragma once
-#include "divergence.cuh"
-#include "standardise.cuh"
+#include "row/divergence.cuh"
+#include "row/standardise.cuh"
 
 // Student and revised target of one row, and what the gradient is multiplied by; a part whose factor
 // is 0 is not evaluated.

@@ -1,6 +1,6 @@
 // The row program: stats → revise → gradient, for one row.
 #pragma once
-#include "blend.cuh"
+#include "row/forward_kl.cuh"
 
 // What a row comes with besides its logits.
 struct Inputs {

@@ -1,7 +1,7 @@
 // What the harness's operations take beside the row program: the same bytes stand in
 // src/cuda/harness/operation.rs.
 #pragma once
-#include "reduce.cuh"
+#include "lanes/reduce.cuh"
 
 // Device addresses, sizes and numbers of one operation; what they are is each operation's affair. What
 // differs from step to step is in memory, at `varying`, so that a step's launches can be recorded.

@@ -1,6 +1,6 @@
 // Rows of any two types, chosen at run time: element by element, read anew for every sweep.
 #pragma once
-#include "span.cuh"
+#include "span/span.cuh"
 
 // One row of some type in memory.
 struct AnyRow {
