@@ -1,62 +1,63 @@
-// Pairs of rows in shared memory, where registers do not hold them: a block takes one row after the
-// other, and what the last sweep over a row is done with makes room for the next row, chunk by chunk.
-// The arithmetic of a row and the loads of the next one go on together, and each logit is read once.
+// Pairs of rows in shared memory, for rows that registers do not hold. A block takes one row after the
+// other, and the last sweep over a row prefetches the next one, chunk by chunk, into the memory that it is
+// done with. So a row's arithmetic and the next row's loads overlap, and each logit is read once.
 //
-// Copies are of 16 bytes, by cp.async: all GPUs from Ampere on have it, groups of copies need no
-// barriers in memory, and no thread waits for another one's. A warp copies what its own lanes look at.
+// Copies are of 16 bytes, by cp.async: all GPUs from Ampere on have it, groups of copies need no barriers
+// in memory, and no thread waits for another one's. A warp copies what its own lanes read.
 //
-// A row that is too long for one block is kept by the blocks of a cluster, each with the chunks of its
-// own lanes; all else is the same.
+// A row that is too long for one block is held by the blocks of a cluster, each with the chunks of its own
+// lanes; all else is the same.
 #pragma once
 #include "lanes/cluster.cuh"
 #include "span/span.cuh"
 
-// Lanes of a block, or of a cluster, with room for a pair of rows.
-template <class E, class Together>
-struct Ring : Together {
+// The lanes of a block or of a cluster, with shared memory for a pair of rows.
+template <class E, class RowLanes>
+struct Ring : RowLanes {
   static constexpr int N = E::PER_VECTOR;
-  // Groups of copies, the last of a row, that its first sweep starts without.
-  static constexpr int LATE = 2;
+  // The first sweep of a row starts while at most so many groups of its copies, the last, are in flight.
+  static constexpr int MAX_PENDING = 2;
 
   const RowParams& params;
   const Buffers& buffers;
   uint4 *student, *teacher;
-  // Chunks of a row per lane, and how many of them are known to be there.
-  int steps, landed = 0;
+  // Chunks of a row per lane, and how many of them are known to have arrived.
+  int steps, arrived = 0;
+  // The row to prefetch, and whether its copies have been issued.
   unsigned next;
-  bool handed_over = false;
+  bool prefetched = false;
 
-  DEVICE Ring(typename Together::Partials& partials, uint4* memory, const RowParams& params, const Buffers& buffers)
-      : Together(partials), params(params), buffers(buffers), student(memory), next(Together::index()) {
-    const int lanes = static_cast<int>(Together::lanes());
-    // However a row lies, it touches no more vectors.
+  DEVICE Ring(typename RowLanes::Partials& partials, uint4* memory, const RowParams& params, const Buffers& buffers)
+      : RowLanes(partials), params(params), buffers(buffers), student(memory), next(RowLanes::index()) {
+    const int lanes = static_cast<int>(RowLanes::lanes());
+    // However a row is aligned, it touches no more vectors.
     const int vectors = (static_cast<int>(params.classes) + 2 * (N - 1)) / N;
     steps = (vectors + lanes - 1) / lanes;
-    teacher = student + steps * kept();
-    fetch_next();
+    teacher = student + steps * block_chunks();
+    prefetch_row();
   }
 
-  // This lane's chunk of a step: where this block's memory has it, and its first class.
+  // This lane's chunk of a step: its place in this block's memory, and its first class.
   struct Place {
     uint4 *student, *teacher;
     int first;
   };
   DEVICE Place place(const Vectors<E>& rows, int step) const {
-    const int at = step * kept() + static_cast<int>(threadIdx.x);
-    const int chunk = step * static_cast<int>(Together::lanes()) + static_cast<int>(Together::lane());
+    const int at = step * block_chunks() + static_cast<int>(threadIdx.x);
+    const int chunk = step * static_cast<int>(RowLanes::lanes()) + static_cast<int>(RowLanes::lane());
     return {student + at, teacher + at + at / static_cast<int>(WARP), chunk * N - rows.offset};
   }
-  // That of the next step. Of the teacher's a warp has one vector more, for rows that lie otherwise
-  // than the student's.
+  // Moves on to the next step. A warp has one vector more of the teacher's, for rows that are not aligned
+  // as the student's.
   static DEVICE void advance(Place& at) {
-    at.student += kept();
-    at.teacher += kept() + kept() / static_cast<int>(WARP);
-    at.first += static_cast<int>(Together::lanes()) * N;
+    at.student += block_chunks();
+    at.teacher += block_chunks() + block_chunks() / static_cast<int>(WARP);
+    at.first += static_cast<int>(RowLanes::lanes()) * N;
   }
-  // Chunks of a step that this block keeps.
-  static DEVICE int kept() { return static_cast<int>(blockDim.x); }
+  // Chunks of a step that this block holds.
+  static DEVICE int block_chunks() { return static_cast<int>(blockDim.x); }
 
-  // The row that is to be copied next. Where there is none, its end lies before all chunks.
+  // The row to prefetch. Where there is none, its end lies before all chunks.
   struct Source {
     Vectors<E> rows;
     int end;
@@ -65,14 +66,14 @@ struct Ring : Together {
   DEVICE Source next_row() const {
     const Vectors<E> rows(params, buffers, next, -1);
     Source source{rows, next < params.rows ? rows.classes() : -N, rows.in_whole_vectors()};
-    keep(source.end);
-    keep(source.rows.student.row);
-    keep(source.rows.teacher.row);
+    opaque(source.end);
+    opaque(source.rows.student.row);
+    opaque(source.rows.teacher.row);
     return source;
   }
 
-  // Asks for this lane's chunk, as a group of copies.
-  DEVICE void fetch(const Source& source, const Place& at) const {
+  // Issues the copies of this lane's chunk, as one group.
+  DEVICE void prefetch(const Source& source, const Place& at) const {
     const Vectors<E>& rows = source.rows;
     if (at.first < source.end) {
       const int shift = rows.teacher_shift, of_teacher = at.first - shift;
@@ -92,55 +93,55 @@ struct Ring : Together {
     commit_copies();
   }
 
-  // The lanes of a warp have done what they did with this chunk: the next row's takes its place.
+  // Prefetches the next row's chunk into this one's memory, when all lanes of the warp are done with it.
   DEVICE void replace(const Source& source, const Place& at) const {
     __syncwarp(WHOLE_WARP);
-    fetch(source, at);
+    prefetch(source, at);
   }
 
-  // Waits until the lanes of this warp may look at this chunk of each.
+  // Waits until the chunks of this step have arrived, for all lanes of this warp.
   DEVICE void wait_for(int step) {
-    if (step < landed) return;
-    landed = step < steps - LATE ? steps - LATE : steps;
-    if (landed < steps) {
-      wait_for_copies<LATE>();
+    if (step < arrived) return;
+    arrived = step < steps - MAX_PENDING ? steps - MAX_PENDING : steps;
+    if (arrived < steps) {
+      wait_for_copies<MAX_PENDING>();
     } else {
       wait_for_copies<0>();
     }
     __syncwarp(WHOLE_WARP);
   }
 
-  // As among any lanes; besides, this row's copies have been made.
-  DEVICE void order() {
+  // Besides, waits until all copies of this row have arrived.
+  DEVICE void sync() {
     wait_for(steps - 1);
-    Together::order();
+    RowLanes::sync();
   }
 
-  // Before a row: the one after it is its lanes' next.
-  DEVICE void begin() {
-    landed = 0;
-    handed_over = false;
-    next += Together::count();
+  // Before a row: the row to prefetch becomes these lanes' next one.
+  DEVICE void begin_row() {
+    arrived = 0;
+    prefetched = false;
+    next += RowLanes::count();
   }
 
-  // After a row that has been stopped before its last sweep.
-  DEVICE void hand_over() {
-    if (handed_over) return;
+  // Prefetches the next row, unless a last sweep has: there is none in rows that are refused or nonfinite.
+  DEVICE void prefetch_next_row() {
+    if (prefetched) return;
     wait_for(steps - 1);
     __syncwarp(WHOLE_WARP);
-    fetch_next();
+    prefetch_row();
   }
 
  private:
-  DEVICE void fetch_next() const {
+  DEVICE void prefetch_row() const {
     if (next >= params.rows) return;
     const Source source = next_row();
     Place at = place(source.rows, 0);
 #pragma unroll 1
-    for (int step = 0; step < steps; ++step, advance(at)) fetch(source, at);
+    for (int step = 0; step < steps; ++step, advance(at)) prefetch(source, at);
   }
 
-  // A vector of a row; at the matrix's edges only the row's own elements.
+  // Copies a vector of a row; at the matrix's edges only the row's own elements.
   static DEVICE void copy(uint4* to, const Logits<E>& logits, int first) {
     if (logits.readable(first, first + N, 0)) {
       copy_async(to, logits.row + first);
@@ -151,67 +152,68 @@ struct Ring : Together {
   }
 };
 
-// A row that lies there.
-template <class E, class Together>
+// A row in the ring's shared memory.
+template <class E, class RowLanes>
 struct Staged : Vectors<E> {
-  using Lanes = Ring<E, Together>;
+  using Lanes = Ring<E, RowLanes>;
   using Rows = Vectors<E>;
   Lanes& lanes;
+  // The class to which probability shift gives another logit in the target.
   int shifted = -1;
-  float shifted_label = 0.0f;
+  float shifted_logit = 0.0f;
 
   DEVICE Staged(Lanes& lanes, const Rows& rows) : Rows(rows), lanes(lanes) {}
 
   template <class F>
   DEVICE void each(F f) const {
-    sweep([&](const Place& at) { look(at, f); });
+    sweep([&](const Place& at) { visit(at, f); });
   }
 
   template <class F>
   DEVICE void last(F f) const {
     const auto source = lanes.next_row();
-    const int later = Rows::offset - source.rows.offset;
+    const int to_next_row = Rows::offset - source.rows.offset;
     sweep([&](const Place& at) {
-      look(at, f);
-      lanes.replace(source, {at.student, at.teacher, at.first + later});
+      visit(at, f);
+      lanes.replace(source, {at.student, at.teacher, at.first + to_next_row});
     });
-    lanes.handed_over = true;
+    lanes.prefetched = true;
   }
 
   template <class F>
-  DEVICE void again(int first, F f) const {
+  DEVICE void revisit(int first, F f) const {
     const int step = (first + Rows::offset) / Rows::N / static_cast<int>(Lanes::lanes());
-    look(lanes.place(*this, step), f);
+    visit(lanes.place(*this, step), f);
   }
 
-  DEVICE void shift(int top, float label) {
+  DEVICE void exchange_logits(int top, float label) {
     shifted = top;
-    shifted_label = label;
+    shifted_logit = label;
   }
 
  private:
   using Place = typename Lanes::Place;
 
-  // All chunks of this lane, as they arrive.
+  // Calls f with all chunks of this lane, as they arrive.
   template <class F>
   DEVICE void sweep(F f) const {
     Place at = lanes.place(*this, 0);
     for (int step = 0; step < lanes.steps;) {
       lanes.wait_for(step);
 #pragma unroll 1
-      for (; step < lanes.landed; ++step, Lanes::advance(at)) f(at);
+      for (; step < lanes.arrived; ++step, Lanes::advance(at)) f(at);
     }
   }
 
   template <class F>
-  DEVICE void look(const Place& at, F f) const {
+  DEVICE void visit(const Place& at, F f) const {
     if (at.first >= Rows::classes()) return;
     using Row = Logits<E>;
     const int shift = Rows::teacher_shift;
     const uint4 t = *at.teacher;
-    auto raw = Rows::mask(at.first, {Row::packed(*at.student),
+    auto pair = Rows::mask(at.first, {Row::packed(*at.student),
                                      shift == 0 ? Row::packed(t) : Row::realigned(t, at.teacher[1], shift)});
-    if (shifted >= 0) Rows::exchange(at.first, raw, shifted, shifted_label);
-    f(Rows::chunk(at.first, raw));
+    if (shifted >= 0) Rows::exchange(at.first, pair, shifted, shifted_logit);
+    f(Rows::chunk(at.first, pair));
   }
 };

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     pub(super) scale: u64,
     pub(super) gradient: u64,
     pub(super) stats: u64,
-    /// One f32 per row: its share of the total.
+    /// One f32 per row: its part of the total.
     pub(super) losses: u64,
     /// One f32 per row.
     pub(super) omegas: u64,
