@@ -1,9 +1,9 @@
-// What has to be known of a whole batch, before its rows and after: who is wrong, how hard each row is,
-// what a mean divides by, each row's temperature, the total. Sums are in double precision and in an
-// order that never changes.
+// What is computed of a whole batch, before its rows and after: which rows are wrong, how hard each row is,
+// what a mean divides by, each row's temperature, the total. Sums are in double precision and in an order
+// that never changes.
 #pragma once
-#include "any_span.cuh"
-#include "row.cuh"
+#include "row/row.cuh"
+#include "span/any.cuh"
 
 template <int K>
 struct Doubles {
@@ -37,17 +37,17 @@ DEVICE float max_over_block(float value) {
   return max[0];
 }
 
-// No NaN, no +∞, and not −∞ throughout.
+// Whether a row with this maximum has no NaN, no +∞, and is not −∞ throughout.
 DEVICE bool is_finite_maximum(float max) { return max > masked() && max < infinity(); }
 
-// A row's maximum over all its classes, NaN where there is one.
+// A row's maximum over all its classes, NaN if one is NaN.
 DEVICE float maximum(const AnyRow& row, unsigned classes) {
   float max = masked();
   for (unsigned c = threadIdx.x; c < classes; c += blockDim.x) max = max_or_nan(max, row.at(c));
   return max_over_block(max);
 }
 
-// marks[b]: 0 where a row does not count in a mean, 1 where the teacher is right, 2 where it is wrong.
+// Writes marks[b]: 0 where a row does not count in a mean, 1 where the teacher is right, 2 where it is wrong.
 DEVICE void groups(const RowParams& params, const Buffers& buffers) {
   for (unsigned b = blockIdx.x; b < params.rows; b += gridDim.x) {
     const float weight = buffers.weight ? buffers.weight[b] : 1.0f;
@@ -84,7 +84,7 @@ DEVICE float cwsm(const RowParams& params, const AnyRow& student, float max) {
   return float(n[0]);
 }
 
-// omegas[b]: how hard each row is; NaN where it takes no part.
+// Writes omegas[b]: how hard each row is; NaN where it does not take part.
 DEVICE void omegas(const RowParams& params, const Buffers& buffers) {
   for (unsigned b = blockIdx.x; b < params.rows; b += gridDim.x) {
     const float weight = buffers.weight ? buffers.weight[b] : 1.0f;
@@ -93,17 +93,17 @@ DEVICE void omegas(const RowParams& params, const Buffers& buffers) {
     const AnyRow teacher(buffers.teacher, buffers.teacher_format, static_cast<long>(b) * params.teacher_stride);
     const float max = maximum(student, params.classes);
     const bool finite = is_finite_maximum(max) && is_finite_maximum(maximum(teacher, params.classes));
-    const bool part = finite && is_weight(weight) && weight != 0.0f &&
-                      (y == IGNORE || unsigned(y) < params.classes);
+    const bool takes_part = finite && is_weight(weight) && weight != 0.0f &&
+                            (y == IGNORE || unsigned(y) < params.classes);
     float omega = not_a_number();
-    if (part) omega = params.omega == 0 ? flsw(params, student, teacher) : cwsm(params, student, max);
+    if (takes_part) omega = params.omega == 0 ? flsw(params, student, teacher) : cwsm(params, student, max);
     if (threadIdx.x == 0) buffers.omegas[b] = omega;
   }
 }
 
-// Everything from here on is one block.
+// The kernels from here on run in one block.
 
-// 1/N of right and of wrong rows.
+// Writes 1/N of right and of wrong rows.
 DEVICE void scale(const RowParams& params, const Buffers& buffers) {
   double n[2] = {};  // rows that count, and wrong ones among them
   for (unsigned b = threadIdx.x; b < params.rows; b += blockDim.x) {
@@ -120,7 +120,7 @@ DEVICE void scale(const RowParams& params, const Buffers& buffers) {
   *buffers.scale_out = {per_group ? right : all, per_group ? wrong : all, 1.0f};
 }
 
-// τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b)), over rows that take part; others get τ0.
+// Writes τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b)) of rows that take part; others get τ0.
 DEVICE void temperatures(const RowParams& params, const Buffers& buffers) {
   double n[2] = {};
   for (unsigned b = threadIdx.x; b < params.rows; b += blockDim.x) {
@@ -132,13 +132,13 @@ DEVICE void temperatures(const RowParams& params, const Buffers& buffers) {
   const double unit = params.normalise != 0 && n[0] > 0.0 ? 1.0 / n[0] : 1.0;
   for (unsigned b = threadIdx.x; b < params.rows; b += blockDim.x) {
     const float omega = buffers.omegas[b];
-    const double warm = params.tau0 + params.bias * (unit * (n[0] / n[1] - double(omega)));
-    const float tau = float(warm < params.tau_min ? double(params.tau_min) : warm);
+    const double unclamped = params.tau0 + params.bias * (unit * (n[0] / n[1] - double(omega)));
+    const float tau = float(unclamped < params.tau_min ? double(params.tau_min) : unclamped);
     buffers.temperatures[b] = is_nan(omega) || n[0] == 0.0 ? params.tau0 : tau;
   }
 }
 
-// upstream · Σ_b loss_b · inv_n, from what each row has left.
+// Writes upstream · Σ_b loss_b · inv_n, from the parts that the rows have stored.
 DEVICE void total(const RowParams& params, const Buffers& buffers) {
   double n[1] = {};
   for (unsigned b = threadIdx.x; b < params.rows; b += blockDim.x) n[0] += double(buffers.losses[b]);

@@ -1,13 +1,13 @@
-// Normalised distances of features, and their gradient: magnitudes → norms → distance → gradient, for
-// one row. A row's features stand where the row program has logits, its record is the distance. The
-// kernels stand in features.cu.
+// Normalised distances of features, and their gradient: magnitudes → norms → distance → gradient, for one
+// row. A row's features take the place of logits, and its record is the distance. The kernels are in
+// features.cu.
 #pragma once
 #include "row_kernels.cuh"
 
 // `right_divergence` of the parameter block.
 enum Distance : unsigned { L1, SQUARED_L2, COSINE };
 
-// What lies outside a row counts as 0, which contributes nothing anywhere.
+// Elements outside a row count as 0, which contributes nothing anywhere.
 template <class E>
 struct Padded : E {
   static constexpr unsigned MASKED = 0;
@@ -21,14 +21,14 @@ struct Norm {
   DEVICE float unit(float x) const { return product(x * power, inverse); }
 };
 
-// From the largest magnitude. Its own exponent, less what leaves no normal number.
+// The power, from the exponent of the largest magnitude; clamped, so that it is a normal number.
 DEVICE float power_of(float largest) {
   const unsigned exponent = __float_as_uint(largest) >> 23;
   return __uint_as_float((254 - (exponent < 1 ? 1 : exponent > 253 ? 253 : exponent)) << 23);
 }
 
-// Two sums over all pairs of features, to which `add` adds one. Each chunk by itself first, so that
-// long rows lose no more than short ones.
+// Two sums over all pairs of features, to which `add` adds one pair. Each chunk is summed by itself first,
+// so that long rows lose no more than short ones.
 template <class Span, class F>
 DEVICE void sum(Span& span, float (&all)[2], const F& add) {
   span.each([&](const auto& chunk) {
@@ -41,7 +41,7 @@ DEVICE void sum(Span& span, float (&all)[2], const F& add) {
   span.lanes.template reduce<Sum>(all);
 }
 
-// h of a difference: its sign for the L1, else the difference itself.
+// The slope at a difference: its sign for L1, else the difference itself.
 DEVICE float slope(unsigned distance, float d) {
   return distance != L1 ? d : float(d > 0.0f) - float(d < 0.0f);
 }
@@ -59,7 +59,7 @@ DEVICE void feature(const RowParams& params, const Buffers& buffers, unsigned in
     }
   });
   span.lanes.template reduce<MaxOrNan>(largest);
-  const bool stopped = !(largest[0] < infinity() && largest[1] < infinity() && is_weight(weight));
+  const bool uncomputed = !(largest[0] < infinity() && largest[1] < infinity() && is_weight(weight));
 
   Norm of_x{power_of(largest[0]), 0.0f}, of_y{power_of(largest[1]), 0.0f};
   float squares[2] = {};
@@ -70,7 +70,7 @@ DEVICE void feature(const RowParams& params, const Buffers& buffers, unsigned in
   if (squares[0] > 0.0f) of_x.inverse = 1.0f / sqrtf(squares[0]);
   if (squares[1] > 0.0f) of_y.inverse = 1.0f / sqrtf(squares[1]);
 
-  // Σ |x̂ − ŷ| or Σ (x̂ − ŷ)², and Σ h x̂.
+  // Σ |x̂ − ŷ| or Σ (x̂ − ŷ)², and Σ slope(x̂ − ŷ) x̂.
   float sums[2] = {};
   sum(span, sums, [&](float (&all)[2], float x, float y) {
     const float unit = of_x.unit(x), d = unit - of_y.unit(y);
@@ -82,10 +82,10 @@ DEVICE void feature(const RowParams& params, const Buffers& buffers, unsigned in
   // 1 − ⟨x̂, ŷ⟩ without the cancellation.
   const float cosine = of_x.inverse == 0.0f || of_y.inverse == 0.0f ? 1.0f : 0.5f * sums[0];
   const float computed = kind == COSINE ? cosine : sums[0] / width;
-  const float distance = stopped ? not_a_number() : computed;
+  const float distance = uncomputed ? not_a_number() : computed;
   const float scale = params.right_lambda_kd * scale_of(buffers, false) * weight;
-  // A row without weight has neither share nor gradient, whatever is in it.
-  share(buffers, index, span.lanes, weight == 0.0f ? 0.0f : scale * distance);
+  // A row of weight 0 adds nothing to the total and has gradient 0, whatever is in it.
+  store_loss(buffers, index, span.lanes, weight == 0.0f ? 0.0f : scale * distance);
   if (buffers.stats && span.lanes.lane() == 0) reinterpret_cast<float*>(buffers.stats)[index] = distance;
   if (!span.has_gradient()) return;
 
@@ -96,10 +96,10 @@ DEVICE void feature(const RowParams& params, const Buffers& buffers, unsigned in
 #pragma unroll
     for (int i = 0; i < chunk.SIZE; ++i) {
       const float unit = of_x.unit(chunk.s[i]), d = unit - of_y.unit(chunk.t[i]);
-      const float turned = slope(kind, d) - unit * sums[1];
+      const float of_unit = slope(kind, d) - unit * sums[1];
       // The power comes last: a tiny ‖x‖ may have a gradient beyond the range of f32.
-      const float value = turned * factor * of_x.power;
-      g[i] = weight == 0.0f ? 0.0f : stopped ? not_a_number() : value;
+      const float value = of_unit * factor * of_x.power;
+      g[i] = weight == 0.0f ? 0.0f : uncomputed ? not_a_number() : value;
     }
     span.store(chunk.first, g);
   });

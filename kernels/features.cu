@@ -2,7 +2,7 @@
 //
 //   feature_any      any two types, a block per row, element by element
 //   feature_stream   a block per row, in vectors, read anew for every sweep: any D
-//   feature_group8, feature_group16, feature_warp, feature_block   everything in registers
+//   feature_group8, feature_group16, feature_warp, feature_block   the whole row in registers
 #include "feature.cuh"
 
 #define ANY_FEATURES(...) ROW_KERNEL(feature_any, 512, 1, (features_of_blocks<Elements<Block>>))

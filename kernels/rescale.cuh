@@ -1,17 +1,18 @@
-// A gradient times a number that is known only after it, such as PyTorch's grad_output.
+// Multiplies a gradient by a factor that is known only later, such as PyTorch's grad_output.
 #pragma once
-#include "logits.cuh"
-#include "params.cuh"
+#include "machine/params.cuh"
+#include "span/logits.cuh"
 
-// Threads of a block that share a row: a power of two, as many as it has vectors.
+// Threads of a block that share a row: a power of two, at least as many as it has vectors if the block has
+// so many.
 DEVICE unsigned threads_of_row(unsigned vectors) {
   unsigned threads = 1;
   while (threads < vectors && threads < blockDim.x) threads *= 2;
   return threads;
 }
 
-// The vectors of each row, and one by one the elements before the first and behind the last. What lies
-// between rows is not touched.
+// Goes over the vectors of each row, and one by one over the elements before the first and behind the last.
+// Elements between rows are not touched.
 template <class E>
 DEVICE void rescale(const RowParams& params, const Buffers& buffers, float factor) {
   using Bits = typename E::Bits;
@@ -39,7 +40,7 @@ DEVICE void rescale(const RowParams& params, const Buffers& buffers, float facto
   }
 }
 
-// Multiplies in f32 and rounds to nearest, ties to even; a factor of 1 leaves every bit alone.
+// Multiplies in f32 and rounds to nearest, ties to even; a factor of 1 changes no bit.
 DEVICE void scale_unless_one(const RowParams& params, const Buffers& buffers) {
   const float factor = *buffers.upstream;
   if (factor == 1.0f) return;

@@ -1,10 +1,10 @@
-// From kernels to rows: which rows a group of lanes, a block or a cluster takes. The kernels stand in
-// rows.cu, features.cu and batch.cu.
+// From kernels to rows: which rows a group of lanes, a block or a cluster takes. The kernels are in rows.cu,
+// features.cu and batch.cu.
 #pragma once
-#include "any_span.cuh"
-#include "ring.cuh"
-#include "row.cuh"
-#include "split.cuh"
+#include "row/row.cuh"
+#include "span/any.cuh"
+#include "span/ring.cuh"
+#include "span/split.cuh"
 
 template <class Span>
 DEVICE void rows_of_groups(const RowParams& params, const Buffers& buffers) {
@@ -23,15 +23,15 @@ DEVICE void rows_of_blocks(const RowParams& params, const Buffers& buffers) {
   }
 }
 
-template <class E, class Together>
+template <class E, class RowLanes>
 DEVICE void rows_of_rings(const RowParams& params, const Buffers& buffers) {
-  SHARED(typename Together::Partials, partials);
-  SHARED_BY_HOST(uint4, memory);
-  Ring<E, Together> lanes(partials, memory, params, buffers);
+  SHARED(typename RowLanes::Partials, partials);
+  DYNAMIC_SHARED(uint4, memory);
+  Ring<E, RowLanes> lanes(partials, memory, params, buffers);
   for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
-    lanes.begin();
-    row_of<false, Staged<E, Together>>(params, buffers, row, lanes);
-    lanes.hand_over();
+    lanes.begin_row();
+    row_of<false, Staged<E, RowLanes>>(params, buffers, row, lanes);
+    lanes.prefetch_next_row();
   }
 }
 
@@ -40,7 +40,7 @@ DEVICE void rows_of_parts(const RowParams& params, const Buffers& buffers) {
   SHARED(Block::Partials, partials);
   Split<PHASE> lanes(partials, buffers.parts);
   for (unsigned row = lanes.index(); row < params.rows; row += lanes.count()) {
-    lanes.begin(row);
+    lanes.begin_row(row);
     row_of<false, Part<E, PHASE>>(params, buffers, row, lanes);
   }
 }
@@ -50,5 +50,5 @@ DEVICE void rows_of_parts(const RowParams& params, const Buffers& buffers) {
       name(const __grid_constant__ RowParams params, const __grid_constant__ Buffers buffers) { \
     body(params, buffers);                                                                       \
   }
-// Those of a family, whose name and whose arguments may be macros themselves.
+// The kernels of a family, whose name and whose arguments may be macros themselves.
 #define KERNELS(family, ...) family(__VA_ARGS__)

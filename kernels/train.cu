@@ -1,6 +1,6 @@
-#include "train_layers.cuh"
-#include "train_multiply.cuh"
-#include "train_rows.cuh"
+#include "train/layers.cuh"
+#include "train/multiply.cuh"
+#include "train/rows.cuh"
 
 OPERATION(vary, 256) { vary(o); }
 OPERATION(multiply_plain, MULTIPLY_THREADS) { multiply<false, false>(o); }

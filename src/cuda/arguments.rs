@@ -1,4 +1,4 @@
-//! The second block of parameters that every kernel takes, byte for byte as in `kernels/params.cuh`.
+//! The second block of parameters that every kernel takes, byte for byte as in `kernels/machine/params.cuh`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     pub(super) scale: u64,
     pub(super) gradient: u64,
     pub(super) stats: u64,
-    /// One f32 per row: its share of the total.
+    /// One f32 per row: its part of the total.
     pub(super) losses: u64,
     /// One f32 per row.
     pub(super) omegas: u64,
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_one_that_kernels_were_written_for() {
-        let text = include_str!("../../kernels/params.cuh");
+        let text = include_str!("../../kernels/machine/params.cuh");
         let (_, fields) = text.split_once("struct Buffers {").unwrap();
         let (fields, checks) = fields.split_once("};").unwrap();
         assert!(checks.contains("sizeof(Buffers) == 160"));

@@ -24,7 +24,7 @@ const SPLIT_FROM: u32 = 2;
 /// Threads of a block of several, and how many of those blocks a multiprocessor gets.
 const PART_THREADS: u32 = 128;
 const PARTS_PER_PROCESSOR: u32 = 4;
-/// Bytes that each leaves of a row: `PART_WORDS` of `kernels/split.cuh`.
+/// Bytes that each leaves of a row: `PART_WORDS` of `kernels/span/split.cuh`.
 const PART_BYTES: usize = 4 * 17;
 /// Bytes of a block's shared memory that reductions take, over its warps and over a cluster's blocks.
 const RESERVED: u32 = 2560;

@@ -1,4 +1,4 @@
-//! The harness's kernels and their arguments, byte for byte as in `kernels/train.cuh`.
+//! The harness's kernels and their arguments, byte for byte as in `kernels/train/operation.cuh`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_one_that_kernels_were_written_for() {
-        let text = include_str!("../../../kernels/train.cuh");
+        let text = include_str!("../../../kernels/train/operation.cuh");
         assert!(text.contains("sizeof(Operation) == 104"));
         assert!(text.contains("offsetof(Operation, rows) == 56"));
         assert!(text.contains("offsetof(Operation, numbers) == 72"));

@@ -26,9 +26,9 @@
 #include <string>
 #include <vector>
 
-#include "params.cuh"
+#include "machine/params.cuh"
 #include "simt.h"
-#include "train.cuh"
+#include "train/operation.cuh"
 
 namespace {
 

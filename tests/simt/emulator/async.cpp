@@ -56,8 +56,8 @@ void Block::commit_copies(Thread& thread) {
   thread.open_group.clear();
 }
 
-void Block::wait_for_copies(Thread& thread, unsigned but_the_latest) {
-  while (thread.groups.size() > but_the_latest) {
+void Block::wait_for_copies(Thread& thread, unsigned pending) {
+  while (thread.groups.size() > pending) {
     for (const Copy& copy : thread.groups.front()) land(copy);
     thread.groups.pop_front();
   }

@@ -351,7 +351,7 @@ void copy_async(void* to, const void* from, size_t bytes) {
   block->copy_async(*running, to, from, bytes);
 }
 void commit_copies() { block->commit_copies(*running); }
-void wait_for_copies(unsigned but_the_latest) { block->wait_for_copies(*running, but_the_latest); }
+void wait_for_copies(unsigned pending) { block->wait_for_copies(*running, pending); }
 void mbarrier_init(void* at, unsigned arrivals) { block->mbarrier_init(at, arrivals); }
 void mbarrier_arrive(void* at, size_t bytes) { block->mbarrier_arrive(*running, at, bytes); }
 void copy_bulk(void* to, const void* from, size_t bytes, void* at) {
@@ -359,7 +359,7 @@ void copy_bulk(void* to, const void* from, size_t bytes, void* at) {
 }
 void mbarrier_wait(void* at, unsigned parity) { block->mbarrier_wait(*running, at, parity); }
 
-float as_wrong_as_allowed(float exact, uint32_t argument_bits) {
+float with_allowed_error(float exact, uint32_t argument_bits) {
   if (!(exact > 1.2e-38f) || !(exact < 3.3e38f) || exact == 1.0f) return exact;
   const uint32_t hash = (argument_bits ^ argument_bits >> 15) * 0x9E3779B1u;
   return simt_bits<float>(simt_bits<uint32_t>(exact) + (hash >> 29) % 5 - 2);

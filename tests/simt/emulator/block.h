@@ -103,7 +103,7 @@ class Block {
   void* dynamic_shared() { return dynamic_.get(); }
   void copy_async(Thread& thread, void* to, const void* from, size_t bytes);
   void commit_copies(Thread& thread);
-  void wait_for_copies(Thread& thread, unsigned but_the_latest);
+  void wait_for_copies(Thread& thread, unsigned pending);
   void mbarrier_init(void* at, unsigned arrivals);
   void mbarrier_arrive(Thread& thread, void* at, size_t bytes);
   void copy_bulk(void* to, const void* from, size_t bytes, void* mbarrier);

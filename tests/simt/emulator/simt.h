@@ -9,7 +9,7 @@
 //   - asynchronous copies that are not waited for: they land as late as is legal, and are NaN before;
 //   - under AddressSanitizer accesses beyond a shared object, and copies that are touched early;
 //   - under ThreadSanitizer accesses that no barrier orders. Shuffles order nothing, as on a GPU.
-// Approximate functions are as wrong as their documentation allows.
+// Approximate functions have the errors that their documentation allows.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -86,10 +86,10 @@ unsigned lane();
 void* shared_object(const void* key, size_t bytes, size_t alignment);
 void* dynamic_shared();
 
-// cp.async: a thread's copies in groups; `wait_for_copies(n)` waits for all but the n latest groups.
+// cp.async: a thread's copies in groups; `wait_for_copies(n)` waits until at most the n latest are in flight.
 void copy_async(void* to, const void* from, size_t bytes);
 void commit_copies();
-void wait_for_copies(unsigned but_the_latest);
+void wait_for_copies(unsigned pending);
 // cp.async.bulk and its barriers in shared memory.
 void mbarrier_init(void* mbarrier, unsigned arrivals);
 void mbarrier_arrive(void* mbarrier, size_t expected_bytes);
@@ -114,7 +114,7 @@ T exchange(unsigned mask, T value, unsigned source, const char* operation) {
 }
 
 // The bits as a float, moved by up to two units in the last place, the same way for the same bits.
-float as_wrong_as_allowed(float exact, uint32_t argument_bits);
+float with_allowed_error(float exact, uint32_t argument_bits);
 
 }  // namespace simt
 

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "span.cuh"
+#include "span/span.cuh"
 
 namespace {
 
@@ -75,16 +75,16 @@ void rows_of(const char* type, int offset, int of_teacher, unsigned classes) {
   for (const int y : {-1, 0, 1, last - 1, last}) {
     const Vectors<E> rows(params, buffers, 0, y);
     for (const int first : {-offset, N - offset, of_last - N, of_last}) {
-      auto raw = rows.load(first);
+      auto pair = rows.load(first);
       for (int i = 0; i < N; ++i) {
         const bool outside = first + long(i) < 0 || first + long(i) > last || first + long(i) == y;
         const float expected = outside ? masked() : value(first + i);
-        check(raw.s[i] == expected, "student", type, offset, classes, first, i);
-        check(raw.t[i] == expected, "teacher", type, of_teacher, classes, first, i);
+        check(pair.s[i] == expected, "student", type, offset, classes, first, i);
+        check(pair.t[i] == expected, "teacher", type, of_teacher, classes, first, i);
       }
-      Vectors<E>::exchange(first, raw, last, 99.0f);
+      Vectors<E>::exchange(first, pair, last, 99.0f);
       const bool has_last = first == of_last;
-      check(!has_last || raw.t[last - first] == 99.0f, "exchange", type, of_teacher, classes, first, 0);
+      check(!has_last || pair.t[last - first] == 99.0f, "exchange", type, of_teacher, classes, first, 0);
       float g[N];
       for (int i = 0; i < N; ++i) g[i] = static_cast<float>(i + 10);
       rows.store(first, g);

@@ -32,7 +32,7 @@ struct Shape {
   std::vector<Kernel> kernels;  // one after the other
   Format student, teacher;
   unsigned threads, classes;
-  unsigned ring = 0;  // blocks that keep a row together
+  unsigned ring = 0;  // blocks that hold a row together
 };
 
 bool is_feature(const Shape& shape) { return shape.name[0] == 'f'; }
@@ -141,7 +141,7 @@ struct Batch {
       weight.push_back(b == 2 ? 0.0f : 1.0f);
       tau.push_back(1.0f + float(b));
     }
-    put(student, shape.student, size_t(2) * stride, NAN);  // a row that is refused
+    put(student, shape.student, size_t(2) * stride, NAN);  // a nonfinite row
   }
 
   Outcome run(const Shape& shape, uint64_t seed, bool in_place) const {

@@ -1,10 +1,10 @@
-// Rows by their indices, and what is asked of rows of logits besides the row program.
+// Rows by their indices, and what the harness computes of rows of logits besides the row program.
 #pragma once
-#include "params.cuh"
-#include "train.cuh"
+#include "machine/params.cuh"
+#include "train/operation.cuh"
 
 // out row i = row indices[first + i] of a[inner, columns], where `first` varies. Labels are words of 32
-// bits as well. An index beyond the rows leaves NaN, which as a label is no class.
+// bits as well. An index beyond the rows gives NaN, which as a label is no class.
 DEVICE void gather(const Operation& o) {
   const unsigned first = __float_as_uint(*o.varying);
   for_each(o.rows * o.columns, [&](unsigned i) {
@@ -29,7 +29,8 @@ DEVICE void add_columns(const Operation& o) {
   });
 }
 
-// The place of the maximum, the lowest that has it; 0 for a row without order. A warp's.
+// The arg-max, the lowest index winning ties; 0 where the first logit is NaN, and where none is above −∞. By
+// a warp.
 DEVICE unsigned top(const float* row, unsigned classes) {
   float best = masked();
   unsigned place = Min::NEUTRAL;
@@ -43,7 +44,7 @@ DEVICE unsigned top(const float* row, unsigned classes) {
   return place == Min::NEUTRAL || is_nan(row[0]) ? 0 : place;
 }
 
-// out[0] += the rows of a[rows, columns] whose top is their label. One block, for a fixed order.
+// out[0] += the number of rows of a[rows, columns] whose top is their label. One block, for a fixed order.
 DEVICE void hits(const Operation& o) {
   SHARED(Block::Partials, partials);
   float count[1] = {0.0f};
@@ -55,8 +56,8 @@ DEVICE void hits(const Operation& o) {
   if (threadIdx.x == 0) o.out[0] += count[0];
 }
 
-// Σ_c (q1_c − e_y,c) u_c = Σ_{c≠y} q1_c (u_c − u_y), in which nothing cancels where the row is sure. A
-// warp's; NaN for a row without order and for a label that is no class.
+// Σ_c (q1_c − e_y,c) u_c = Σ_{c≠y} q1_c (u_c − u_y), in which nothing cancels where the row is sure. NaN
+// for a nonfinite row and for a label that is no class. By a warp.
 DEVICE float influence_of(const float* s, const float* u, int y, unsigned classes) {
   const unsigned lane = threadIdx.x % WARP;
   float max = masked();
@@ -65,14 +66,14 @@ DEVICE float influence_of(const float* s, const float* u, int y, unsigned classe
   const bool finite = max > masked() && max < infinity();
   if (!finite || (y != IGNORE && static_cast<unsigned>(y) >= classes)) return not_a_number();
   if (y == IGNORE) return 0.0f;
-  float sum = 0.0f, pull = 0.0f;
+  float sum = 0.0f, weighted = 0.0f;
   for (unsigned c = lane; c < classes; c += WARP) {
-    const float e = power_of_e(s[c] - max);
+    const float e = exp_approximate(s[c] - max);
     sum += e;
-    if (e > 0.0f && c != static_cast<unsigned>(y)) pull += e * (u[c] - u[y]);
+    if (e > 0.0f && c != static_cast<unsigned>(y)) weighted += e * (u[c] - u[y]);
   }
   sum = butterfly<Sum, WARP>(sum, WHOLE_WARP);
-  return butterfly<Sum, WARP>(pull, WHOLE_WARP) / sum;
+  return butterfly<Sum, WARP>(weighted, WHOLE_WARP) / sum;
 }
 
 // out[rows]: the influence of rows a[rows, columns], with u in b. A warp per row.

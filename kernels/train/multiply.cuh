@@ -1,56 +1,56 @@
-// out[rows, columns] = op(a) · op(b), a tile of 32×32 per block. Tiles of both factors pass through
-// shared memory; each thread keeps 2×4 sums in registers, and the next tile's values while it works on
-// this one's. Small tiles, because the layers are small: 128×256 outputs are 32 blocks.
+// out[rows, columns] = op(a) · op(b), a tile of 32×32 per block. Tiles of both factors pass through shared
+// memory. Each thread keeps 2×4 sums in registers, and prefetches the next tile's values while it works on
+// this tile's. Tiles are small because the layers are: 128×256 outputs are 32 blocks.
 #pragma once
-#include "train.cuh"
+#include "train/operation.cuh"
 
 constexpr unsigned TILE = 32;
 constexpr unsigned MULTIPLY_THREADS = 128;
 // Values of a tile that each thread moves.
-constexpr unsigned SHARE = TILE * TILE / MULTIPLY_THREADS;
+constexpr unsigned VALUES_EACH = TILE * TILE / MULTIPLY_THREADS;
 constexpr unsigned ROWS_EACH = 2, COLUMNS_EACH = 4;
 
-// [k][line]; rows begin at multiples of 16 bytes, so that a thread reads its lines in one load.
+// [k][line]; rows start at multiples of 16 bytes, so that a thread reads its lines in one load.
 struct alignas(16) Tile {
   float of[TILE][TILE + 4];
 };
 
-// A factor as lines of `inner` values: rows of the left one, columns of the right one. TOGETHER: a
-// line's values are neighbours in memory; otherwise the values of one k are.
-template <bool TOGETHER>
+// A factor as lines of `inner` values: rows of the left one, columns of the right one. CONTIGUOUS: a line's
+// values are contiguous in memory; otherwise those of one k are.
+template <bool CONTIGUOUS>
 struct Factor {
   const float* at;
   unsigned lines, inner, first;
-  float share[SHARE];
+  float values[VALUES_EACH];
 
-  // Neighbouring threads on neighbours in memory.
+  // Neighbouring threads take neighbours in memory.
   static DEVICE uint2 line_and_k(unsigned i) {
     const unsigned at = i * MULTIPLY_THREADS + threadIdx.x, slow = at / TILE, fast = at % TILE;
-    return TOGETHER ? uint2{slow, fast} : uint2{fast, slow};
+    return CONTIGUOUS ? uint2{slow, fast} : uint2{fast, slow};
   }
 
-  // This thread's share of the tile that begins at k; 0 beyond the matrix.
+  // Loads this thread's values of the tile that begins at k; 0 beyond the matrix.
   DEVICE void load(unsigned k) {
 #pragma unroll
-    for (unsigned i = 0; i < SHARE; ++i) {
+    for (unsigned i = 0; i < VALUES_EACH; ++i) {
       const uint2 place = line_and_k(i);
       const size_t line = first + place.x, of_line = k + place.y;
       const bool inside = line < lines && of_line < inner;
-      share[i] = inside ? at[TOGETHER ? line * inner + of_line : of_line * lines + line] : 0.0f;
+      values[i] = inside ? at[CONTIGUOUS ? line * inner + of_line : of_line * lines + line] : 0.0f;
     }
   }
 
   DEVICE void store(Tile& tile) const {
 #pragma unroll
-    for (unsigned i = 0; i < SHARE; ++i) {
+    for (unsigned i = 0; i < VALUES_EACH; ++i) {
       const uint2 place = line_and_k(i);
-      tile.of[place.y][place.x] = share[i];
+      tile.of[place.y][place.x] = values[i];
     }
   }
 };
 
-// Adds the products of a tile's values, a sum of its own per tile: no chain is longer than a tile or
-// than the number of tiles.
+// Adds the products of a tile's values. Each tile has a sum of its own, so that no chain of additions is
+// longer than a tile or than the number of tiles.
 DEVICE void add_products(const Tile& left, const Tile& right, unsigned row, unsigned column,
                          float (&sums)[ROWS_EACH][COLUMNS_EACH]) {
   float part[ROWS_EACH][COLUMNS_EACH] = {};

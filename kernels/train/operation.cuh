@@ -1,10 +1,10 @@
-// What the harness's operations take beside the row program: the same bytes stand in
+// The arguments of the harness's operations besides the row program: byte for byte as in
 // src/cuda/harness/operation.rs.
 #pragma once
-#include "reduce.cuh"
+#include "lanes/reduce.cuh"
 
-// Device addresses, sizes and numbers of one operation; what they are is each operation's affair. What
-// differs from step to step is in memory, at `varying`, so that a step's launches can be recorded.
+// Device addresses, sizes and numbers of one operation; each operation says what they are. Values that
+// differ from step to step are in memory, at `varying`, so that a step's launches can be recorded.
 struct Operation {
   const float* a;
   const float* b;

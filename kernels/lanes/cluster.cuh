@@ -1,31 +1,31 @@
-// The lanes of a cluster: blocks that run together, of compute capability 9.0 on, for rows that the
-// shared memory of one of them does not hold.
+// The lanes of a cluster: blocks that run together, from compute capability 9.0 on, for rows that the
+// shared memory of one block does not hold.
 //
-// A few numbers per reduction are all that crosses from block to block. Each block writes its own to
-// all of them, and all combine the same numbers in the order of the ranks, so that every block has the
-// same bits. Nobody reads another block's memory, and what is written to a block is there before the
-// barrier that it waits at: after its last reduction a block may leave when it likes.
+// Only a few numbers per reduction pass from block to block. Each block writes its own to all of them, and
+// all combine the same numbers in the order of the ranks, so that every block has the same bits. No block
+// reads another block's memory, and what is written to a block arrives before the barrier at which it
+// waits: after its last reduction a block may leave at any time.
 #pragma once
-#include "reduce.cuh"
+#include "lanes/reduce.cuh"
 
 struct Cluster : Block {
-  static constexpr unsigned MOST_BLOCKS = 8;
+  static constexpr unsigned MAX_BLOCKS = 8;
 
-  // Two halves in turn, here too, so that one barrier is enough: who writes to a half again has passed
-  // the barrier of the reduction between, to which blocks come when they have read it.
+  // Double buffered here too, so that one barrier is enough: a block that writes to a half again has passed
+  // the barrier of the reduction between, which blocks reach after they have read that half.
   struct Partials {
     Block::Partials of_warps;
-    unsigned of_blocks[2][8][MOST_BLOCKS];
+    unsigned of_blocks[2][8][MAX_BLOCKS];
   };
   // As in src/cuda/regime.rs.
   static_assert(sizeof(Partials) == 2560);
   Partials& partials;
   unsigned turn = 0;
 
-  // A block that has not begun cannot be written to.
+  // Waits until all blocks have begun: before, they cannot be written to.
   DEVICE explicit Cluster(Partials& partials) : Block(partials.of_warps), partials(partials) { sync_cluster(); }
 
-  DEVICE void order() const { sync_cluster(); }
+  DEVICE void sync() const { sync_cluster(); }
   static DEVICE unsigned lane() { return cluster_rank() * blockDim.x + threadIdx.x; }
   static DEVICE unsigned lanes() { return cluster_size() * blockDim.x; }
   static DEVICE unsigned index() { return cluster_index(); }

@@ -1,7 +1,7 @@
-// Reductions over the lanes that share a row, in an order that never changes. Every lane gets the
-// result, with the same bits.
+// The lanes that share a row, and reductions over them, in an order that never changes. Every lane gets
+// the result, with the same bits.
 #pragma once
-#include "math.cuh"
+#include "machine/math.cuh"
 
 struct Sum {
   template <class T>
@@ -17,7 +17,7 @@ struct Min {
   static constexpr unsigned NEUTRAL = 0xffffffff;
 };
 
-// A butterfly over WIDTH lanes of a warp: both partners add the same two numbers.
+// Reduces over WIDTH lanes of a warp by a butterfly: both partners add the same two numbers.
 template <class Op, unsigned WIDTH, class T>
 DEVICE T butterfly(T value, unsigned mask) {
 #pragma unroll
@@ -27,7 +27,7 @@ DEVICE T butterfly(T value, unsigned mask) {
   return value;
 }
 
-// WIDTH lanes of a warp, a power of two; the warp's other lanes work on rows of their own.
+// WIDTH lanes of a warp, a power of two; the warp's other lanes work on other rows.
 template <unsigned WIDTH>
 struct Group {
   unsigned mask;
@@ -36,17 +36,18 @@ struct Group {
     const unsigned lane = threadIdx.x % WARP;
     mask = WIDTH == WARP ? WHOLE_WARP : ((1u << WIDTH % WARP) - 1) << (lane & ~(WIDTH - 1));
   }
-  // What a lane did before is done for the others afterwards; shuffles do not order memory.
-  DEVICE void order() const { __syncwarp(mask); }
+  // What a lane wrote before is visible to the others afterwards; shuffles do not order memory.
+  DEVICE void sync() const { __syncwarp(mask); }
   static DEVICE unsigned lane() { return threadIdx.x % WIDTH; }
   static DEVICE unsigned lanes() { return WIDTH; }
-  // Whether what comes last, records and the gradients of rows that are not computed, is this launch's.
-  static constexpr bool FINISHES = true;
-  // Whether the row program goes on after a phase, and what an earlier launch knows; see split.cuh.
-  static DEVICE bool goes_on() { return true; }
+  // Whether this launch writes the records, and the gradients of rows that are refused or nonfinite.
+  static constexpr bool WRITES_RECORD = true;
+  // Goes on to the next phase, unless this launch ends here; loads the partial results of earlier launches.
+  // Both matter only to split.cuh.
+  static DEVICE bool enter_next_phase() { return true; }
   template <class Op, class T>
-  DEVICE void recall(T&) const {}
-  // Which of all groups of the grid this one is, and how many there are.
+  DEVICE void load_partials(T&) const {}
+  // This group's index among all of the grid, and their number.
   static DEVICE unsigned index() { return (blockIdx.x * blockDim.x + threadIdx.x) / WIDTH; }
   static DEVICE unsigned count() { return gridDim.x * (blockDim.x / WIDTH); }
 
@@ -59,7 +60,8 @@ struct Group {
 
 // A whole block, of any number of warps.
 struct Block {
-  // Two halves in turn: who writes one has seen, at the barrier between, all readers of it pass on.
+  // Double buffered. Before a warp writes to a half again, it passes the barrier of the reduction between,
+  // which all readers of that half have reached.
   struct Partials {
     unsigned of[2][8][WARP];
   };
@@ -67,13 +69,13 @@ struct Block {
   unsigned turn = 0;
 
   DEVICE explicit Block(Partials& partials) : partials(partials) {}
-  DEVICE void order() const { __syncthreads(); }
+  DEVICE void sync() const { __syncthreads(); }
   static DEVICE unsigned lane() { return threadIdx.x; }
   static DEVICE unsigned lanes() { return blockDim.x; }
-  static constexpr bool FINISHES = true;
-  static DEVICE bool goes_on() { return true; }
+  static constexpr bool WRITES_RECORD = true;
+  static DEVICE bool enter_next_phase() { return true; }
   template <class Op, class T>
-  DEVICE void recall(T&) const {}
+  DEVICE void load_partials(T&) const {}
   static DEVICE unsigned index() { return blockIdx.x; }
   static DEVICE unsigned count() { return gridDim.x; }
 
@@ -95,7 +97,7 @@ struct Block {
   }
 
  protected:
-  // So many partials of each value, at most N, in their order.
+  // Reduces `count` partials of each value, at most N, in their order.
   template <class Op, int K, class T, unsigned N>
   static DEVICE void combine(T (&values)[K], const unsigned (&half)[8][N], unsigned count) {
     const unsigned lane = threadIdx.x % N;

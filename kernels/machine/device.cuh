@@ -1,15 +1,15 @@
-// The seam to the machine: the CUDA compiler's words, and the few instructions that C++ has no name
-// for. Each has a twin of plain C++, with which the emulator of tests/simt runs these kernels.
+// The interface to the machine: the CUDA compiler's keywords, and the few instructions that C++ has no
+// name for. Each has a twin in plain C++, on which the emulator of tests/simt runs these kernels.
 #pragma once
 #ifdef SIMT
 #include "simt.h"
 #define SHARED(T, name) SIMT_SHARED(T, name)
-#define SHARED_BY_HOST(T, name) auto* name = static_cast<T*>(simt::dynamic_shared())
+#define DYNAMIC_SHARED(T, name) auto* name = static_cast<T*>(simt::dynamic_shared())
 #else
 #include <cstddef>
 #define SHARED(T, name) __shared__ T name
-// As much as the launch asks for.
-#define SHARED_BY_HOST(T, name) extern __shared__ T name[]
+// As many bytes as the launch asks for.
+#define DYNAMIC_SHARED(T, name) extern __shared__ T name[]
 #endif
 
 #define DEVICE __device__ __forceinline__
@@ -25,11 +25,11 @@ DEVICE bool is_nan(float x) { return !(x == x); }
 // Finite and not negative.
 DEVICE bool is_weight(float x) { return x >= 0.0f && x < infinity(); }
 
-// 2ˣ to within 2 units in the last place; what would be subnormal is 0, and 2⁰ is 1.
+// 2ˣ to within 2 units in the last place; a result that would be subnormal is 0, and 2⁰ is 1.
 DEVICE float exp2_approximate(float x) {
 #ifdef SIMT
   const float y = std::exp2(x);
-  return y < 1.17549435e-38f ? 0.0f : simt::as_wrong_as_allowed(y, __float_as_uint(x));
+  return y < 1.17549435e-38f ? 0.0f : simt::with_allowed_error(y, __float_as_uint(x));
 #else
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -40,7 +40,7 @@ DEVICE float exp2_approximate(float x) {
 // 1/x to within a unit in the last place, for an x that is neither subnormal nor above 2¹²⁶.
 DEVICE float reciprocal(float x) {
 #ifdef SIMT
-  return simt::as_wrong_as_allowed(1.0f / x, __float_as_uint(x));
+  return simt::with_allowed_error(1.0f / x, __float_as_uint(x));
 #else
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -130,33 +130,35 @@ DEVICE unsigned narrow_bf16(float x) {
 #endif
 }
 
-// On both halves of a word at once. Where an instruction rounds once its twin does so twice.
+// Instructions on both halves of a word at once. Where the instruction rounds once, its twin rounds twice.
 #ifdef SIMT
-#define IN_PAIRS(name, type, instruction, of_floats)                           \
+#define ON_BOTH_HALVES(name, type, instruction, of_floats)                     \
   DEVICE unsigned name##_##type(unsigned a, unsigned b) {                      \
     const auto of = [](float a, float b) { return narrow_##type(of_floats); }; \
     return of(widen_##type(a, false), widen_##type(b, false)) |                \
            of(widen_##type(a, true), widen_##type(b, true)) << 16;             \
   }
 #else
-#define IN_PAIRS(name, type, instruction, of_floats)      \
-  DEVICE unsigned name##_##type(unsigned a, unsigned b) { \
-    unsigned y;                                           \
-    asm(instruction : "=r"(y) : "r"(a), "r"(b));          \
-    return y;                                             \
+#define ON_BOTH_HALVES(name, type, instruction, of_floats) \
+  DEVICE unsigned name##_##type(unsigned a, unsigned b) {  \
+    unsigned y;                                            \
+    asm(instruction : "=r"(y) : "r"(a), "r"(b));           \
+    return y;                                              \
   }
 #endif
-IN_PAIRS(max_or_nan, f16, "max.NaN.f16x2 %0, %1, %2;", max_or_nan(a, b))
-IN_PAIRS(max_or_nan, bf16, "max.NaN.bf16x2 %0, %1, %2;", max_or_nan(a, b))
-IN_PAIRS(min, f16, "min.f16x2 %0, %1, %2;", min_number(a, b))
-IN_PAIRS(min, bf16, "min.bf16x2 %0, %1, %2;", min_number(a, b))
-IN_PAIRS(less_a_little, f16, "{.reg .b32 e; mov.b32 e, 0x80108010; fma.rn.f16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
-IN_PAIRS(less_a_little, bf16, "{.reg .b32 e; mov.b32 e, 0xb580b580; fma.rn.bf16x2 %0, %2, e, %1;}", a - b * 0x1p-20f)
+ON_BOTH_HALVES(max_or_nan, f16, "max.NaN.f16x2 %0, %1, %2;", max_or_nan(a, b))
+ON_BOTH_HALVES(max_or_nan, bf16, "max.NaN.bf16x2 %0, %1, %2;", max_or_nan(a, b))
+ON_BOTH_HALVES(min, f16, "min.f16x2 %0, %1, %2;", min_number(a, b))
+ON_BOTH_HALVES(min, bf16, "min.bf16x2 %0, %1, %2;", min_number(a, b))
+ON_BOTH_HALVES(minus_epsilon_times, f16, "{.reg .b32 e; mov.b32 e, 0x80108010; fma.rn.f16x2 %0, %2, e, %1;}",
+               a - b * 0x1p-20f)
+ON_BOTH_HALVES(minus_epsilon_times, bf16, "{.reg .b32 e; mov.b32 e, 0xb580b580; fma.rn.bf16x2 %0, %2, e, %1;}",
+               a - b * 0x1p-20f)
 
-// Hides where a value comes from: loops do not compute it anew in every round, and what was made of
-// it before is not kept for later.
-DEVICE void keep(int& x) { asm volatile("" : "+r"(x)); }
-DEVICE void keep(float& x) {
+// Hides from the compiler where a value comes from, so that loops do not compute it anew in every round,
+// and what was made of it earlier does not stay in registers.
+DEVICE void opaque(int& x) { asm volatile("" : "+r"(x)); }
+DEVICE void opaque(float& x) {
 #ifdef SIMT
   asm volatile("" : "+x"(x));
 #else
@@ -164,7 +166,7 @@ DEVICE void keep(float& x) {
 #endif
 }
 template <class T>
-DEVICE void keep(T*& at) {
+DEVICE void opaque(T*& at) {
 #ifdef SIMT
   asm volatile("" : "+r"(at));
 #else
@@ -173,7 +175,7 @@ DEVICE void keep(T*& at) {
 }
 
 // Two 32-bit words as one of 64, moved right by `bits` < 32: the lower word.
-DEVICE unsigned funnel(unsigned low, unsigned high, unsigned bits) {
+DEVICE unsigned funnel_shift(unsigned low, unsigned high, unsigned bits) {
 #ifdef SIMT
   return static_cast<unsigned>((uint64_t(high) << 32 | low) >> bits);
 #else
@@ -194,7 +196,7 @@ DEVICE unsigned spread_signs(unsigned word) {
 #endif
 }
 
-// Rows of logits and gradients in memory; the emulator counts their bytes.
+// Accesses to rows of logits and gradients in memory; the emulator counts their bytes.
 DEVICE uint4 load_vector(const uint4* at) {
 #ifdef SIMT
   simt::count_read(16);
@@ -216,8 +218,8 @@ DEVICE void store_element(T* at, T x) {
   *at = x;
 }
 
-// 16 bytes from memory to shared memory, meanwhile; both lie at multiples of 16. What a thread has
-// asked for since it last committed is one group of copies.
+// Copies 16 bytes from memory to shared memory asynchronously; both addresses are multiples of 16. The
+// copies that a thread has issued since its last commit are one group.
 DEVICE void copy_async(void* to, const void* from) {
 #ifdef SIMT
   simt::count_read(16);
@@ -234,17 +236,17 @@ DEVICE void commit_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
-// Waits for this thread's groups, all but the LATEST.
-template <int LATEST>
+// Waits until at most PENDING of this thread's groups, the latest ones, are in flight.
+template <int PENDING>
 DEVICE void wait_for_copies() {
 #ifdef SIMT
-  simt::wait_for_copies(LATEST);
+  simt::wait_for_copies(PENDING);
 #else
-  asm volatile("cp.async.wait_group %0;" ::"n"(LATEST) : "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif
 }
 
-// A gradient goes to memory and is not read again by this kernel.
+// Stores a vector of a gradient, which this kernel does not read again.
 DEVICE void store_streaming(void* at, uint4 v) {
 #ifdef SIMT
   simt::count_written(16);
@@ -256,8 +258,8 @@ DEVICE void store_streaming(void* at, uint4 v) {
 #endif
 }
 
-// The blocks of a cluster run together and reach each other's shared memory: which of them this block
-// is, and how many they are; which cluster theirs is, and how many the grid has.
+// The blocks of a cluster run together and reach each other's shared memory. This block's rank among them
+// and their number; the index of their cluster and the number of clusters in the grid.
 DEVICE unsigned cluster_rank() {
 #ifdef SIMT
   return simt::here().cluster_rank;
@@ -279,8 +281,8 @@ DEVICE unsigned cluster_size() {
 DEVICE unsigned cluster_index() { return blockIdx.x / cluster_size(); }
 DEVICE unsigned cluster_count() { return gridDim.x / cluster_size(); }
 
-// All threads of all its blocks meet; what they wrote before, to their own or to each other's shared
-// memory, and to memory, is there for all of them afterwards.
+// Synchronises all threads of the cluster. What they wrote before, to the shared memory of any of its
+// blocks and to memory, is visible to all of them afterwards.
 DEVICE void sync_cluster() {
 #ifdef SIMT
   simt::sync_cluster("sync_cluster");
@@ -290,7 +292,7 @@ DEVICE void sync_cluster() {
 #endif
 }
 
-// Writes to where the block with this rank has what this block has at `at`, in shared memory.
+// Stores a word in the shared memory of the block with this rank, where this block has `at`.
 DEVICE void store_to_peer(unsigned* at, unsigned rank, unsigned word) {
 #ifdef SIMT
   *static_cast<unsigned*>(simt::of_peer(at, rank)) = word;

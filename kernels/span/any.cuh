@@ -1,6 +1,6 @@
-// Rows of any two types, chosen at run time: element by element, read anew for every sweep.
+// Rows of any two types, chosen at run time, element by element; read anew for every sweep.
 #pragma once
-#include "span.cuh"
+#include "span/span.cuh"
 
 // One row of some type in memory.
 struct AnyRow {
@@ -31,7 +31,7 @@ struct AnyRow {
 struct AnyRows {
   using Element = F32;
   AnyRow student, teacher, gradient;
-  static constexpr bool SHIFTS = true;
+  static constexpr bool HAS_PROBABILITY_SHIFT = true;
   int y, count;
 
   DEVICE AnyRows(const RowParams& params, const Buffers& buffers, unsigned row, int y)
@@ -49,20 +49,21 @@ struct AnyRows {
   DEVICE void store(int c, float g) const { gradient.store(c, g); }
 };
 
-template <class Together>
+template <class RowLanes>
 struct Elements : AnyRows {
-  using Lanes = Together;
+  using Lanes = RowLanes;
   using Rows = AnyRows;
   Lanes& lanes;
+  // The class to which probability shift gives another logit in the target.
   int shifted = -1;
-  float shifted_label = 0.0f;
+  float shifted_logit = 0.0f;
 
   DEVICE Elements(Lanes& lanes, const AnyRows& rows) : AnyRows(rows), lanes(lanes) {}
 
   template <class F>
   DEVICE void each(F f) const {
 #pragma unroll 1
-    for (long c = Lanes::lane(); c < count; c += Lanes::lanes()) again(static_cast<int>(c), f);
+    for (long c = Lanes::lane(); c < count; c += Lanes::lanes()) revisit(static_cast<int>(c), f);
   }
   template <class F>
   DEVICE void last(F f) const {
@@ -70,17 +71,17 @@ struct Elements : AnyRows {
   }
 
   template <class F>
-  DEVICE void again(int c, F f) const {
+  DEVICE void revisit(int c, F f) const {
     Chunk<F32, 1> chunk{c, {F32::MASKED}, {F32::MASKED}};
     if (c != y) {
       chunk.s.words[0] = F32::narrow(student.at(c));
-      chunk.t.words[0] = F32::narrow(c == shifted ? shifted_label : teacher.at(c));
+      chunk.t.words[0] = F32::narrow(c == shifted ? shifted_logit : teacher.at(c));
     }
     f(chunk);
   }
 
-  DEVICE void shift(int top, float label) {
+  DEVICE void exchange_logits(int top, float label) {
     shifted = top;
-    shifted_label = label;
+    shifted_logit = label;
   }
 };

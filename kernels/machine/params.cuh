@@ -1,7 +1,7 @@
-// What the host passes to every kernel, and the record that comes back. The same bytes stand in
+// What the host passes to every kernel, and the record that comes back: byte for byte as in
 // src/spec/params.rs, src/spec/stats.rs and src/cuda/arguments.rs, where they are documented.
 #pragma once
-#include "device.cuh"
+#include "machine/device.cuh"
 
 struct RowParams {
   unsigned rows, classes, student_stride, teacher_stride, gradient_stride, present;
@@ -62,7 +62,7 @@ enum RowFlags : unsigned {
 
 constexpr int IGNORE = -100;
 
-// Device addresses, null where there is nothing.
+// Device addresses, null where the call has no such buffer.
 struct Buffers {
   const void* student;
   const void* teacher;
@@ -74,7 +74,7 @@ struct Buffers {
   const Scale* scale;      // instead of known's inverses
   void* gradient;          // may be the student's logits
   RowStats* stats;
-  float* losses;           // [B], each with its share of the scale: what `total` adds up
+  float* losses;           // [B], each row's part of the total
   // Of the launches before and after the rows.
   float* omegas;           // [B], NaN where a row does not take part
   float* temperatures;     // [B]

@@ -1,6 +1,6 @@
-// Chunks of a row's logits: vectors of 16 bytes wherever they lie, also where the row is not aligned.
+// Loads a row's logits in vectors of 16 bytes, also where the row is not aligned.
 #pragma once
-#include "element.cuh"
+#include "machine/element.cuh"
 
 // One row of a matrix in memory.
 template <class E>
@@ -8,8 +8,8 @@ struct Logits {
   using Bits = typename E::Bits;
   static constexpr int N = E::PER_VECTOR;
   const Bits* row;
-  // Elements of the whole matrix before this row and from its start on, as far as a vector reaches:
-  // what may be read. Not beyond the last int, so that of a row of almost 2³¹ classes it is less.
+  // What may be read: elements of the whole matrix before this row's start and from it on, as far as a
+  // vector reaches. At most the last int, so that it is less for a row of almost 2³¹ classes.
   int before, after;
   int classes;
 
@@ -18,8 +18,8 @@ struct Logits {
         before(reach(row, stride)),
         after(until(reach(rows - 1 - row, stride), static_cast<int>(classes))),
         classes(static_cast<int>(classes)) {
-    keep(before);
-    keep(after);
+    opaque(before);
+    opaque(after);
   }
 
   static DEVICE int reach(unsigned rows, unsigned stride) {
@@ -40,20 +40,20 @@ struct Logits {
     return static_cast<int>((reinterpret_cast<unsigned long>(row + c) & 15) / sizeof(Bits));
   }
 
-  // N elements from class `first` on, which lies `shift` elements behind a vector boundary. Outside
-  // the row it gives what is there, or nothing certain: the caller masks it.
+  // N elements from class `first` on, which is `shift` elements behind a vector boundary. Elements outside
+  // the row are whatever memory has there, or anything: the caller masks them.
   DEVICE Packed<E, N> load(int first, int shift) const {
-    // Whole vectors may be read within the matrix. The neighbours' elements are not looked at.
+    // Whole vectors may be read within the matrix. The elements of neighbouring rows are not used.
     const int from = first - shift;
-    // Near the last int a sum would wrap: what comes after `first` is taken from the end instead.
+    // Near the last int a sum would wrap: `readable` subtracts from the end instead.
     if (!readable(from, first, N + (shift == 0 ? 0 : N - shift))) return elements(first);
     const auto* vectors = reinterpret_cast<const uint4*>(row + from);
     const uint4 v = load_vector(vectors);
     return shift == 0 ? packed(v) : realigned(v, load_vector(vectors + 1), shift);
   }
 
-  // Whether these elements, counted from the row's start, are the matrix's: those from `from` on, and
-  // `more` from `first` on.
+  // Whether the matrix has these elements, counted from the row's start: those from `from` on, and `more`
+  // from `first` on.
   DEVICE bool readable(int from, int first, int more) const {
 #ifdef SIMT_TSAN
     return from >= 0 && first <= classes - more;
@@ -62,12 +62,12 @@ struct Logits {
 #endif
   }
 
-  // N elements from `first` on, one by one, as far as the row goes.
+  // N elements from `first` on, one by one; masked beyond the row.
   DEVICE Packed<E, N> elements(int first) const {
     Packed<E, N> chunk{};
 #pragma unroll 1
     for (unsigned c = first; c != unsigned(first) + N; ++c) {
-      chunk.rotate(c < unsigned(classes) ? load_element(row + int(c)) : E::MASKED);
+      chunk.shift_in(c < unsigned(classes) ? load_element(row + int(c)) : E::MASKED);
     }
     return chunk;
   }
@@ -81,7 +81,7 @@ struct Logits {
     if (bytes & 4) a = {a.y, a.z, a.w, b.x}, b.x = b.y;
     const unsigned bits = 8 * (bytes & 3);
     if constexpr (sizeof(Bits) == 4) return packed(a);
-    return packed({funnel(a.x, a.y, bits), funnel(a.y, a.z, bits), funnel(a.z, a.w, bits),
-                   funnel(a.w, b.x, bits)});
+    return packed({funnel_shift(a.x, a.y, bits), funnel_shift(a.y, a.z, bits), funnel_shift(a.z, a.w, bits),
+                   funnel_shift(a.w, b.x, bits)});
   }
 };

@@ -1,10 +1,10 @@
-// The types that logits come in. Widening is exact, narrowing rounds to the nearest, ties to even.
+// The types of logits. Widening is exact, narrowing rounds to the nearest, ties to even.
 //
-// Of words, which hold one element or two: the larger ones, NaN if either is; the smaller ones, passing
-// over NaN; and a − ε·b, with an ε so small that it is −∞ only where a is (for b below +∞), and NaN where b
-// is −∞ too.
+// Functions of words, which hold one element or two: `max_or_nan`, the larger ones, NaN if either is NaN;
+// `min`, the smaller ones, ignoring NaN; `minus_epsilon_times`, a − ε·b with an ε so small that the result
+// is −∞ only where a is (for b below +∞), and NaN where b is −∞ too.
 #pragma once
-#include "device.cuh"
+#include "machine/device.cuh"
 
 struct F32 {
   using Bits = unsigned;
@@ -13,10 +13,10 @@ struct F32 {
 
   static DEVICE float widen(Bits bits) { return __uint_as_float(bits); }
   static DEVICE Bits narrow(float x) { return __float_as_uint(x); }
-  static DEVICE bool masks(unsigned word) { return word == MASKED; }
+  static DEVICE bool has_masked(unsigned word) { return word == MASKED; }
   static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return narrow(::max_or_nan(widen(a), widen(b))); }
   static DEVICE unsigned min(unsigned a, unsigned b) { return narrow(min_number(widen(a), widen(b))); }
-  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return narrow(widen(a) - widen(b) * 0x1p-30f); }
+  static DEVICE unsigned minus_epsilon_times(unsigned a, unsigned b) { return narrow(widen(a) - widen(b) * 0x1p-30f); }
 };
 
 struct F16 {
@@ -27,10 +27,10 @@ struct F16 {
   static DEVICE float widen(Bits bits) { return widen_f16(bits); }
   static DEVICE float widen(unsigned word, bool upper) { return widen_f16(word, upper); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_f16(x)); }
-  static DEVICE bool masks(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
+  static DEVICE bool has_masked(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
   static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return max_or_nan_f16(a, b); }
   static DEVICE unsigned min(unsigned a, unsigned b) { return min_f16(a, b); }
-  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return less_a_little_f16(a, b); }
+  static DEVICE unsigned minus_epsilon_times(unsigned a, unsigned b) { return minus_epsilon_times_f16(a, b); }
 };
 
 struct Bf16 {
@@ -41,10 +41,10 @@ struct Bf16 {
   static DEVICE float widen(Bits bits) { return widen_bf16(bits, false); }
   static DEVICE float widen(unsigned word, bool upper) { return widen_bf16(word, upper); }
   static DEVICE Bits narrow(float x) { return static_cast<Bits>(narrow_bf16(x)); }
-  static DEVICE bool masks(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
+  static DEVICE bool has_masked(unsigned word) { return (word & 0xffff) == MASKED || word >> 16 == MASKED; }
   static DEVICE unsigned max_or_nan(unsigned a, unsigned b) { return max_or_nan_bf16(a, b); }
   static DEVICE unsigned min(unsigned a, unsigned b) { return min_bf16(a, b); }
-  static DEVICE unsigned less_a_little(unsigned a, unsigned b) { return less_a_little_bf16(a, b); }
+  static DEVICE unsigned minus_epsilon_times(unsigned a, unsigned b) { return minus_epsilon_times_bf16(a, b); }
 };
 
 // N consecutive elements, packed as in memory. Loops over `words` are unrolled, so that they stay in
@@ -64,7 +64,7 @@ struct Packed {
     }
   }
 
-  // The largest element, NaN if one is.
+  // The largest element, NaN if one is NaN.
   DEVICE float max() const {
     Packed<E, PER_WORD> max{words[0]};
 #pragma unroll
@@ -72,10 +72,10 @@ struct Packed {
     return PER_WORD == 1 ? max[0] : max_or_nan(max[0], max[PER_WORD - 1]);
   }
 
-  // Keeps in `word` whether any element is masked here and not there; it begins with 0.
-  DEVICE void look_for_masks(const Packed& there, unsigned& word) const {
+  // Notes in `word`, which begins with 0, whether any element is masked here and not in `other`.
+  DEVICE void note_only_masked(const Packed& other, unsigned& word) const {
 #pragma unroll
-    for (int w = 0; w < WORDS; ++w) word = E::min(word, E::less_a_little(words[w], there.words[w]));
+    for (int w = 0; w < WORDS; ++w) word = E::min(word, E::minus_epsilon_times(words[w], other.words[w]));
   }
 
   static DEVICE Packed of(const float (&x)[N]) {
@@ -90,8 +90,8 @@ struct Packed {
     return packed;
   }
 
-  // Element i becomes `bits` wherever bit i of `which` is set.
-  DEVICE void put(unsigned which, unsigned bits) {
+  // Sets element i to `bits` wherever bit i of `which` is set.
+  DEVICE void set_where(unsigned which, unsigned bits) {
 #pragma unroll
     for (int w = 0; w < WORDS; ++w) {
       if constexpr (PER_WORD == 1) {
@@ -105,15 +105,15 @@ struct Packed {
     }
   }
 
-  // All elements move down by one place; `last` comes in at the top. The one that leaves is given.
-  DEVICE typename E::Bits rotate(unsigned last) {
+  // Moves all elements down by one place and puts `last` at the top; returns the one that leaves.
+  DEVICE typename E::Bits shift_in(unsigned last) {
     const unsigned out = words[0];
 #pragma unroll
     for (int w = 0; w < WORDS; ++w) {
       if constexpr (PER_WORD == 1) {
         words[w] = w + 1 < WORDS ? words[w + 1] : last;
       } else {
-        words[w] = funnel(words[w], w + 1 < WORDS ? words[w + 1] : last, 16);
+        words[w] = funnel_shift(words[w], w + 1 < WORDS ? words[w + 1] : last, 16);
       }
     }
     return static_cast<typename E::Bits>(out);

@@ -1,18 +1,20 @@
 // Revise: the teacher's tempered softmax becomes the target p'.
 #pragma once
-#include "softmax.cuh"
+#include "row/softmax.cuh"
 
-// The target of one row, as a function of a class's logit. Probability shift is an exchange of two
-// logits, which the span has made before: here it is no revision.
+// The target of one row, as a function of a class's logit. Probability shift exchanges two logits, which
+// the span has done before: here it is no revision.
 template <bool ANY>
 struct Target {
-  // Of the classes besides the label, label revision's β included.
+  // Of the classes besides the label, β of label revision included.
   Softmax softmax;
   // The label's class and all others together, in p'.
-  Class label;
+  LabelShare label;
+  // The label's logit in the target; −∞ where there is none.
   float label_logit;
+  // β of label revision, 1 elsewhere.
   float beta;
-  // Label smoothing's probability of an unmasked class besides the label, and its logarithm; else 0.
+  // Label smoothing: the probability of an unmasked class besides the label, and its logarithm; else 0.
   float smoothed, log_smoothed;
 
   DEVICE Target(const Softmax& softmax, float label_logit, bool wrong, unsigned revision,
@@ -21,7 +23,7 @@ struct Target {
         smoothed(0.0f), log_smoothed(0.0f) {
     if (wrong && revision == LABEL_REVISION) {
       // p' = β p + (1−β) e_y, β = η / (p_max − p_y + 1).
-      const Class y = softmax.y;
+      const LabelShare y = softmax.y;
       beta = parameter * reciprocal(softmax.confidence() - y.p + 1.0f);
       const float log_beta = logf(beta);
       label.p = beta * y.p + (1.0f - beta);
@@ -61,3 +63,34 @@ struct Target {
     return softmax.log_p(t);
   }
 };
+
+// After the exchange of two logits: the target's maximum over c ≠ y, and once more whether only one row
+// masks some class.
+template <bool ANY, class Span>
+DEVICE float exchanged_extremes(Span& span, OnlyMasked& only) {
+  float max[1] = {masked()};
+  unsigned only_masked[2] = {};
+  span.each([&](const auto& c) {
+    max[0] = max_or_nan(max[0], c.t.max());
+    c.s.note_only_masked(c.t, only_masked[0]);
+    if (ANY) c.t.note_only_masked(c.s, only_masked[1]);
+  });
+  span.lanes.template reduce<MaxOrNan>(max);
+  using E = typename Span::Rows::Element;
+  unsigned found[2] = {!E::has_masked(only_masked[0]), !E::has_masked(only_masked[1])};
+  span.lanes.template reduce<Min>(found);
+  only = {found[0] == 0, found[1] == 0};
+  return max[0];
+}
+
+// S' of the target after the exchange, at the inverse temperature k.
+template <class Span>
+DEVICE float exchanged_sum(Span& span, float k, float shift) {
+  float n[1] = {};
+  span.each([&](const auto& c) {
+#pragma unroll
+    for (int i = 0; i < c.SIZE; ++i) n[0] += Softmax::exp(c.t[i] - shift, k * LOG2_E);
+  });
+  span.lanes.template reduce<Sum>(n);
+  return n[0];
+}

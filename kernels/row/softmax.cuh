@@ -1,52 +1,27 @@
 // A row's softmax, with the label's class kept apart from the others.
 #pragma once
-#include "extremes.cuh"
+#include "row/extremes.cuh"
 
-// The probability of one class and of all the others together, and their logarithms.
-struct Class {
+// The probability of the label's class and of all others together, and their logarithms.
+struct LabelShare {
   float p, log_p, rest, log_rest;
-};
-
-// What makes exp(x) of exp(x/τ): squaring it where τ is 1, 2 or 4, because GPUs have few units for
-// exponentials.
-struct Raise {
-  static constexpr unsigned APART = 3;
-  unsigned squarings;
-
-  // Logits that are standardised have no τ in common.
-  DEVICE Raise(float tau, bool standard)
-      : squarings(standard ? APART : tau == 1.0f ? 0 : tau == 2.0f ? 1 : tau == 4.0f ? 2 : APART) {}
-
-  // Several at a time, because a branch costs as much as a product.
-  template <int N, class Power>
-  DEVICE void operator()(const float (&e)[N], float (&raised)[N], Power power) const {
-    if (squarings == 2) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) raised[i] = (e[i] * e[i]) * (e[i] * e[i]);
-    } else if (squarings == APART) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) raised[i] = power(i);
-    } else {
-#pragma unroll
-      for (int i = 0; i < N; ++i) raised[i] = squarings == 1 ? e[i] * e[i] : e[i];
-    }
-  }
 };
 
 // softmax(k·z) of one row. The other classes' exponentials are relative to their own maximum
 // (`shift`), so they never vanish beside a label that is far ahead.
 struct Softmax {
   float shift;
-  // The inverse temperature, and the same for powers of 2.
-  float k, k_log2;
+  // The inverse temperature; `rate` is k · log₂ e, for powers of 2.
+  float k, rate;
   // S' = Σ_{c≠y} exp(k (z_c − shift)).
   float others;
   // What turns exp(k (z_c − shift)) into a probability, and k (z_c − shift) into its logarithm.
   float scale, log_norm;
-  Class y;
+  // The label's class; probability 0 where there is no label.
+  LabelShare y;
 
   DEVICE Softmax(float k, float shift, float others, bool labelled, float label)
-      : shift(shift), k(k), k_log2(k * LOG2_E), others(others) {
+      : shift(shift), k(k), rate(k * LOG2_E), others(others) {
     const float log_others = logf(others);
     if (!labelled) {
       scale = reciprocal(others);
@@ -65,13 +40,13 @@ struct Softmax {
     const float smaller = e * larger;
     y.p = u > 0.0f ? larger : smaller;
     y.rest = u > 0.0f ? smaller : larger;
-    y.log_p = -(greater(-u, 0.0f) + more);
-    y.log_rest = -(greater(u, 0.0f) + more);
+    y.log_p = -(max_of(-u, 0.0f) + more);
+    y.log_rest = -(max_of(u, 0.0f) + more);
     scale = y.rest * reciprocal(others);
-    log_norm = log_others + greater(u, 0.0f) + more;
+    log_norm = log_others + max_of(u, 0.0f) + more;
   }
 
-  // The same without the label's class, renormalised; all 0 where there is no other class.
+  // The softmax of the classes besides the label alone; all 0 where there is no other class.
   DEVICE Softmax without_label() const {
     Softmax rest = *this;
     rest.scale = others > 0.0f ? reciprocal(others) : 0.0f;
@@ -79,16 +54,16 @@ struct Softmax {
     return rest;
   }
 
-  // exp(k (z − shift)).
-  static DEVICE float power(float below_shift, float k_log2) { return exp2_approximate(below_shift * k_log2); }
+  // exp(k d) of a logit less the shift.
+  static DEVICE float exp(float d, float rate) { return exp2_approximate(d * rate); }
 
   // The probability, and its logarithm, at a class besides the label whose logit is z.
-  DEVICE float p(float z) const { return power(z - shift, k_log2) * scale; }
+  DEVICE float p(float z) const { return exp(z - shift, rate) * scale; }
   DEVICE float log_p(float z) const { return (z - shift) * k - log_norm; }
 
   // p_y − max_{c≠y} p_c, and the largest probability: exp(k (max_{c≠y} − shift)) = 1.
   DEVICE float margin() const { return y.p - scale; }
-  DEVICE float confidence() const { return greater(scale, y.p); }
+  DEVICE float confidence() const { return max_of(scale, y.p); }
 
   // The entropy, from Σ_{c≠y} e_c x_c with x_c = k (z_c − shift) and e_c = exp(x_c).
   DEVICE float entropy(float weighted) const {

@@ -1,13 +1,13 @@
-// What a layer does beside its products, the optimisers' steps, and the mean absolute error.
+// The operations of a layer besides its products, the optimisers' steps, and the mean absolute error.
 #pragma once
-#include "train.cuh"
+#include "train/operation.cuh"
 
-// out[first + i] = numbers[i] for i < rows: what varies, before a step that is recorded.
+// out[first + i] = numbers[i] for i < rows: the varying values, before a step that is recorded.
 DEVICE void vary(const Operation& o) {
   if (threadIdx.x < o.rows) o.out[o.first + threadIdx.x] = o.numbers[threadIdx.x];
 }
 
-// out[rows, columns] += a[columns]; then max(0, out) where numbers[0] says so, and 0 for NaN.
+// out[rows, columns] += a[columns]; then max(0, out), and 0 for NaN, where numbers[0] is not 0.
 DEVICE void bias_relu(const Operation& o) {
   const bool relu = o.numbers[0] != 0.0f;
   for_each(o.rows * o.columns, [&](unsigned i) {
@@ -70,13 +70,13 @@ DEVICE void adamw(const Operation& o) {
 // state[0][0] += (1/rows) Σ |out − a|; sign(out − a)/rows replaces out. One block, for a fixed order.
 DEVICE void absolute_error(const Operation& o) {
   SHARED(Block::Partials, partials);
-  const float share = 1.0f / static_cast<float>(o.rows);
+  const float inverse_rows = 1.0f / static_cast<float>(o.rows);
   float sum[1] = {0.0f};
   for_each(o.rows, [&](unsigned i) {
-    const float apart = o.out[i] - o.a[i];
-    sum[0] += fabsf(apart);
-    o.out[i] = apart == 0.0f ? 0.0f : copysignf(share, apart);
+    const float difference = o.out[i] - o.a[i];
+    sum[0] += fabsf(difference);
+    o.out[i] = difference == 0.0f ? 0.0f : copysignf(inverse_rows, difference);
   });
   Block(partials).reduce<Sum>(sum);
-  if (threadIdx.x == 0) o.state[0][0] += sum[0] * share;
+  if (threadIdx.x == 0) o.state[0][0] += sum[0] * inverse_rows;
 }
