@@ -1,4 +1,5 @@
-// What is one number, or one row of numbers, for a whole batch: by one workgroup, in a fixed order.
+// Numbers of a whole batch: its scale, its temperatures, its total. One workgroup computes them, in a
+// fixed order.
 
 override REDUCTION: u32 = 1u;
 
@@ -23,7 +24,7 @@ fn inverse(n: u32) -> f32 {
 // group), and upstream.
 @compute @workgroup_size(WORKGROUP)
 fn scale(@builtin(local_invocation_index) local: u32) {
-  let lane = only_lane(local);
+  let lane = lane_of_batch(local);
   var counts = vec4<u32>();
   for (var row = local; row < params.rows; row += WORKGROUP) {
     if (REDUCTION == MEAN) {
@@ -35,7 +36,7 @@ fn scale(@builtin(local_invocation_index) local: u32) {
   }
   counts = count(lane, counts);
   if (local != 0u) { return; }
-  // What is not known here, the host has written.
+  // The host has written what is not computed here.
   if (is_present(UPSTREAM_PRESENT)) { scale_out.upstream = upstream; }
   if (REDUCTION == MEAN) {
     scale_out.inverse_right = inverse(counts.x);
@@ -46,11 +47,11 @@ fn scale(@builtin(local_invocation_index) local: u32) {
   }
 }
 
-// τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b)), ω divided by Σ_j ω_j first where it is
-// normalised; τ0 for rows that take no part, and for all where Σ ω = 0.
+// τ_b = max(τ_min, τ0 + bias · (mean_j ω_j − ω_b)), with ω divided by Σ_j ω_j first where it is
+// normalised; τ0 for rows without ω, and for all rows where Σ ω = 0.
 @compute @workgroup_size(WORKGROUP)
 fn temperatures(@builtin(local_invocation_index) local: u32) {
-  let lane = only_lane(local);
+  let lane = lane_of_batch(local);
   var sums = vec4<f32>();
   var rows = vec4<u32>();
   for (var row = local; row < params.rows; row += WORKGROUP) {
@@ -65,22 +66,22 @@ fn temperatures(@builtin(local_invocation_index) local: u32) {
   let norm = select(1.0, all, params.normalise != 0u);
   for (var row = local; row < params.rows; row += WORKGROUP) {
     let omega = workspace[row];
-    var at_row = params.tau0;
+    var tau_b = params.tau0;
     if (omega != NONE && all > 0.0) {
-      let easier = (all / f32(n) - bitcast<f32>(omega)) / norm;
-      at_row = max(params.tau_min, params.tau0 + params.bias * easier);
+      let easiness = (all / f32(n) - bitcast<f32>(omega)) / norm;
+      tau_b = max(params.tau_min, params.tau0 + params.bias * easiness);
     }
-    tau[row] = at_row;
+    tau[row] = tau_b;
   }
 }
 
-// total = upstream · Σ_b loss_b · inv_n(group of b): NaN where a loss is, infinite where one is
-// that counts. A batch in several chunks goes on where the chunk before it ended.
+// total = upstream · Σ_b loss_b · inv_n(group of b): NaN if a loss is, infinite if one is whose factor is
+// not 0. A chunk of a batch adds to the total of the chunks before it.
 @compute @workgroup_size(WORKGROUP)
 fn total(@builtin(local_invocation_index) local: u32) {
-  let lane = only_lane(local);
+  let lane = lane_of_batch(local);
   var sums = vec4<f32>();
-  var odd = vec4<u32>(); // losses that are NaN, infinite up, infinite down
+  var nonfinite = vec4<u32>(); // terms that are NaN, +∞, −∞
   for (var row = local; row < params.rows; row += WORKGROUP) {
     let record = (params.first_row + row) * 16u;
     let loss = stats[record];
@@ -88,56 +89,56 @@ fn total(@builtin(local_invocation_index) local: u32) {
     let of_group = select(scale_of_groups.inverse_right, scale_of_groups.inverse_wrong, wrong);
     let factor = of_group * scale_of_groups.upstream;
     if ((loss & 0x7fffffffu) > INFINITY) {
-      odd.x += 1u;
+      nonfinite.x += 1u;
     } else if (loss == INFINITY) {
-      odd.y += select(0u, 1u, factor > 0.0);
-      odd.z += select(0u, 1u, factor < 0.0);
+      nonfinite.y += select(0u, 1u, factor > 0.0);
+      nonfinite.z += select(0u, 1u, factor < 0.0);
     } else {
       sums.x += factor * bitcast<f32>(loss);
     }
   }
   let all = sum(lane, sums).x;
-  odd = count(lane, odd);
+  nonfinite = count(lane, nonfinite);
   if (local != 0u) { return; }
   var before = 0u;
   if (is_present(TOTAL_CONTINUES)) { before = total_out; }
-  total_out = with_total(before, all, odd);
+  total_out = with_total(before, all, nonfinite);
 }
 
-// total = ± upstream · (1/N) Σ_b w_b dist_b of features, whose records are their distances: NaN where
-// one that counts is.
+// total = ± upstream · (1/N) Σ_b w_b dist_b of features, whose records are their distances: NaN if one is
+// whose weight is not 0.
 @compute @workgroup_size(WORKGROUP)
 fn total_distance(@builtin(local_invocation_index) local: u32) {
-  let lane = only_lane(local);
+  let lane = lane_of_batch(local);
   var sums = vec4<f32>();
-  var odd = vec4<u32>();
+  var nonfinite = vec4<u32>();
   for (var row = params.first_row + local; row < params.first_row + params.rows; row += WORKGROUP) {
     let w = weight_of(row);
     let of_row = stats[row];
     if (is_zero(w)) { continue; }
     if ((of_row & 0x7fffffffu) > INFINITY) {
-      odd.x += 1u;
+      nonfinite.x += 1u;
     } else {
       sums.x += bitcast<f32>(w) * bitcast<f32>(of_row);
     }
   }
   let all = sum(lane, sums).x;
-  odd = count(lane, odd);
+  nonfinite = count(lane, nonfinite);
   if (local != 0u) { return; }
   var before = 0u;
   if (is_present(TOTAL_CONTINUES)) { before = total_out; }
   let factor = params.right_lambda_kd * scale_of_groups.upstream * scale_of_groups.inverse_right;
-  total_out = with_total(before, factor * all, odd);
+  total_out = with_total(before, factor * all, nonfinite);
 }
 
-fn with_total(before: u32, sum: f32, odd: vec4<u32>) -> u32 {
-  if (odd.x > 0u || (before & 0x7fffffffu) > INFINITY) { return NAN; }
-  if (odd.y > 0u) { return INFINITY; }
-  if (odd.z > 0u) { return MASKED; }
+fn with_total(before: u32, sum: f32, nonfinite: vec4<u32>) -> u32 {
+  if (nonfinite.x > 0u || (before & 0x7fffffffu) > INFINITY) { return NAN; }
+  if (nonfinite.y > 0u) { return INFINITY; }
+  if (nonfinite.z > 0u) { return MASKED; }
   if ((before & 0x7fffffffu) == INFINITY) { return before; }
   return bitcast<u32>(bitcast<f32>(before) + sum);
 }
 
-fn only_lane(local: u32) -> Lane {
-  return Lane(local, local, 0u, 0u, true, 0u, params.classes);
+fn lane_of_batch(local: u32) -> Lane {
+  return Lane(local, local, 0u, 0u, 0u, true, 0u, params.classes);
 }

@@ -6,10 +6,10 @@ const INFINITY = 0x7f800000u;
 const NAN = 0x7fc00000u;
 const NONE = 0xffffffffu;        // no class, no label
 
-// Stands for −∞ in arithmetic whose result is thrown away.
+// Stands for −∞ in arithmetic whose result is discarded.
 const FAR_BELOW = -3e38;
 
-// Neither NaN nor +∞, but −∞ passes.
+// Neither NaN nor +∞; −∞ is legal.
 fn is_legal_logit(bits: u32) -> bool {
   return bits == MASKED || (bits & 0x7fffffffu) < INFINITY;
 }

@@ -1,5 +1,5 @@
-// Normalised distances of features, and their gradient: magnitudes → norms → distance → gradient. A
-// row's features stand where the row program has logits, its record is the distance.
+// Normalised distances of features, and their gradient: magnitudes → norms → distance → gradient. Features
+// are bound where the row program has logits, and distances where it has records.
 
 @group(0) @binding(1) var<uniform> scale: Scale;
 @group(0) @binding(9) var<storage, read_write> stats: array<u32>;
@@ -8,8 +8,8 @@
 const L1 = 0u;
 const COSINE = 2u;
 
-// Features that a lane adds up before it adds them to the rest, so that long rows lose no more than
-// short ones.
+// Features that a lane sums up before it adds them to the rest, so that rounding costs a long row no more
+// than a short one.
 const STRETCH = 64u;
 
 // ‖x‖ as a power of two and a factor near 1, so that no square leaves the range of f32.
@@ -41,28 +41,27 @@ fn features(
   let w = weight_of(row);
   let of_row = norms(lane);
   let all = sums(lane, of_row);
-  let stopped = !of_row.finite || !is_legal_weight(w);
-  let counts = !is_zero(w);
+  let without_numbers = !of_row.finite || !is_legal_weight(w);
   // A row without weight has no gradient, whatever is in it.
-  let fill = select(select(NONE, NAN, stopped), 0u, !counts);
+  let fill = select(select(NONE, NAN, without_numbers), 0u, is_zero(w));
   let factor = params.right_lambda_kd * scale.upstream * scale.inverse_right * bitcast<f32>(w);
   write_gradient(lane, of_row, all.along, factor, fill);
-  if (finishes(lane)) {
-    stats[row] = select(bitcast<u32>(distance(of_row, all.apart)), NAN, stopped);
+  if (is_leader(lane)) {
+    stats[row] = select(bitcast<u32>(distance(of_row, all.apart)), NAN, without_numbers);
   }
 }
 
 fn norms(lane: Lane) -> Norms {
-  var largest_ = vec4<u32>();
+  var magnitudes = vec4<u32>();
   for (var c = lane.index; c < params.classes; c += LANES) {
     let bits = fetch(lane, c) & vec2<u32>(0x7fffffffu);
-    largest_ = max(largest_, vec4<u32>(bits, 0u, 0u));
+    magnitudes = max(magnitudes, vec4<u32>(bits, 0u, 0u));
   }
-  largest_ = largest(lane, largest_);
-  // Below, lanes also read what their neighbours have put into the cache.
+  magnitudes = largest(lane, magnitudes);
+  // From here on, lanes read what others have put into the cache.
   if (CACHE > 1u) { workgroupBarrier(); }
-  let of_x = exponent_of(largest_.x);
-  let of_y = exponent_of(largest_.y);
+  let of_x = exponent_of(magnitudes.x);
+  let of_y = exponent_of(magnitudes.y);
   var squares = vec4<f32>();
   for (var start = lane.index; start < params.classes; start += STRETCH * LANES) {
     var partial = vec2<f32>();
@@ -74,7 +73,7 @@ fn norms(lane: Lane) -> Norms {
     squares += vec4<f32>(partial, 0.0, 0.0);
   }
   squares = sum(lane, squares);
-  let finite = max(largest_.x, largest_.y) < INFINITY;
+  let finite = max(magnitudes.x, magnitudes.y) < INFINITY;
   return Norms(norm(of_x, squares.x), norm(of_y, squares.y), finite);
 }
 
@@ -123,9 +122,9 @@ fn write_gradient(lane: Lane, of_row: Norms, along: f32, factor: f32, fill: u32)
       let element = w * PER_WORD + i;
       if (element < first || element >= last) { continue; }
       let u = units(of_row, logits(lane, element - first));
-      let turned = (slope(u) - u.x * along) * k;
+      let projected = (slope(u) - u.x * along) * k;
       inside |= 1u << i;
-      g[i] = select(bitcast<u32>(times_power(turned, -of_row.x.exponent)), fill, fill != NONE);
+      g[i] = select(bitcast<u32>(times_power(projected, -of_row.x.exponent)), fill, fill != NONE);
     }
     store(w, g, inside);
   }
@@ -139,8 +138,8 @@ fn units(of_row: Norms, bits: vec2<u32>) -> vec2<f32> {
   );
 }
 
-// x̂ − ŷ. A difference may be fused with the product before it, and would not be 0 where both are the
-// same; a comparison is not.
+// x̂ − ŷ. The compiler may fuse the difference with the product before it, which would not give 0 where
+// both are equal; a comparison cannot be fused.
 fn apart(u: vec2<f32>) -> f32 {
   return select(u.x - u.y, 0.0, u.x == u.y);
 }

@@ -1,5 +1,5 @@
-// The few functions that the row program needs beside arithmetic. WGSL's own `log` may be off by
-// 1e-4 near 1 and its `exp` by 3 + 2|x| units in the last place; these are within 3 of them.
+// Exponentials and logarithms within 3 units in the last place. WGSL's own `log` may be off by 1e-4 near
+// 1, and its `exp` by 3 + 2|x| units in the last place.
 
 const LOG2_E = 1.44269504;
 const LN_2 = 0.69314718;
@@ -57,8 +57,8 @@ fn softplus(x: f32) -> f32 {
   return max(x, 0.0) + logarithm_1p(exponential(-abs(x)));
 }
 
-// One term of KL(a‖b) = Σ a φ(log a − log b), φ(δ) = e^{−δ} − 1 + δ ≥ 0: never negative, and right
-// where a ≈ b. a = 0 leaves b.
+// One term of KL(a‖b) = Σ a φ(log a − log b), φ(δ) = e^{−δ} − 1 + δ ≥ 0: never negative, and exact
+// where a ≈ b. At a = 0 the term is b.
 fn kl_term(a: f32, log_a: f32, b: f32, log_b: f32) -> f32 {
   let delta = log_a - log_b;
   // φ's series up to δ¹¹, good for |δ| < 1.

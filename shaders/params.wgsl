@@ -1,5 +1,5 @@
-// What the host and every shader share: the parameter block, byte for byte, and the constants of a
-// pipeline.
+// What the host shares with every kernel of a batch: the parameter block, byte for byte, and constants of
+// the pipeline.
 
 // Same layout as `RowParams` in src/spec/params.rs, which explains the fields.
 struct RowParams {

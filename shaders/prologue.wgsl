@@ -1,5 +1,5 @@
-// What a batch has to know of each row before the row program runs: whether the teacher is right,
-// and how hard the row is. One word per row; `batch.wgsl` takes it from there.
+// What a batch has to know of each row before the row program runs: whether the teacher is right, and how
+// hard the row is. One word per row in the workspace, which `batch.wgsl` reads.
 
 @group(0) @binding(4) var<storage, read> labels: array<i32>;
 @group(0) @binding(10) var<storage, read_write> workspace: array<u32>;
@@ -31,23 +31,23 @@ fn groups(
   let row = params.first_row + lane.row;
   let label = labels[row];
   let labelled = label >= 0 && u32(label) < params.classes;
-  var largest = NOTHING_YET;
+  var of_t = NO_CLASS_YET;
   var at_label = vec4<u32>();
   for (var c = lane.first + lane.index; c < lane.last; c += LANES) {
     let z = teacher_logit(lane, c);
-    largest = with_class(largest, key(z), c, select(BAD, 0u, is_legal_logit(z)));
+    of_t = with_class(of_t, key(z), c, select(NONFINITE_LOGIT, 0u, is_legal_logit(z)));
     if (labelled && c == u32(label)) { at_label.x = key(z); }
   }
-  largest = top_two(lane, largest);
+  of_t = top_two(lane, of_t);
   at_label = count(lane, at_label);
-  if (!lane.writes || lane.index != 0u) { return; }
+  if (!is_leader(lane)) { return; }
   let w = weight_of(row);
-  let finite = (largest.w & BAD) == 0u && largest.x != MASKED_KEY;
-  let wrong = labelled && finite && is_legal_weight(w) && at_label.x < largest.x;
+  let finite = (of_t.w & NONFINITE_LOGIT) == 0u && of_t.x != MASKED_KEY;
+  let wrong = labelled && finite && is_legal_weight(w) && at_label.x < of_t.x;
   workspace[row] = select(select(RIGHT, WRONG, wrong), DOES_NOT_COUNT, is_zero(w));
 }
 
-// ω of dynamic temperature distillation, NONE for a row that takes no part.
+// ω of dynamic temperature distillation, NONE for a row that does not enter the mean.
 @compute @workgroup_size(WORKGROUP)
 fn omegas(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -56,14 +56,14 @@ fn omegas(
 ) {
   let lane = lane_of(workgroup, workgroups, local);
   let row = params.first_row + lane.row;
-  var of_s = NOTHING_YET;
-  var of_t = NOTHING_YET;
+  var of_s = NO_CLASS_YET;
+  var of_t = NO_CLASS_YET;
   var squares = vec4<f32>();
   for (var c = lane.first + lane.index; c < lane.last; c += LANES) {
     let s = student_logit(lane, c);
     let t = teacher_logit(lane, c);
-    of_s = with_class(of_s, key(s), c, select(BAD, 0u, is_legal_logit(s)));
-    of_t = with_class(of_t, key(t), c, select(BAD, 0u, is_legal_logit(t)));
+    of_s = with_class(of_s, key(s), c, select(NONFINITE_LOGIT, 0u, is_legal_logit(s)));
+    of_t = with_class(of_t, key(t), c, select(NONFINITE_LOGIT, 0u, is_legal_logit(t)));
     let both = finite_in_both(s, t);
     squares += vec4<f32>(both * both, 0.0, 0.0);
   }
@@ -72,23 +72,23 @@ fn omegas(
   let norms = sqrt(sum(lane, squares).xy);
 
   var partial = vec4<f32>();
-  let largest = value_of_key(of_s.x);
+  let maximum = value_of_key(of_s.x);
   for (var c = lane.first + lane.index; c < lane.last; c += LANES) {
     let s = student_logit(lane, c);
     if (params.omega == FLSW) {
       let both = finite_in_both(s, teacher_logit(lane, c)) / (norms + NORM_EPSILON);
       partial.x += (both.x - both.y) * (both.x - both.y);
     } else if (s != MASKED) {
-      partial.x += exponential(bitcast<f32>(s) - largest);
+      partial.x += exponential(bitcast<f32>(s) - maximum);
     }
   }
   let all = sum(lane, partial).x;
-  if (!lane.writes || lane.index != 0u) { return; }
+  if (!is_leader(lane)) { return; }
   let w = weight_of(row);
   let label = labels[row];
   let legal = is_legal_weight(w) && !is_zero(w)
     && (label == IGNORE || (label >= 0 && u32(label) < params.classes));
-  let finite = ((of_s.w | of_t.w) & BAD) == 0u && of_s.x != MASKED_KEY && of_t.x != MASKED_KEY;
+  let finite = ((of_s.w | of_t.w) & NONFINITE_LOGIT) == 0u && of_s.x != MASKED_KEY && of_t.x != MASKED_KEY;
   // max q1 = 1/Σ exp(s − max s).
   let omega = select(all, flsw(all, norms), params.omega == FLSW);
   workspace[row] = select(NONE, bitcast<u32>(omega), legal && finite);

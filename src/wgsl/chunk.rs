@@ -83,9 +83,9 @@ mod tests {
                 most.unwrap().min(i32::MAX.cast_unsigned())
             };
             for lanes in [1, 2, 8, 32, WORKGROUP] {
-                let seats = WORKGROUP / lanes;
-                let [x, y] = grid(&limits, rows(0).div_ceil(seats));
-                fits(&[x, y, seats]);
+                let row_slots = WORKGROUP / lanes;
+                let [x, y] = grid(&limits, rows(0).div_ceil(row_slots));
+                fits(&[x, y, row_slots]);
                 assert!(y <= side);
             }
             for parts in [2, 64] {
@@ -93,7 +93,7 @@ mod tests {
                 let [x, y] = grid(&limits, rows * parts);
                 fits(&[x, y]);
                 assert!(y <= side);
-                // `SLOTS` of shaders/span_split.wgsl.
+                // `SLOTS` of shaders/span/split.wgsl.
                 fits(&[rows, parts, 16]);
             }
         }

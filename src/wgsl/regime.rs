@@ -37,7 +37,7 @@ pub(super) fn lanes(classes: u32, workgroup: u32) -> u32 {
     narrow.map_or(workgroup, |&(_, lanes)| lanes.min(workgroup))
 }
 
-/// Words of workgroup memory for logits: room for both rows of every seat where they fit beside
+/// Words of workgroup memory for logits: both sides of every row of a workgroup, where they fit beside
 /// what reductions need, else 1. Rounded up, so that a few pipelines serve every V.
 pub(super) fn cache(classes: u32, workgroup: u32, lanes: u32, memory: u32) -> u32 {
     let words = u64::from(workgroup / lanes) * 2 * u64::from(classes);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn both_rows_of_every_seat_are_cached_or_none() {
+    fn all_rows_of_a_workgroup_are_cached_or_none() {
         assert_eq!(cache(1536, 256, 256, 16 << 10), 3072);
         assert_eq!(cache(1537, 256, 256, 16 << 10), 1);
         assert_eq!(cache(10, 256, 8, 16 << 10), 1024);

@@ -1,7 +1,8 @@
 //! The shader modules: which files of `shaders/` make each.
 //!
 //! A module is a concatenation of files. Variants differ in which files are listed, everything else
-//! is a constant of the pipeline.
+//! is a constant of the pipeline. The order of the files is free but for `cache`, which comes after
+//! `top_two`: naga 30 wants the types of constants before an array that an override sizes.
 
 use crate::spec::Format;
 
@@ -116,8 +117,8 @@ impl Store {
 
     const fn text(self) -> &'static str {
         match self {
-            Self::F32 => include_str!("../../shaders/store_f32.wgsl"),
-            Self::Packed => include_str!("../../shaders/store_packed.wgsl"),
+            Self::F32 => include_str!("../../shaders/span/store_f32.wgsl"),
+            Self::Packed => include_str!("../../shaders/span/store_packed.wgsl"),
         }
     }
 }
@@ -134,8 +135,8 @@ impl Reduce {
 
     const fn text(self) -> &'static str {
         match self {
-            Self::Workgroup => include_str!("../../shaders/reduce_workgroup.wgsl"),
-            Self::Subgroup => include_str!("../../shaders/reduce_subgroup.wgsl"),
+            Self::Workgroup => include_str!("../../shaders/span/reduce_workgroup.wgsl"),
+            Self::Subgroup => include_str!("../../shaders/span/reduce_subgroup.wgsl"),
         }
     }
 }
@@ -143,8 +144,8 @@ impl Reduce {
 impl Span {
     const fn text(self) -> &'static str {
         match self {
-            Self::Whole => include_str!("../../shaders/span_whole.wgsl"),
-            Self::Split => include_str!("../../shaders/span_split.wgsl"),
+            Self::Whole => include_str!("../../shaders/span/whole.wgsl"),
+            Self::Split => include_str!("../../shaders/span/split.wgsl"),
         }
     }
 }
@@ -152,21 +153,31 @@ impl Span {
 /// The row program: entry point `row`.
 fn row(store: Store, reduce: Reduce, span: Span) -> String {
     let common = files!(
-        "params", "bits", "math", "weights", "logits", "phases", "top_two"
+        "params",
+        "bits",
+        "math",
+        "weights",
+        "span/lane",
+        "span/logits",
+        "span/top_two",
+        "span/cache",
+        "span/phases",
     );
     let program = files!(
-        "cache",
-        "extremes",
-        "softmax",
-        "target",
-        "divergence",
-        "masks",
-        "standardise",
-        "sums",
-        "scores",
-        "gradient",
-        "blend",
-        "row"
+        "row/codes",
+        "row/inputs",
+        "row/extremes",
+        "row/masks",
+        "row/standardise",
+        "row/sums",
+        "row/softmax",
+        "row/target",
+        "row/divergence",
+        "row/gradient",
+        "row/forward_kl",
+        "row/scores",
+        "row/record",
+        "row/row",
     );
     [&common, store.text(), reduce.text(), span.text(), &program].concat()
 }
@@ -174,16 +185,30 @@ fn row(store: Store, reduce: Reduce, span: Span) -> String {
 /// What a batch has to know of each row first: entry points `groups` and `omegas`.
 fn prologue(reduce: Reduce) -> String {
     let common = files!(
-        "params", "bits", "math", "weights", "logits", "student", "top_two"
+        "params",
+        "bits",
+        "math",
+        "weights",
+        "span/lane",
+        "span/logits",
+        "span/student",
+        "span/top_two",
     );
-    let program = files!("span_whole", "prologue");
+    let program = files!("span/whole", "prologue");
     [&common, reduce.text(), &program].concat()
 }
 
 /// One number, or one row of numbers, for a batch: entry points `scale`, `temperatures`, `total`.
 fn batch(reduce: Reduce) -> String {
-    let common = files!("params", "bits", "math", "weights", "top_two");
-    let program = files!("span_whole", "batch");
+    let common = files!(
+        "params",
+        "bits",
+        "math",
+        "weights",
+        "span/lane",
+        "span/top_two"
+    );
+    let program = files!("span/whole", "batch");
     [&common, reduce.text(), &program].concat()
 }
 
@@ -193,10 +218,11 @@ fn feature(store: Store, reduce: Reduce) -> String {
         "params",
         "bits",
         "weights",
-        "logits",
-        "top_two",
-        "span_whole",
-        "cache"
+        "span/lane",
+        "span/logits",
+        "span/top_two",
+        "span/cache",
+        "span/whole",
     );
     let program = files!("feature");
     [&common, store.text(), reduce.text(), &program].concat()
@@ -205,14 +231,14 @@ fn feature(store: Store, reduce: Reduce) -> String {
 /// Operations of a training step, each an entry point of its own name.
 #[cfg(feature = "train")]
 fn train(file: File) -> String {
-    let common = files!("train");
+    let common = files!("train/numbers");
     let program = match file {
-        File::Multiply => files!("train_multiply"),
-        File::Layer => files!("train_layer"),
-        File::Gather => files!("train_gather"),
-        File::Update => files!("train_update"),
-        File::Total => files!("train_total"),
-        File::Influence => files!("bits", "math", "train_influence"),
+        File::Multiply => files!("train/multiply"),
+        File::Layer => files!("train/layer"),
+        File::Gather => files!("train/gather"),
+        File::Update => files!("train/update"),
+        File::Total => files!("train/total"),
+        File::Influence => files!("bits", "math", "train/influence"),
     };
     common + &program
 }
@@ -221,12 +247,12 @@ fn train(file: File) -> String {
 impl File {
     const fn name(self) -> &'static str {
         match self {
-            Self::Multiply => "train_multiply",
-            Self::Layer => "train_layer",
-            Self::Gather => "train_gather",
-            Self::Update => "train_update",
-            Self::Total => "train_total",
-            Self::Influence => "train_influence",
+            Self::Multiply => "train/multiply",
+            Self::Layer => "train/layer",
+            Self::Gather => "train/gather",
+            Self::Update => "train/update",
+            Self::Total => "train/total",
+            Self::Influence => "train/influence",
         }
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::wgsl) enum Kernel {
     Influence,
 }
 
-/// What an operation is told beside its buffers, the same layout as `Numbers` in shaders/train.wgsl.
+/// What an operation is told beside its buffers, the same layout as `Numbers` in shaders/train/numbers.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub(in crate::wgsl) struct Numbers {

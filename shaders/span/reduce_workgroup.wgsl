@@ -1,4 +1,4 @@
-// Reductions over the lanes of a row through workgroup memory: trees, so the order is fixed. All
+// Reductions over the lanes of a row through workgroup memory: trees, so that the order is fixed. All
 // invocations of a workgroup have to call them together; every lane gets the result.
 
 var<workgroup> partials: array<vec4<u32>, WORKGROUP>;
@@ -55,7 +55,7 @@ fn top_two(lane: Lane, x: vec4<u32>) -> vec4<u32> {
 
 fn shared_result(lane: Lane) -> vec4<u32> {
   let result = partials[lane.local - lane.index];
-  // Nobody may overwrite it before all have read it.
+  // No lane may overwrite it before all have read it.
   workgroupBarrier();
   return result;
 }

@@ -1,4 +1,4 @@
-// Reading logits of any type as the bits of the f32 that they are exactly.
+// Logits of any type, read as the bits of the f32 that they exactly are.
 
 const F32 = 0u;
 const F16 = 1u;

@@ -12,7 +12,7 @@ fn student_at(element: u32) -> u32 {
   return student[element];
 }
 
-// The gradient of the `PER_WORD` elements of a word, those that `inside` counts: bit 0 the first.
+// Stores the gradient of a word's elements, those whose bits are set in `inside`: bit 0 for the first.
 fn store(word: u32, elements: vec2<u32>, inside: u32) {
   gradient[word] = elements.x;
 }

@@ -1,5 +1,5 @@
-// What the operations of a training step share: the numbers of one operation, and the index of an
-// invocation.
+// What the operations of a training step share: the numbers of an operation, and the index of a
+// workgroup.
 
 // Same layout as `Numbers` in src/wgsl/harness/kernel.rs.
 struct Numbers {

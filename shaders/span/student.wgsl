@@ -1,4 +1,4 @@
-// The student's logits where no gradient is written: the prologues.
+// The student's logits where no gradient is written: for the prologue.
 
 @group(0) @binding(2) var<storage, read> student: array<u32>;
 

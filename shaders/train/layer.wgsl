@@ -1,4 +1,4 @@
-// What stands beside the products of a layer: bias and rectifier, forward and backward.
+// A layer besides its products: bias and rectifier, forward and backward.
 
 @group(0) @binding(2) var<storage, read> from_: array<f32>;
 @group(0) @binding(8) var<storage, read_write> x: array<f32>;

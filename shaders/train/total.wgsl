@@ -1,4 +1,4 @@
-// One number of a whole batch, added to what is there: by one workgroup, in a fixed order.
+// One number of a whole batch, added to the total: by one workgroup, in a fixed order.
 
 @group(0) @binding(2) var<storage, read> logits: array<f32>;
 @group(0) @binding(3) var<storage, read> goal: array<f32>;
@@ -8,7 +8,7 @@
 
 var<workgroup> partials: array<f32, WORKGROUP>;
 
-// All invocations have to call it together; the sum is there for the first.
+// All invocations have to call it together; the first gets the sum.
 fn sum(local: u32, x: f32) -> f32 {
   partials[local] = x;
   workgroupBarrier();
@@ -39,13 +39,13 @@ fn hits(@builtin(local_invocation_index) local: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn absolute_error(@builtin(local_invocation_index) local: u32) {
   let n = f32(numbers.rows);
-  var apart = 0.0;
+  var distance = 0.0;
   for (var i = local; i < numbers.rows; i += WORKGROUP) {
     let x = output[i];
     let y = goal[i];
-    apart += abs(x - y);
+    distance += abs(x - y);
     output[i] = (select(0.0, 1.0, x > y) - select(0.0, 1.0, x < y)) / n;
   }
-  apart = sum(local, apart);
-  if (local == 0u) { total[0] += apart / n; }
+  distance = sum(local, distance);
+  if (local == 0u) { total[0] += distance / n; }
 }

@@ -29,7 +29,7 @@ fn gather_columns(
   out[i] = from_[i / numbers.columns * numbers.inner + indices[i % numbers.columns]];
 }
 
-// The way back: column indices[i] of rows of `inner` values grows by column i of from_[rows, columns].
+// The reverse: column indices[i] of rows of `inner` values grows by column i of from_[rows, columns].
 @compute @workgroup_size(WORKGROUP)
 fn add_columns(
   @builtin(workgroup_id) workgroup: vec3<u32>,

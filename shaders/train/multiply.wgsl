@@ -1,6 +1,6 @@
-// out[rows, columns] = op(a) · op(b): a tile of 32 × 32 by each workgroup, 2 × 2 of it by each
-// invocation. Strips of both factors come through workgroup memory, so that each value is read once
-// per tile. Every sum runs over `inner` in order.
+// out[rows, columns] = op(a) · op(b): a tile of 32 × 32 by each workgroup, 2 × 2 of it by each invocation.
+// Strips of both factors are staged in workgroup memory, so that each value is read once per tile. Every
+// sum runs over `inner` in order.
 
 // Which factor is stored transposed.
 override FORM: u32 = 0u;
@@ -14,7 +14,7 @@ const RIGHT_TRANSPOSED = 2u;
 const TILE = 32u;
 const HALF = 16u;
 const DEPTH = 16u;
-// One more, so that neither way to fill a strip strides over a power of two.
+// One more than TILE, so that neither way to fill a strip strides by a power of two.
 const STRIDE = 33u;
 
 var<workgroup> strip_a: array<f32, DEPTH * STRIDE>;
@@ -43,7 +43,7 @@ fn multiply(
       let right = vec2<f32>(strip_b[of_b], strip_b[of_b + HALF]);
       sums += left.xxyy * right.xyxy;
     }
-    // Nobody may overwrite the strips before all have read them.
+    // No invocation may overwrite the strips before all have read them.
     workgroupBarrier();
   }
   put(row + at_row, column + at_column, sums.x);

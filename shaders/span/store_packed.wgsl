@@ -1,6 +1,6 @@
-// The student's logits and the gradient in f16 or bf16: two to a word. Neighbouring rows may share
-// a word, which is why the words are atomic: each row changes its own half alone, so that no order
-// changes the result.
+// The student's logits and the gradient in f16 or bf16: two to a word. The words are atomic, because
+// neighbouring rows may share one: each row changes its own half alone, so that no order changes the
+// result.
 
 override IN_PLACE: u32 = 0u;
 
@@ -14,7 +14,7 @@ fn student_at(element: u32) -> u32 {
   return widen(student[element >> 1u], element, STUDENT_FORMAT);
 }
 
-// The gradient of the `PER_WORD` elements of a word, those that `inside` counts: bit 0 the first.
+// Stores the gradient of a word's elements, those whose bits are set in `inside`: bit 0 for the first.
 fn store(word: u32, elements: vec2<u32>, inside: u32) {
   let low = narrow(elements.x, STUDENT_FORMAT);
   let high = narrow(elements.y, STUDENT_FORMAT) << 16u;
