@@ -15,8 +15,8 @@ fn textbook_kl(r: Gradient, contrast: f32) -> TextbookKl {
   let q = r.student;
   let p = r.p.softmax;
   let label = r.p.label;
-  let of_classes = p.scale * r.p.beta * contrast;
-  let of_constant = label.rest * (q.log_norm - p.log_norm + r.p.log_beta);
+  let of_classes = p.scale * contrast;
+  let of_constant = label.rest * (q.log_norm - p.log_norm);
   let of_label = select(label.p * (label.log_p - q.y.log_p), 0.0, label.p == 0.0);
   let value = of_classes + of_constant + of_label;
   let size = abs(of_classes) + abs(of_constant) + abs(of_label);
@@ -38,8 +38,7 @@ struct GradientFactors {
 }
 
 fn gradient_factors(r: Gradient) -> GradientFactors {
-  let scale = r.p.softmax.scale * r.p.beta;
-  return GradientFactors(r.kd * r.student.scale, -r.kd * scale, r.ce * r.unit.scale);
+  return GradientFactors(r.kd * r.student.scale, -r.kd * r.p.softmax.scale, r.ce * r.unit.scale);
 }
 
 // The gradient at a class besides the label.

@@ -6,7 +6,6 @@
 struct Revised {
   wrong: bool,
   infinite: bool,     // D = +∞
-  beta: f32,          // of label revision, for the record
   value_factor: f32,  // of D
   kd_factor: f32,
   ce_factor: f32,
@@ -106,7 +105,7 @@ fn revised_row(
     r.student = without_label(r.student);
     r.p = target_without_label(r.p, x.counts.unmasked.y);
   }
-  return Revised(wrong, infinite, p.beta, factor.value, kd_factor, ce_factor, r);
+  return Revised(wrong, infinite, factor.value, kd_factor, ce_factor, r);
 }
 
 // The record of a row with numbers; `kd` is D where that is finite.
@@ -125,7 +124,7 @@ fn put_record(row: u32, given: Inputs, x: Extremes, all: Sums, revised: Revised,
   put_loss(row, 1u, kd, infinite);
   put_loss(row, 2u, ce, ce_infinite);
   put_float(row, 3u, given.tau);
-  put_float(row, 4u, revised.beta);
+  put_float(row, 4u, revised.gradient.p.beta);
   put_scores(row, x, unit_s, unit_t, all);
   put(row, 13u, x.teacher.top);
   put(row, 14u, x.student.top);

@@ -1,13 +1,14 @@
 // Revise: the teacher's tempered softmax becomes the target p'.
 
 struct Target {
-  softmax: Softmax,     // the teacher's, after probability shift if that is the revision
+  // The teacher's softmax, after probability shift if that is the revision; of the classes besides the
+  // label, β of label revision is part.
+  softmax: Softmax,
   label: LabelShare,    // in p'
   label_logit: u32,     // bits of the label's logit in the target
   shifted_class: u32,   // the class to which probability shift gives the label's logit; else NONE
   shifted_logit: u32,   // that logit
-  beta: f32,            // of label revision; 1 elsewhere
-  log_beta: f32,
+  beta: f32,            // of label revision, for the record; 1 elsewhere
   smoothed: f32,        // label smoothing's probability of another class; 0 elsewhere
   log_smoothed: f32,
 }
@@ -48,10 +49,13 @@ fn revise(logits_of: Target, k: f32, others: f32, unmasked: u32, wrong: bool) ->
 fn label_revision(tempered: Target) -> Target {
   var p = tempered;
   let y = p.softmax.y;
-  p.beta = params.revision_parameter / (confidence(p.softmax) - y.p + 1.0);
-  p.log_beta = logarithm(p.beta);
-  let at_label = p.beta * y.p + (1.0 - p.beta);
-  p.label = LabelShare(at_label, logarithm(at_label), p.beta * y.rest, p.log_beta + y.log_rest);
+  let beta = params.revision_parameter / (confidence(p.softmax) - y.p + 1.0);
+  let log_beta = logarithm(beta);
+  let at_label = beta * y.p + (1.0 - beta);
+  p.label = LabelShare(at_label, logarithm(at_label), beta * y.rest, log_beta + y.log_rest);
+  p.softmax.scale *= beta;
+  p.softmax.log_norm -= log_beta;
+  p.beta = beta;
   return p;
 }
 
@@ -70,8 +74,6 @@ fn label_smoothing(tempered: Target, unmasked: u32) -> Target {
 fn target_without_label(all: Target, unmasked: u32) -> Target {
   var p = all;
   p.softmax = without_label(p.softmax);
-  p.beta = 1.0;
-  p.log_beta = 0.0;
   if (p.smoothed > 0.0) {
     p.smoothed = 1.0 / f32(unmasked);
     p.log_smoothed = logarithm(p.smoothed);
@@ -84,9 +86,5 @@ fn target_at(p: Target, t: u32) -> vec2<f32> {
   if (REVISION == LABEL_SMOOTHING && p.smoothed > 0.0) {
     return select(vec2<f32>(p.smoothed, p.log_smoothed), vec2<f32>(0.0, LOG_ZERO), t == MASKED);
   }
-  let plain = softmax_at(p.softmax, t);
-  if (REVISION == LABEL_REVISION) {
-    return vec2<f32>(plain.x * p.beta, plain.y + p.log_beta);
-  }
-  return plain;
+  return softmax_at(p.softmax, t);
 }
