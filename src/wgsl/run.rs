@@ -261,7 +261,7 @@ impl<'a, S: Element, R: bytemuck::Pod> Outputs<'a, S, R> {
     }
 
     /// Runs the call, copies what it has written, and returns its total.
-    fn read_back(mut self, gpu: &Gpu, call: &Call, shape: [usize; 3]) -> Result<f32, Error> {
+    fn read_back(self, gpu: &Gpu, call: &Call, shape: [usize; 3]) -> Result<f32, Error> {
         let mut wanted = vec![&self.total];
         wanted.extend(&self.records);
         match self.host {
@@ -277,7 +277,9 @@ impl<'a, S: Element, R: bytemuck::Pod> Outputs<'a, S, R> {
             if let Some(records) = self.records_on_host {
                 copy(records, read.next());
             }
-            if let (Some(host), Some(device)) = (self.host.write(), read.next()) {
+            if let (RowLogits::Apart(_, host) | RowLogits::InPlace(host), Some(device)) =
+                (self.host, read.next())
+            {
                 copy_rows(host, device, shape);
             }
         })?;
