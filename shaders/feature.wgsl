@@ -10,7 +10,7 @@ const COSINE = 2u;
 
 // Features that a lane sums up before it adds them to the rest, so that rounding costs a long row no more
 // than a short one.
-const STRETCH = 64u;
+const CHAIN = 64u;
 
 // ‖x‖ as a power of two and a factor near 1, so that no square leaves the range of f32.
 struct Norm {
@@ -63,9 +63,9 @@ fn norms(lane: Lane) -> Norms {
   let of_x = exponent_of(magnitudes.x);
   let of_y = exponent_of(magnitudes.y);
   var squares = vec4<f32>();
-  for (var start = lane.index; start < params.classes; start += STRETCH * LANES) {
+  for (var start = lane.index; start < params.classes; start += CHAIN * LANES) {
     var partial = vec2<f32>();
-    for (var c = start; c < min(start + STRETCH * LANES, params.classes); c += LANES) {
+    for (var c = start; c < min(start + CHAIN * LANES, params.classes); c += LANES) {
       let bits = logits(lane, c);
       let z = vec2<f32>(scaled(bits.x, of_x), scaled(bits.y, of_y));
       partial += z * z;
@@ -84,9 +84,9 @@ fn norm(exponent: i32, squares: f32) -> Norm {
 
 fn sums(lane: Lane, of_row: Norms) -> Sums {
   var all = vec4<f32>();
-  for (var start = lane.index; start < params.classes; start += STRETCH * LANES) {
+  for (var start = lane.index; start < params.classes; start += CHAIN * LANES) {
     var partial = vec2<f32>();
-    for (var c = start; c < min(start + STRETCH * LANES, params.classes); c += LANES) {
+    for (var c = start; c < min(start + CHAIN * LANES, params.classes); c += LANES) {
       let u = units(of_row, logits(lane, c));
       let d = apart(u);
       let measure = select(d * d, abs(d), params.right_divergence == L1);

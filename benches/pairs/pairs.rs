@@ -44,12 +44,14 @@ macro_rules! engine {
                     let options = Options::default().isa(isa.expect("no such instruction set"));
                     let spec = match preset.split_once('@') {
                         None => Preset::from_name(preset).expect("a preset").spec(),
-                        Some((_, tau)) => LossSpec::builder()
+                        // Its preset has τ = 4.
+                        Some(("lr", tau)) => LossSpec::builder()
                             .revision(Revision::LabelRevision { eta: 0.8 })
                             .temperature(Temperature::Fixed(tau.parse().expect("lr@TAU")))
                             .weights(0.9, 0.1)
                             .build()
                             .expect("a loss"),
+                        Some(_) => panic!("{preset}: only lr@TAU takes a temperature"),
                     };
                     let plan = Plan::new(&spec, classes, options).ok()?;
                     Some(Self(plan, vec![RowStats::default(); rows]))

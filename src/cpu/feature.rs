@@ -87,7 +87,6 @@ impl FeaturePlan {
         let mut student = batch.student.with(batch.gradient);
         let (student, gradient) = matrices(&mut student, batch.rows, self.width, strides);
         let rows = FeatureRows {
-            len: batch.rows,
             student,
             gradient,
             target: Matrix::new(batch.target, strides.teacher, batch.rows, self.width),
@@ -102,11 +101,12 @@ impl FeaturePlan {
     /// alone, so that threads change nothing. Not generic, so that it is compiled once.
     fn total(&self, rows: FeatureRows, scale: f32, parallelism: Parallelism) -> f64 {
         let leaf = (LEAF_FEATURES / self.width).max(1);
-        if rows.len <= leaf {
+        let count = rows.student.rows();
+        if count <= leaf {
             let formats = [rows.student.format(), rows.target.format()];
             return with_formats!(formats, F => rows.run::<F>(self.spec.distance, scale));
         }
-        let middle = (rows.len / 2).next_multiple_of(leaf);
+        let middle = (count / 2).next_multiple_of(leaf);
         let (a, b) = rows.split_at(middle);
         let before = || self.total(a, scale, parallelism);
         let after = || self.total(b, scale, parallelism);
@@ -121,7 +121,6 @@ impl FeaturePlan {
 
 /// Rows of features that one thread works on.
 struct FeatureRows<'a> {
-    len: usize,
     student: Matrix<'a>,
     gradient: Option<MatrixMut<'a>>,
     target: Matrix<'a>,
@@ -136,31 +135,28 @@ impl FeatureRows<'_> {
         let gradient = self.gradient.map(|g| g.split_at(rows)).unzip();
         let weight = self.weight.map(|w| w.split_at(rows)).unzip();
         let distances = self.distances.split_at_mut(rows.min(self.distances.len()));
-        let part = |len, student, gradient, target, weight, distances| FeatureRows {
-            len,
-            student,
-            gradient,
-            target,
-            weight,
-            distances,
-        };
         (
-            part(rows, student.0, gradient.0, target.0, weight.0, distances.0),
-            part(
-                self.len - rows,
-                student.1,
-                gradient.1,
-                target.1,
-                weight.1,
-                distances.1,
-            ),
+            Self {
+                student: student.0,
+                gradient: gradient.0,
+                target: target.0,
+                weight: weight.0,
+                distances: distances.0,
+            },
+            Self {
+                student: student.1,
+                gradient: gradient.1,
+                target: target.1,
+                weight: weight.1,
+                distances: distances.1,
+            },
         )
     }
 
     /// Row by row.
     fn run<F: Formats>(mut self, distance: Distance, scale: f32) -> f64 {
         let mut total = 0.0;
-        for i in 0..self.len {
+        for i in 0..self.student.rows() {
             let weight = self.weight.map_or(1.0, |w| w[i]);
             let scale = scale * weight;
             let gradient = self.gradient.as_mut().map(|g| g.row(i, NO_LABEL));
@@ -187,16 +183,17 @@ fn row<F: Formats>(
     weight: f32,
 ) -> f32 {
     let norms = [Norm::of(&x), Norm::of(&y)];
-    let finite = norms[0].finite && norms[1].finite;
+    if !(norms[0].finite && norms[1].finite) {
+        if let Some(mut gradient) = gradient {
+            gradient.fill(if weight == 0.0 { 0.0 } else { f32::NAN });
+        }
+        return f32::NAN;
+    }
     let sums = Sums::of(distance, &x, &y, norms);
     match gradient {
         Some(mut gradient) if weight == 0.0 => gradient.fill(0.0),
-        Some(mut gradient) if !finite => gradient.fill(f32::NAN),
         Some(gradient) => write(distance, &x, &y, gradient, norms, sums.along, scale),
         None => {}
-    }
-    if !finite {
-        return f32::NAN;
     }
     sums.distance(distance, y.len(), norms)
 }

@@ -25,6 +25,7 @@ fn run<T: Task>(task: T) -> T::Output {
     task.run()
 }
 
+/// What [`Vector::outline`] runs.
 mod outlined {
     #[inline(never)]
     #[target_feature(enable = "avx2,fma,f16c")]

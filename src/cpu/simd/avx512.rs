@@ -77,6 +77,7 @@ fn run<T: Task>(task: T) -> T::Output {
     task.run()
 }
 
+/// What [`Vector::outline`] runs.
 mod outlined {
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]

@@ -14,6 +14,7 @@ pub(crate) struct F32x8([__m128; 2]);
 #[derive(Clone, Copy)]
 pub(crate) struct M32x8([__m128; 2]);
 
+/// What [`Vector::outline`] runs.
 mod outlined {
     #[inline(never)]
     pub(super) fn run<T: super::Task>(task: T) -> T::Output {

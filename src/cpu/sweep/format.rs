@@ -1,8 +1,10 @@
 //! Formats as they are in memory, widened and narrowed on the way, and which of them code is compiled for.
 
+use crate::batch::Element;
 use crate::cpu::simd::Vector;
 use crate::spec::Format;
 use half::{bf16, f16};
+use std::slice;
 
 /// Which formats code is compiled for.
 pub(crate) trait Formats: Copy {
@@ -145,5 +147,71 @@ impl Format {
                 Self::Bf16 => values.store_bf16(start.cast::<bf16>().add(at)),
             }
         }
+    }
+
+    /// The first `n` values from the one at `at` on, at most `N`, then 0. The format is asked for once, so
+    /// that the compiler makes vectors of the loop.
+    ///
+    /// # Safety
+    /// `n` values of this format can be read there.
+    #[inline(always)]
+    pub(super) unsafe fn load_block<const N: usize>(
+        self,
+        start: *const u8,
+        at: usize,
+        n: usize,
+    ) -> [f32; N] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::F32 => widen(start.cast::<f32>().add(at), n),
+                Self::F16 => widen(start.cast::<f16>().add(at), n),
+                Self::Bf16 => widen(start.cast::<bf16>().add(at), n),
+            }
+        }
+    }
+
+    /// Writes values from the one at `at` on.
+    ///
+    /// # Safety
+    /// As many values of this format can be written there.
+    #[inline(always)]
+    pub(super) unsafe fn store_block(self, values: &[f32], start: *mut u8, at: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::F32 => narrow(values, start.cast::<f32>().add(at)),
+                Self::F16 => narrow(values, start.cast::<f16>().add(at)),
+                Self::Bf16 => narrow(values, start.cast::<bf16>().add(at)),
+            }
+        }
+    }
+}
+
+/// The first `n` values, then 0.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+unsafe fn widen<E: Element, const N: usize>(from: *const E, n: usize) -> [f32; N] {
+    // SAFETY: the caller's promise.
+    let values = unsafe { slice::from_raw_parts(from, n) };
+    let mut block = [0.0; N];
+    for (lane, value) in block.iter_mut().zip(values) {
+        *lane = value.to_f32();
+    }
+    block
+}
+
+/// Writes values, rounded.
+///
+/// # Safety
+/// As many can be written.
+#[inline(always)]
+unsafe fn narrow<E: Element>(values: &[f32], to: *mut E) {
+    // SAFETY: the caller's promise.
+    let to = unsafe { slice::from_raw_parts_mut(to, values.len()) };
+    for (to, value) in to.iter_mut().zip(values) {
+        *to = E::from_f32(*value);
     }
 }

@@ -86,6 +86,11 @@ impl<'a> Matrix<'a> {
         )
     }
 
+    /// How many rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }

@@ -1,15 +1,12 @@
 //! One row's logits and gradient, vector by vector.
 
 use super::format::{Formats, OnlyBf16, OnlyF16, OnlyF32};
-use crate::batch::Element;
 use crate::cpu::regime::{PREFETCH_CLASSES, WIDENED_CLASSES};
 use crate::cpu::row::layout::Sink;
 use crate::cpu::simd::{Task, Vector};
 use crate::spec::{Format, IGNORE};
-use half::{bf16, f16};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::slice;
 
 /// Where the label's class is if there is no label: outside every row.
 pub(crate) const NO_LABEL: usize = usize::MAX;
@@ -79,13 +76,7 @@ impl<'a, F: Formats> Source<'a, F> {
     pub(crate) fn block<const N: usize>(&self, at: usize) -> [f32; N] {
         let n = N.min(self.len.saturating_sub(at));
         // SAFETY: these are within the row.
-        unsafe {
-            match F::resolve(self.format) {
-                Format::F32 => widened(self.start.cast::<f32>().add(at), n),
-                Format::F16 => widened(self.start.cast::<f16>().add(at), n),
-                Format::Bf16 => widened(self.start.cast::<bf16>().add(at), n),
-            }
-        }
+        unsafe { F::resolve(self.format).load_block(self.start, at, n) }
     }
 
     /// The full vector from class `at` on.
@@ -108,34 +99,6 @@ impl<'a, F: Formats> Source<'a, F> {
         let n = self.len - at;
         // SAFETY: these are what is left of the row, fewer than LANES.
         unsafe { F::resolve(self.format).load_first(self.start, at, n, absent) }
-    }
-}
-
-/// The first `n` values, then 0.
-///
-/// # Safety
-/// They can be read, and are no more than `N`.
-#[inline(always)]
-unsafe fn widened<E: Element, const N: usize>(from: *const E, n: usize) -> [f32; N] {
-    let mut block = [0.0; N];
-    // SAFETY: the caller's promise.
-    let values = unsafe { slice::from_raw_parts(from, n) };
-    for (lane, value) in block.iter_mut().zip(values) {
-        *lane = value.to_f32();
-    }
-    block
-}
-
-/// Writes values of any type, rounded.
-///
-/// # Safety
-/// As many can be written.
-#[inline(always)]
-unsafe fn narrow<E: Element>(values: &[f32], to: *mut E) {
-    // SAFETY: the caller's promise.
-    let to = unsafe { slice::from_raw_parts_mut(to, values.len()) };
-    for (to, value) in to.iter_mut().zip(values) {
-        *to = E::from_f32(*value);
     }
 }
 
@@ -259,13 +222,7 @@ impl<F: Formats> RowGradient<'_, F> {
     pub(crate) fn store_block<const N: usize>(&mut self, at: usize, block: [f32; N]) {
         let values = &block[..N.min(self.len.saturating_sub(at))];
         // SAFETY: these are within the row.
-        unsafe {
-            match F::resolve(self.format) {
-                Format::F32 => narrow(values, self.start.cast::<f32>().add(at)),
-                Format::F16 => narrow(values, self.start.cast::<f16>().add(at)),
-                Format::Bf16 => narrow(values, self.start.cast::<bf16>().add(at)),
-            }
-        }
+        unsafe { F::resolve(self.format).store_block(values, self.start, at) }
     }
 
     /// Writes the value of the label's class, if there is a label.
